@@ -1,0 +1,43 @@
+# Four words: demo, test, check, bench. Everything they need goes into .venv; nothing else is touched.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+DEMO := build/demo
+
+.PHONY: demo test check bench
+.DELETE_ON_ERROR:
+
+# The main job on real images: scikit-learn's handwritten digits, or your own class folders.
+demo: .venv/.demo
+ifdef DATA
+	$(BIN)/cutpoint fit "$(DATA)" -o $(DEMO)/yours.cutpoint --store $(DEMO)/features
+else
+	$(BIN)/python examples/write_digits.py $(DEMO)/digits
+	$(BIN)/cutpoint fit $(DEMO)/digits -o $(DEMO)/digits.cutpoint --store $(DEMO)/features
+endif
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/run.py
+
+.venv/.python:
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+	touch $@
+
+.venv/.demo: .venv/.python pyproject.toml constraints.txt
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+.venv/.dev: .venv/.demo
+	$(PIP) --editable '.[all]' --group dev
+	touch $@

@@ -1,0 +1,243 @@
+"""The functions a newcomer needs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cutpoint.backbone import AUTO, Backbone
+from cutpoint.choose import Ranking, rank
+from cutpoint.data import assign_splits, read_dataset, refuse_unlearnable
+from cutpoint.data.items import Item
+from cutpoint.data.manifest import SUFFIXES
+from cutpoint.evaluate import Evaluation, evaluate_predictor
+from cutpoint.extract import ExtractOptions, extract_features
+from cutpoint.fitting import DEFAULT_POOLS, FitOptions, default_store, run_fit
+from cutpoint.predictor import Prediction, Predictor, load_predictor
+from cutpoint.progress import Reporter
+from cutpoint.report import ReportInputs, write_report
+from cutpoint.sources import load_backbone
+from cutpoint.store import Features, FeatureStore
+
+DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
+
+__all__ = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
+
+
+def load(name: str | Backbone) -> Backbone:
+    """Return a backbone by its name, ``"packaged:efficientnet_lite0"``.
+
+    Raises
+    ------
+    BackboneNotFound
+        If there is no such source or backbone.
+    """
+    return name if isinstance(name, Backbone) else load_backbone(name)
+
+
+def extract(
+    data: Any,
+    backbone: str | Backbone = DEFAULT_BACKBONE,
+    taps: Sequence[str | int] | str = AUTO,
+    pool: str | Sequence[str] = DEFAULT_POOLS,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    splits: Sequence[str | None] | None = None,
+    engine: str = "auto",
+    n_workers: int | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+    follow_links: bool = False,
+    quiet: bool = False,
+) -> Features:
+    """Compute frozen features of `data` once and keep them on disk.
+
+    Parameters
+    ----------
+    data : folder of class folders, manifest (CSV, JSON lines, Parquet), or sequence of items
+        Items are paths, file bytes, PIL images or uint8 arrays.
+    backbone : str or Backbone
+    taps : "auto", or names, indices and globs of layers
+    pool : str or sequence of str
+        ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``none``.
+    store : path, optional
+        `default_store` if absent.
+    labels, groups, splits : sequences, optional
+        Only with items given in memory.
+    engine : {"auto", "native", "openvino"}
+    n_workers : int, optional
+        Threads; as many as cores by default.
+    max_bad : float, 0–1
+        Share of items that may be quarantined before the run stops.
+    seed : int
+        Draws the test split, if all items are labelled and the data brings none.
+    quiet : bool
+        Whether to show no progress.
+
+    Returns
+    -------
+    features : Features
+        ``features.X(tap)`` beside ``features.keys`` and ``features.labels``.
+
+    Raises
+    ------
+    TooManyBadItems
+        If more items than `max_bad` allows can't be used.
+    """
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
+    if all(item.label is not None for item in dataset.items):
+        dataset = assign_splits(dataset, seed)
+    found = load(backbone)
+    spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool)
+    options = ExtractOptions(engine, n_workers, max_bad)
+    where = FeatureStore(store or default_store())
+    return extract_features(dataset, found, spec, where, options, Reporter(quiet)).features
+
+
+def choose(features: Features | str | os.PathLike[str], quiet: bool = False) -> Ranking:
+    """Rank layer × pooling by exact leave-one-out accuracy on the training rows.
+
+    Parameters
+    ----------
+    features : Features, or the path of a feature store (its newest data set)
+    """
+    if not isinstance(features, Features):
+        features = FeatureStore(features).open()
+    return rank(features, Reporter(quiet))
+
+
+def fit(
+    data: Any,
+    output: str | os.PathLike[str] | None = None,
+    backbone: str | Backbone = DEFAULT_BACKBONE,
+    taps: Sequence[str | int] | str = AUTO,
+    pool: str | Sequence[str] = DEFAULT_POOLS,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    splits: Sequence[str | None] | None = None,
+    engine: str = "auto",
+    n_workers: int | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+    allow_group_overlap: bool = False,
+    follow_links: bool = False,
+    quiet: bool = False,
+) -> Predictor:
+    """Extract, choose on training rows, fit the head, touch the test split once.
+
+    Parameters
+    ----------
+    output : path, optional
+        Folder for the predictor, ``report.html``, ``splits.csv`` and ``bad_rows.csv``.
+    allow_group_overlap : bool
+        Go on though a group is in two splits.
+    data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
+follow_links, quiet
+        As in `extract`.
+
+    Returns
+    -------
+    predictor : Predictor
+        ``predictor.card["evaluation"]`` holds the test score.
+
+    Raises
+    ------
+    DataError
+        If the data can't be scored honestly: one class, groups or class sets that differ between
+        splits. Raised before anything is computed.
+    """
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
+    options = FitOptions(
+        taps=taps,
+        pools=(pool,) if isinstance(pool, str) else tuple(pool),
+        store=Path(store or default_store()),
+        extract=ExtractOptions(engine, n_workers, max_bad),
+        seed=seed,
+        allow_group_overlap=allow_group_overlap,
+    )
+    where = None if output is None else Path(output)
+    return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor
+
+
+def evaluate(
+    model: Predictor | str | os.PathLike[str],
+    data: Any,
+    split: str = "test",
+    *,
+    labels: Sequence[Any] | None = None,
+    leave_out_trained: bool = False,
+    engine: str = "auto",
+    report: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+) -> Evaluation:
+    """Score a predictor on labelled items.
+
+    Parameters
+    ----------
+    model : Predictor, or the path of a saved one
+    data : as in `extract`
+    split : {"test", "val", "train", "all"}
+        If the data brings no splits, those that `fit` drew are drawn again.
+    leave_out_trained : bool
+        Leave items out that the predictor learned from, instead of refusing.
+    report : path, optional
+        Where to write an HTML report.
+
+    Raises
+    ------
+    LeakageError
+        If items were trained on, and `split` is not ``"train"``.
+    DataError
+        If there are labels the predictor does not know.
+    """
+    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    dataset = read_dataset(data, labels)
+    refuse_unlearnable(dataset)
+    if split != "all":
+        dataset = assign_splits(dataset, predictor.seed)
+    reporter = Reporter(quiet)
+    evaluation = evaluate_predictor(predictor, dataset, split, leave_out_trained, reporter, engine)
+    if report is not None:
+        command = shlex.join(["cutpoint", "evaluate", str(model), str(data), "--split", split])
+        inputs = ReportInputs(
+            predictor, evaluation, dataset, command, dataset.warnings, evaluation.quarantined
+        )
+        write_report(inputs, Path(report))
+    return evaluation
+
+
+def predict(
+    model: Predictor | str | os.PathLike[str],
+    data: Any,
+    *,
+    engine: str = "auto",
+    n_workers: int | None = None,
+    quiet: bool = False,
+) -> list[Prediction]:
+    """Return label and calibrated probability of each item, in order; bad items say why.
+
+    Parameters
+    ----------
+    model : Predictor, or the path of a saved one
+    data : sequence of paths, bytes or arrays; or a folder or manifest
+    """
+    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    return predictor.predict(_items(data), engine, n_workers, Reporter(quiet))
+
+
+def _items(data: Any) -> list[Item]:
+    """Return items in the order given; the same file may be there twice."""
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data)
+        is_data = path.is_dir() or path.suffix in SUFFIXES
+        if is_data:
+            return list(read_dataset(path).items)
+        data = [path]
+    return [read_dataset([payload]).items[0] for payload in data]

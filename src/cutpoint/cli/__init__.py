@@ -1,0 +1,5 @@
+"""The command line; one file a command: parse, call the API, print."""
+
+from cutpoint.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,66 @@
+"""The commands and how their errors leave the program."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+import cutpoint
+from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
+from cutpoint.errors import CutpointError, UsageError
+from cutpoint.progress import printable
+
+app = typer.Typer(
+    name="cutpoint",
+    help="Cut a frozen network where its features serve you best; train only what is new.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(cutpoint.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Cut a frozen network where its features serve you best; train only what is new."""
+
+
+app.command("layers")(layers.layers)
+app.command("extract")(extract.extract)
+app.command("choose")(choose.choose)
+app.command("fit")(fit.fit)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(store.app, name="store")
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+    try:
+        app()
+    except CutpointError as error:
+        _tell(error)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        print("Stopped. What was committed is kept; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _tell(error: CutpointError) -> None:
+    if "--json" in sys.argv:
+        parts = ("asked", "got", "would_do", "type_next")
+        fields = {"error": type(error).__name__} | {part: getattr(error, part) for part in parts}
+        print(json.dumps(fields))
+    print(f"Error: {printable(str(error))}", file=sys.stderr)

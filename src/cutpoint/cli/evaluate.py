@@ -1,0 +1,45 @@
+"""``cutpoint evaluate MODEL DATA``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import DataArgument, EngineName, Json, ModelArgument, Quiet, print_json
+
+
+def evaluate(
+    model: ModelArgument,
+    data: DataArgument,
+    split: Annotated[str, typer.Option("--split", help="test, val, train or all.")] = "test",
+    leave_out_trained: Annotated[
+        bool, typer.Option("--leave-out-trained", help="Leave out items that were trained on.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write an HTML report here.")
+    ] = None,
+    engine: EngineName = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a predictor on labelled items it has not learned from."""
+    from cutpoint import api
+
+    evaluation = api.evaluate(
+        model,
+        data,
+        split,
+        leave_out_trained=leave_out_trained,
+        engine=engine,
+        report=report,
+        quiet=quiet,
+    )
+    if as_json:
+        print_json(evaluation.to_json())
+        return
+    for line in evaluation.lines():
+        typer.echo(line)
+    if report is not None:
+        typer.echo(f"Report: {report}")

@@ -1,0 +1,72 @@
+"""``cutpoint extract DATA BACKBONE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import (
+    DataArgument,
+    EngineName,
+    FollowLinks,
+    Json,
+    MaxBad,
+    Pools,
+    Quiet,
+    Seed,
+    Taps,
+    Workers,
+    pool_list,
+    print_json,
+    tap_list,
+)
+
+
+def extract(
+    data: DataArgument,
+    backbone: Annotated[
+        str, typer.Argument(metavar="BACKBONE", help="source:name")
+    ] = "packaged:efficientnet_lite0",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Store. Default: the user's cache.")
+    ] = None,
+    tap: Taps = None,
+    pool: Pools = None,
+    engine: EngineName = "auto",
+    workers: Workers = None,
+    max_bad: MaxBad = 0.01,
+    seed: Seed = 0,
+    follow_links: FollowLinks = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute frozen features once and keep them on disk."""
+    from cutpoint import api
+    from cutpoint.fitting import default_store
+
+    store = output or default_store()
+    features = api.extract(
+        data,
+        backbone,
+        tap_list(tap),
+        pool_list(pool),
+        store,
+        engine=engine,
+        n_workers=workers,
+        max_bad=max_bad,
+        seed=seed,
+        follow_links=follow_links,
+        quiet=quiet,
+    )
+    if as_json:
+        facts = {"spec_id": features.spec.fingerprint(), "taps": list(features.taps)}
+        bad = [list(row) for row in features.quarantined]
+        print_json({"store": str(store), "n_items": len(features), **facts, "quarantined": bad})
+        return
+    for warning in features.warnings:
+        typer.echo(f"Warning: {warning}")
+    for key, reason in features.quarantined:
+        typer.echo(f"Quarantined: {key}: {reason}")
+    typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")

@@ -1,0 +1,82 @@
+"""``cutpoint fit DATA -o MODEL``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import (
+    DataArgument,
+    EngineName,
+    FollowLinks,
+    Json,
+    MaxBad,
+    Pools,
+    Quiet,
+    Seed,
+    Store,
+    Taps,
+    Workers,
+    pool_list,
+    print_json,
+    tap_list,
+)
+from cutpoint.progress import Reporter, printable
+
+N_SHOWN = 6  # candidates printed; the report has all
+
+
+def fit(
+    data: DataArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictor.")],
+    backbone: Annotated[
+        str, typer.Option("--backbone", "-b", help="source:name")
+    ] = "packaged:efficientnet_lite0",
+    tap: Taps = None,
+    pool: Pools = None,
+    store: Store = None,
+    engine: EngineName = "auto",
+    workers: Workers = None,
+    max_bad: MaxBad = 0.01,
+    seed: Seed = 0,
+    allow_group_overlap: Annotated[
+        bool, typer.Option("--allow-group-overlap", help="Go on though a group straddles splits.")
+    ] = False,
+    follow_links: FollowLinks = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Extract, choose on training rows, fit the head, score the test split once."""
+    from cutpoint.api import load
+    from cutpoint.data import read_dataset
+    from cutpoint.extract import ExtractOptions
+    from cutpoint.fitting import BAD_ROWS, REPORT, FitOptions, default_store, run_fit
+
+    options = FitOptions(
+        taps=tap_list(tap),
+        pools=pool_list(pool),
+        store=store or default_store(),
+        extract=ExtractOptions(engine, workers, max_bad),
+        seed=seed,
+        allow_group_overlap=allow_group_overlap,
+    )
+    dataset = read_dataset(data, follow_links=follow_links)
+    result = run_fit(dataset, load(backbone), options, output, Reporter(quiet))
+    report = output / REPORT
+    if as_json:
+        print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})
+        return
+    for line in result.ranking.lines(N_SHOWN):
+        typer.echo(line)
+    typer.echo(result.ranking.verdict())
+    for warning in result.features.warnings:
+        typer.echo(printable(f"Warning: {warning}"))
+    for line in result.evaluation.lines():
+        typer.echo(line)
+    if result.features.quarantined:
+        typer.echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
+    typer.echo(f"Predictor: {output}")
+    typer.echo(f"Report:    {report}")
+    typer.echo(f"Features:  {result.predictor.card['store']}")

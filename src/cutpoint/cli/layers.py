@@ -1,0 +1,24 @@
+"""``cutpoint layers BACKBONE``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import Json, print_json
+
+
+def layers(
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="source:name")],
+    find: Annotated[str, typer.Option("--find", help="Only names that match this glob.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """List the layers: index, name, kind, shape, stride, parameters, MACs to here."""
+    from cutpoint.api import load
+
+    table = load(backbone).layers().find(find)
+    if as_json:
+        print_json(table.to_json())
+    else:
+        typer.echo(str(table))

@@ -1,0 +1,53 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DataArgument = Annotated[
+    str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
+]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A predictor made by fit.")]
+Taps = Annotated[
+    list[str] | None,
+    typer.Option("--tap", help="Layer name, index or glob; repeat for more. Default: auto."),
+]
+Pools = Annotated[
+    list[str] | None,
+    typer.Option("--pool", help="gap, gmp, gem, gem(p) or none; repeat. Default: gap and gmp."),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", help="Where features are kept. Default: the user's cache folder."),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, openvino or native.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. Default: cores.")]
+MaxBad = Annotated[
+    float, typer.Option("--max-bad", min=0.0, max=1.0, help="Share of items that may be bad.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Draws the test split if the data has none.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links in folders.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+
+
+def tap_list(taps: list[str] | None) -> str | list[str | int]:
+    """Return the taps as the API takes them: numbers are indices."""
+    if not taps:
+        return "auto"
+    return [int(tap) if tap.lstrip("-").isdigit() else tap for tap in taps]
+
+
+def pool_list(pools: list[str] | None) -> tuple[str, ...]:
+    from cutpoint.fitting import DEFAULT_POOLS
+
+    return tuple(pools) if pools else DEFAULT_POOLS
+
+
+def print_json(fields: Any) -> None:
+    """Print one JSON document on stdout."""
+    typer.echo(json.dumps(fields, indent=1))

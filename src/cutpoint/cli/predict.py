@@ -1,0 +1,43 @@
+"""``cutpoint predict MODEL FILES``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import EngineName, Json, ModelArgument, Quiet, Workers, print_json
+from cutpoint.progress import printable
+
+
+def predict(
+    model: ModelArgument,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="Files, or one folder or manifest.")
+    ],
+    engine: EngineName = "auto",
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print label and calibrated probability of each file, in order; bad files say why."""
+    from cutpoint import api
+
+    data = files[0] if len(files) == 1 else files
+    predictions = api.predict(model, data, engine=engine, n_workers=workers, quiet=quiet)
+    if as_json:
+        # JSON has no NaN: a bad file has no probability.
+        print_json(
+            [asdict(each) | ({"probability": None} if each.reason else {}) for each in predictions]
+        )
+    else:
+        width = max((len(each.key) for each in predictions), default=0)
+        for each in predictions:
+            found = each.reason or f"{each.label}  {each.probability:.3f}"
+            typer.echo(printable(f"{each.key:<{width}}  {found}"))
+    n_bad = sum(bool(each.reason) for each in predictions)
+    if n_bad:
+        typer.echo(f"{n_bad} of {len(predictions)} files are bad", err=True)
+    if n_bad == len(predictions):
+        raise typer.Exit(1)

@@ -1,0 +1,64 @@
+"""``cutpoint store info|verify FEATURES``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cutpoint.cli.options import Json, print_json
+
+app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich_markup_mode=None)
+StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
+
+
+@app.command()
+def info(features: StoreArgument, as_json: Json = False) -> None:
+    """Say what a store holds."""
+    from cutpoint.extract.plan import human_bytes
+    from cutpoint.store import FeatureStore, describe_store
+
+    facts = describe_store(FeatureStore(features))
+    if as_json:
+        print_json(facts)
+        return
+    for spec in facts["specs"]:
+        typer.echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
+        typer.echo(f"  taps     {', '.join(spec['taps'])}")
+        size = human_bytes(spec["n_bytes"])
+        typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
+        typer.echo(f"  engines  {', '.join(spec['engines'])}")
+    for view in facts["views"]:
+        typer.echo(f"data set {view['name']}: {view['n_items']} items, {view['n_quarantined']} bad")
+
+
+@app.command()
+def verify(
+    features: StoreArgument,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the catalog again from the shards.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare every byte with its digest. Exit code 1 if anything is damaged."""
+    from dataclasses import asdict
+
+    from cutpoint.store import FeatureStore, rebuild_catalog, verify_store
+
+    store = FeatureStore(features)
+    store.require()
+    report = rebuild_catalog(store) if rebuild else verify_store(store)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        typer.echo(
+            f"{report.n_shards} shards, {report.n_rows} rows, {report.n_bytes} bytes checked"
+        )
+        for name, what in report.damaged:
+            typer.echo(f"damaged: {name}: {what}")
+        for name in report.orphans:
+            typer.echo(f"not in the catalog (harmless): {name}")
+        typer.echo("whole" if report.is_whole else "DAMAGED: extract again; only that is computed")
+    if not report.is_whole:
+        raise typer.Exit(1)

@@ -1,0 +1,107 @@
+"""What would make a score meaningless: found before anything expensive starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from cutpoint.data.items import Dataset
+from cutpoint.errors import DataError
+
+
+def refuse_unlearnable(dataset: Dataset) -> None:
+    """Raise `DataError` unless every item has a label and there are two classes or more."""
+    _refuse_unlabelled(dataset)
+    _refuse_one_class(dataset)
+
+
+def check_for_fit(dataset: Dataset, allow_group_overlap: bool = False) -> None:
+    """Raise `DataError` unless a head fitted on the split `dataset` can be scored honestly.
+
+    Each split has the same classes, and no group is in two splits (unless `allow_group_overlap`).
+    """
+    _refuse_different_classes(dataset)
+    if not allow_group_overlap:
+        _refuse_straddling_groups(dataset)
+
+
+def cross_split_duplicates(dataset: Dataset, digests: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the keys of items with equal bytes that are in different splits, group by group.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    digests : mapping of key → sha256 of the payload
+    """
+    same: dict[str, list[tuple[str, str | None]]] = defaultdict(list)
+    for item in dataset.items:
+        if item.key in digests:
+            same[digests[item.key]].append((item.key, item.split))
+    return [
+        tuple(key for key, _ in twins)
+        for twins in same.values()
+        if len({split for _, split in twins}) > 1
+    ]
+
+
+def _refuse_unlabelled(dataset: Dataset) -> None:
+    bare = [item.key for item in dataset.items if item.label is None]
+    if bare:
+        raise DataError(
+            f'A head for "{dataset.name}" was asked for.',
+            f'{len(bare)} of {len(dataset)} items have no label, such as "{bare[0]}".',
+            "Every item needs a label: the folder it lies in, or the column `label`.",
+            "Lay the files out as:  DATA/<class>/<file>",
+        )
+
+
+def _refuse_one_class(dataset: Dataset) -> None:
+    present = sorted({item.label for item in dataset.items if item.label is not None})
+    if len(present) < 2:
+        raise DataError(
+            f'A head for "{dataset.name}" was asked for.',
+            f"All {len(dataset)} items are of one class: {', '.join(present)}.",
+            "Two classes or more, each with items.",
+            "Lay the files out as:  DATA/<class>/<file>",
+        )
+
+
+def _refuse_different_classes(dataset: Dataset) -> None:
+    labels: dict[str, set[str]] = defaultdict(set)
+    for item in dataset.items:
+        labels[str(item.split)].add(str(item.label))
+    if "train" not in labels:
+        raise DataError(
+            f'A head for "{dataset.name}" was asked for.',
+            f"Its splits are {', '.join(sorted(labels))}; none is for training.",
+            "A split named train, or none at all to have one drawn.",
+            "Rename the folder or fill the column `split` with:  train",
+        )
+    for split in sorted(labels):
+        missing, extra = labels["train"] - labels[split], labels[split] - labels["train"]
+        if missing or extra:
+            raise DataError(
+                f'The splits of "{dataset.name}" were to be compared.',
+                f"{split} lacks {_list(missing)} and has {_list(extra)} that train lacks.",
+                "All splits have the same classes.",
+                f'Move, rename or remove the folders of split "{split}".',
+            )
+
+
+def _refuse_straddling_groups(dataset: Dataset) -> None:
+    splits: dict[str, set[str | None]] = defaultdict(set)
+    for item in dataset.items:
+        if item.group is not None:
+            splits[item.group].add(item.split)
+    across = sorted(group for group, names in splits.items() if len(names) > 1)
+    if across:
+        raise DataError(
+            f'The splits of "{dataset.name}" were to be checked.',
+            f'{len(across)} groups are in more than one split, such as "{across[0]}".',
+            "All items of a group in one split; else the score flatters.",
+            "Mend the column `split`, or waive it with:  --allow-group-overlap",
+        )
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:5]) or "nothing"

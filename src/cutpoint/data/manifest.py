@@ -1,0 +1,139 @@
+"""Manifests: CSV, Parquet or JSON lines with ``path, label`` and maybe ``split, group, id``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cutpoint.data.folder import SPLIT_NAMES
+from cutpoint.data.items import Dataset, Item
+from cutpoint.errors import DataError, MissingExtra, ModalityError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
+
+
+def read_manifest(path: Path) -> Dataset:
+    """Return the items a manifest lists; its paths are relative to the manifest's folder.
+
+    Columns: ``path`` and, all optional, ``label``, ``split`` (train, val or test), ``group``
+    (items that must stay together), ``id`` (the key; the path if absent).
+    """
+    rows = list(_rows(path))
+    items = [_item(path, line, cells) for line, cells in rows]
+    _refuse_duplicates(
+        path, [(line, item.key) for (line, _), item in zip(rows, items, strict=True)]
+    )
+    classes = tuple(sorted({item.label for item in items if item.label is not None}))
+    return Dataset(str(path), tuple(sorted(items, key=lambda item: item.key)), classes)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if path.suffix in (".csv", ".tsv"):
+        return _csv_rows(path)
+    if path.suffix == ".parquet":
+        return _parquet_rows(path)
+    return _json_rows(path)
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        header = file.readline()
+        file.seek(0)
+        delimiter = max(",;\t", key=header.count)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            names = next(reader, [])
+            for cells in reader:
+                if cells and len(cells) != len(names):
+                    raise _bad_line(path, reader.line_num, f"{len(cells)} cells, not {len(names)}")
+                if cells:
+                    yield reader.line_num, dict(zip(names, cells, strict=True))
+        except csv.Error as error:
+            raise _bad_line(path, reader.line_num, str(error)) from error
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                cells = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise _bad_line(path, number, str(error)) from error
+            if not isinstance(cells, dict):
+                raise _bad_line(path, number, "not a JSON object")
+            yield number, cells
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra(f'The Parquet manifest "{path}"', "parquet") from error
+    rows: Iterable[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    yield from enumerate(rows, start=1)
+
+
+def _item(path: Path, line: int, cells: dict[str, Any]) -> Item:
+    if "path" not in cells:
+        raise _no_path_column(path, list(cells))
+    text = str(cells["path"])
+    location = Path(os.path.normpath(path.parent / text))
+    relative = Path(os.path.relpath(location, path.parent)).as_posix()
+    return Item(
+        key=unicodedata.normalize("NFC", _text(cells.get("id")) or relative),
+        payload=location,
+        label=_text(cells.get("label")),
+        group=_text(cells.get("group")),
+        split=_split(path, line, _text(cells.get("split"))),
+    )
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None or cell == "" else str(cell)
+
+
+def _split(path: Path, line: int, name: str | None) -> str | None:
+    if name is None:
+        return None
+    if name.lower() not in SPLIT_NAMES:
+        raise _bad_line(path, line, f'split "{name}" is none of train, val, test')
+    return SPLIT_NAMES[name.lower()]
+
+
+def _refuse_duplicates(path: Path, lines: list[tuple[int, str]]) -> None:
+    first: dict[str, int] = {}
+    for line, key in lines:
+        if key in first:
+            raise DataError(
+                f'The manifest "{path}" was to be read.',
+                f'"{key}" stands in lines {first[key]} and {line}.',
+                "Each item may stand there once; an `id` column can tell copies apart.",
+                f"Look at it with:  sed -n '{first[key]}p;{line}p' {path}",
+            )
+        first[key] = line
+
+
+def _bad_line(path: Path, line: int, what: str) -> DataError:
+    return DataError(
+        f'The manifest "{path}" was to be read.',
+        f"Line {line}: {what}.",
+        "Every line has the columns of the header: path, label and maybe split, group, id.",
+        f"Look at it with:  sed -n {line}p {path}",
+    )
+
+
+def _no_path_column(path: Path, columns: list[str]) -> ModalityError:
+    return ModalityError(
+        f'The images listed in "{path}" were asked for.',
+        f"Its columns are: {', '.join(columns) or 'none'}; no `path` among them.",
+        "An image manifest has the columns path, label and maybe split, group, id.",
+        "Rename the column that holds the file names to:  path",
+    )

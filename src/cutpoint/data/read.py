@@ -1,0 +1,60 @@
+"""One way in: whatever the user calls data → `Dataset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cutpoint.data.arrays import read_arrays
+from cutpoint.data.folder import read_folder
+from cutpoint.data.items import Dataset
+from cutpoint.data.manifest import SUFFIXES, read_manifest
+from cutpoint.errors import DataError, UsageError
+
+
+def read_dataset(
+    data: Any,
+    labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    splits: Sequence[str | None] | None = None,
+    keys: Sequence[str] | None = None,
+    follow_links: bool = False,
+) -> Dataset:
+    """Return the items of a folder, a manifest, or a sequence.
+
+    Parameters
+    ----------
+    data : path of a folder of class folders or of a manifest, or what `read_arrays` takes
+    labels, groups, splits, keys : sequences, optional
+        Only with items given in memory.
+    follow_links : bool, default False
+        Whether links inside a folder are followed.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, (str, os.PathLike)):
+        return _not_empty(read_arrays(data, labels, groups, splits, keys))
+    path = Path(data)
+    if path.is_dir():
+        return _not_empty(read_folder(path, follow_links))
+    if path.is_file() and path.suffix in SUFFIXES:
+        return _not_empty(read_manifest(path))
+    raise UsageError(
+        f'The data in "{path}" was asked for.',
+        "It is a file of another kind." if path.is_file() else "There is nothing of that name.",
+        f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)}).",
+        f"Look there with:  ls {path.parent}",
+    )
+
+
+def _not_empty(dataset: Dataset) -> Dataset:
+    if not dataset.items:
+        raise DataError(
+            f'The items of "{dataset.name}" were asked for.',
+            f"There are none ({dataset.n_ignored} other files).",
+            "A folder with one sub-folder of images for each class, or a manifest with rows.",
+            f"Look there with:  ls {dataset.name}",
+        )
+    return dataset

@@ -1,0 +1,198 @@
+"""Score a predictor on labelled items it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cutpoint.data import Dataset, Item, digest_payload, read_payload
+from cutpoint.errors import BadItem, DataError, LeakageError
+from cutpoint.metrics import Scores, score
+from cutpoint.predictor import Predictor, short_digest
+from cutpoint.progress import Reporter
+from cutpoint.types import Array
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One scored item."""
+
+    key: str
+    truth: str
+    predicted: str
+    probability: float
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.predicted
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with what they rest on.
+
+    Attributes
+    ----------
+    split : str
+    classes : tuple of str
+    scores : Scores
+    verdicts : tuple of Verdict
+        In the order of the items.
+    confidence, is_right : arrays of shape (n_items,)
+    quarantined : tuple of (key, reason)
+    n_left_out : int
+        Items not scored because the predictor had learned from equal bytes.
+    """
+
+    split: str
+    classes: tuple[str, ...]
+    scores: Scores
+    verdicts: tuple[Verdict, ...]
+    quarantined: tuple[tuple[str, str], ...] = ()
+    n_left_out: int = 0
+
+    @property
+    def confidence(self) -> Array:
+        return np.array([verdict.probability for verdict in self.verdicts])
+
+    @property
+    def is_right(self) -> Array:
+        return np.array([verdict.is_right for verdict in self.verdicts])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "classes": list(self.classes),
+            "scores": self.scores.to_json(),
+            "n_quarantined": len(self.quarantined),
+            "n_left_out": self.n_left_out,
+        }
+
+    def lines(self) -> list[str]:
+        """Return the evaluation as aligned text."""
+        rows = self.scores.lines()
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}}  {text}" for name, text in rows]
+        if self.n_left_out:
+            lines.append(f"{self.n_left_out} items left out: equal bytes were trained on")
+        if self.quarantined:
+            lines.append(f"{len(self.quarantined)} items quarantined")
+        return lines
+
+
+def evaluate_predictor(
+    predictor: Predictor,
+    dataset: Dataset,
+    split: str,
+    leave_out_trained: bool,
+    reporter: Reporter,
+    engine: str = "auto",
+) -> Evaluation:
+    """Predict the items of one split and score them.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    dataset : Dataset
+        Splits assigned.
+    split : {"test", "val", "train", "all"}
+        ``"train"`` names the training score; any other refuses items the predictor learned from.
+    leave_out_trained : bool
+        Leave such items out, counted, instead of refusing.
+
+    Raises
+    ------
+    LeakageError
+        If items of the split were trained on.
+    DataError
+        If the split is empty or has classes the predictor does not know.
+    """
+    items = [item for item in dataset.items if split in ("all", item.split)]
+    check_classes(predictor, dataset, items, split)
+    n_all = len(items)
+    if split != "train":
+        items = _not_trained_on(predictor, items, leave_out_trained)
+    probabilities, reasons = predictor.probabilities(items, engine, reporter=reporter)
+    good = [place for place in range(len(items)) if place not in reasons]
+    return make_evaluation(
+        predictor,
+        split,
+        [items[place] for place in good],
+        probabilities[good],
+        quarantined=tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
+        n_left_out=n_all - len(items),
+    )
+
+
+def make_evaluation(
+    predictor: Predictor,
+    split: str,
+    items: Sequence[Item],
+    probabilities: Array,
+    quarantined: tuple[tuple[str, str], ...] = (),
+    n_left_out: int = 0,
+) -> Evaluation:
+    """Return the evaluation of `probabilities`, one row an item."""
+    if not items:
+        raise DataError(
+            f'A score on split "{split}" was asked for.',
+            f"No item is left to score ({len(quarantined)} bad, {n_left_out} trained on).",
+            "Labelled items that the predictor has not learned from.",
+            "Look at the reasons with:  cutpoint predict MODEL FILES",
+        )
+    classes = predictor.classes
+    truth = np.array([classes.index(str(item.label)) for item in items])
+    columns = probabilities.argmax(axis=1)
+    verdicts = tuple(
+        Verdict(item.key, str(item.label), classes[column], float(row[column]))
+        for item, row, column in zip(items, probabilities, columns, strict=True)
+    )
+    return Evaluation(
+        split, classes, score(probabilities, truth), verdicts, quarantined, n_left_out
+    )
+
+
+def check_classes(
+    predictor: Predictor, dataset: Dataset, items: Sequence[Item], split: str
+) -> None:
+    """Raise `DataError` unless all labels are among the predictor's classes."""
+    if not items:
+        raise DataError(
+            f'Split "{split}" of "{dataset.name}" was to be scored.',
+            f"It has no items; there are {dataset.counts()}.",
+            "A split with items, or all of them.",
+            "Type, for example:  --split all",
+        )
+    labels = {str(item.label) for item in items}
+    unknown = sorted(labels - set(predictor.classes))
+    if unknown:
+        raise DataError(
+            f'Split "{split}" of "{dataset.name}" was to be scored.',
+            f"The predictor does not know: {', '.join(unknown[:5])}.",
+            f"Items of its {len(predictor.classes)} classes: {', '.join(predictor.classes[:5])}, …",
+            f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
+        )
+
+
+def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool) -> list[Item]:
+    trained = [item for item in items if _digest(item) in predictor.trained_on]
+    if trained and not leave_out:
+        keys = ", ".join(item.key for item in trained[:3])
+        raise LeakageError(
+            f"A score on {len(items)} items was asked for.",
+            f"The predictor was fitted on {len(trained)} of them: {keys}, …",
+            "Items it has not seen; the training score only if named: --split train.",
+            "Leave those items out with:  --leave-out-trained",
+        )
+    keys_out = {item.key for item in trained}
+    return [item for item in items if item.key not in keys_out]
+
+
+def _digest(item: Item) -> str:
+    try:
+        return short_digest(digest_payload(read_payload(item)))
+    except BadItem:
+        return ""  # told as a bad item when it is predicted

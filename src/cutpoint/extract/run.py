@@ -1,0 +1,301 @@
+"""Extraction from end to end: digest, plan, compute what is missing, commit, view."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from cutpoint.backbone import Backbone
+from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
+from cutpoint.engines import ENGINES, checked_engine, preferred_engine
+from cutpoint.errors import BadItem, DataError, StoreError, TooManyBadItems
+from cutpoint.extract.executors import LocalExecutor
+from cutpoint.extract.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
+from cutpoint.extract.unit import UnitReceipt, prepare, run_unit
+from cutpoint.progress import Reporter
+from cutpoint.spec import FeatureSpec
+from cutpoint.store import Features, FeatureStore
+from cutpoint.store.catalog import EngineRecord
+from cutpoint.types import Batch, Cut, Engine, Run
+
+
+@dataclass(frozen=True)
+class ExtractOptions:
+    """How to run; none of it changes the numbers.
+
+    Attributes
+    ----------
+    engine : {"auto", "native", "openvino"}
+    n_workers : int or None
+        Threads; as many as cores if None.
+    max_bad : float
+        Share of items that may be quarantined before the run stops, 0–1.
+    """
+
+    engine: str = "auto"
+    n_workers: int | None = None
+    max_bad: float = 0.01
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes
+    ----------
+    features : Features
+    plan : Plan
+    n_forward : int
+        Items that went through the network; 0 if all were stored.
+    n_calibration : int
+        Items that went through it before, for the parity gate.
+    engine : str
+        Which engine ran; empty if none did.
+    seconds : float
+        Digesting, computing and committing.
+    """
+
+    features: Features
+    plan: Plan
+    n_forward: int
+    n_calibration: int
+    engine: str
+    seconds: float
+
+
+@dataclass
+class _Tally:
+    """What went wrong so far, against what may."""
+
+    n_items: int
+    max_bad: float
+    bad: dict[str, str] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    n_forward: int = 0
+
+    def add(self, receipt: UnitReceipt) -> None:
+        self.n_forward += receipt.n_forward
+        self.notes.extend(receipt.notes)
+        self.add_bad(receipt.bad)
+
+    def add_bad(self, rows: Sequence[tuple[str, str]]) -> None:
+        self.bad.update(rows)
+        if len(self.bad) > self.max_bad * self.n_items:
+            raise self._too_many()
+
+    def _too_many(self) -> TooManyBadItems:
+        share = len(self.bad) / self.n_items
+        error = TooManyBadItems(
+            f"Up to {self.max_bad:.1%} of {self.n_items} items may be bad.",
+            f"{len(self.bad)} are ({share:.1%}); first: "
+            + "; ".join(f"{key}: {reason}" for key, reason in list(self.bad.items())[:3]),
+            "Fewer bad items, or a higher limit; what was computed is kept in the store.",
+            f"Go on all the same with:  --max-bad {np.ceil(share * 100) / 100:.2f}",
+        )
+        error.quarantined = tuple(self.bad.items())
+        return error
+
+
+def extract_features(
+    dataset: Dataset,
+    backbone: Backbone,
+    spec: FeatureSpec,
+    store: FeatureStore,
+    options: ExtractOptions,
+    reporter: Reporter,
+) -> Extraction:
+    """Compute what the store lacks and return the features of `dataset`.
+
+    Raises
+    ------
+    TooManyBadItems
+        If more than `max_bad` of the items can't be used; what was computed stays stored.
+    StoreError
+        If the disk is full or read-only; the store still opens.
+    """
+    start = time.perf_counter()
+    n_all = len(dataset) + len(dataset.quarantined)
+    tally = _Tally(n_all, options.max_bad)
+    tally.add_bad(dataset.quarantined)
+    digests = _digests(dataset, tally, options, reporter)
+    spec_id = spec.fingerprint()
+    engine, n_calibration = "", 0
+    with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
+        for name in store.drop_damaged(spec_id):
+            reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
+        units = make_units(dataset.items, digests, set(store.places(spec_id)))
+        plan = Plan(len(digests), len(digests), ())
+        if units:
+            job = _Job.set_up(backbone, spec, store, options, units, tally, reporter)
+            plan = job.plan(len(digests), units)
+            engine, n_calibration = job.engine.name, job.n_calibration
+        reporter.say(str(plan))
+        if units:
+            job.run(plan, tally, reporter)
+        final = _final_dataset(dataset, digests, tally)
+        view = store.save_view(spec, final, digests)
+    seconds = time.perf_counter() - start
+    return Extraction(store.open(view), plan, tally.n_forward, n_calibration, engine, seconds)
+
+
+@dataclass
+class _Job:
+    """An engine ready to compute units of one spec into one store."""
+
+    spec: FeatureSpec
+    store: FeatureStore
+    engine: Engine
+    record: EngineRecord
+    n_calibration: int
+    executor: LocalExecutor
+
+    @classmethod
+    def set_up(
+        cls,
+        backbone: Backbone,
+        spec: FeatureSpec,
+        store: FeatureStore,
+        options: ExtractOptions,
+        units: Sequence[Unit],
+        tally: _Tally,
+        reporter: Reporter,
+    ) -> _Job:
+        """Choose the engine; pass it through the parity gate unless this store knows it."""
+        cut = backbone.cut_at(spec.taps)
+        executor = LocalExecutor(options.n_workers)
+        name, note = preferred_engine(options.engine, cut)
+        if note:
+            reporter.say(note)
+        known = store.catalog.engine(spec.fingerprint(), name)
+        if known is not None:
+            return cls(spec, store, ENGINES[name](cut, executor.n_workers), known, 0, executor)
+        batch, prepare_s = _calibration_batch(units, spec, cut)
+        checked = checked_engine(cut, name, executor.n_workers, batch)
+        if checked.refused:
+            reporter.say(checked.refused)
+        record = EngineRecord(
+            engine=checked.engine.name,
+            cosine=checked.parity.cosine,
+            relative_error=checked.parity.relative_error,
+            engine_s=checked.seconds / len(batch),
+            prepare_s=prepare_s,
+            row_bytes=sum(rows[0].nbytes for rows in checked.features.values()),
+        )
+        if record.engine == name:
+            store.add_engine(spec.fingerprint(), record)
+        return cls(spec, store, checked.engine, record, len(batch), executor)
+
+    def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
+        item_bytes = int(np.prod(self.spec.backbone.preprocess.array_shape))
+        plan = size_plan(n_items, units, self.record, self.executor.n_workers, item_bytes)
+        free = shutil.disk_usage(_existing(self.store.path)).free
+        if plan.disk_bytes > free:
+            raise StoreError(
+                f'{human_bytes(plan.disk_bytes)} were to be written to "{self.store.path}".',
+                f"That disk has {human_bytes(free)} left.",
+                "A disk with more space, or fewer taps and pools.",
+                "Put the store elsewhere with:  --store FOLDER",
+            )
+        return plan
+
+    def run(self, plan: Plan, tally: _Tally, reporter: Reporter) -> None:
+        """Compute the units; commit each receipt as it comes."""
+        folder = self.store.shard_folder(self.spec.fingerprint())
+        with reporter.bar(f"Extract ({self.engine.name})", plan.n_to_compute) as advance:
+
+            def make_worker() -> Callable[[Unit], UnitReceipt]:
+                session: Run = self.engine.session()
+                name = self.engine.name
+                return lambda unit: run_unit(unit, self.spec, folder, name, session, advance)
+
+            for receipt in self.executor.map(make_worker, plan.units):
+                if receipt.shard is not None:
+                    self.store.commit(receipt.shard)
+                tally.add(receipt)
+
+
+def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
+    """Return the first few items that can be prepared, and the seconds one takes."""
+    images = []
+    start, n_tried = time.perf_counter(), 0
+    for item in units[0].items:
+        n_tried += 1
+        try:
+            images.append(prepare(item, spec.backbone.preprocess)[0])
+        except BadItem:
+            continue
+        if len(images) == BATCH_SIZE:
+            break
+    seconds = (time.perf_counter() - start) / max(n_tried, 1)
+    if not images:  # nothing but bad items; any input will do to set the engine up
+        images = [np.zeros(cut.input_shape, np.uint8)]
+    return np.stack(images), seconds
+
+
+def _digests(
+    dataset: Dataset, tally: _Tally, options: ExtractOptions, reporter: Reporter
+) -> dict[str, str]:
+    """Return key → payload digest of all items that can be read."""
+
+    def digest(item: Item) -> tuple[str, str | None, str]:
+        try:
+            return item.key, digest_payload(read_payload(item)), ""
+        except BadItem as error:
+            return item.key, None, error.reason
+
+    found: dict[str, str] = {}
+    with (
+        ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers) as pool,
+        reporter.bar("Read and digest", len(dataset), "files") as advance,
+    ):
+        for key, sha256, reason in pool.map(digest, dataset.items):
+            advance(1)
+            if sha256 is None:
+                tally.add_bad([(key, reason)])
+            else:
+                found[key] = sha256
+    if not found:
+        raise DataError(
+            f'The items of "{dataset.name}" were to be read.',
+            f"None of {len(dataset)} can be; first: {next(iter(tally.bad.items()), None)}.",
+            "Files this user may read.",
+            f"Look at them with:  ls -l {dataset.name}",
+        )
+    return found
+
+
+def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) -> Dataset:
+    """Return the data set without its bad items, with all that was noticed."""
+    bad_digests = {digests[key]: reason for key, reason in tally.bad.items() if key in digests}
+    bad = dict(tally.bad)
+    for item in dataset.items:  # copies of a bad payload are bad too
+        if digests.get(item.key) in bad_digests:
+            bad.setdefault(item.key, bad_digests[digests[item.key]])
+    kept = tuple(item for item in dataset.items if item.key not in bad and item.key in digests)
+    final = replace(dataset, items=kept, quarantined=tuple(sorted(bad.items())))
+    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
+
+
+def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
+    twins = cross_split_duplicates(dataset, digests)
+    if not twins:
+        return []
+    first = " = ".join(twins[0])
+    return [f"LEAKAGE: {len(twins)} payloads are in more than one split, such as {first}"]
+
+
+def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:
+    counts = Counter(note for _, note in notes)
+    first = {note: key for key, note in reversed(notes)}
+    return [f"{count} × {note} (first: {first[note]})" for note, count in counts.items()]
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

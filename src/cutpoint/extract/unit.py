@@ -1,0 +1,148 @@
+"""The work of one unit: load → prepare → cut → pool → write its own shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cutpoint.data import Item, digest_payload, read_payload
+from cutpoint.errors import BadItem
+from cutpoint.extract.plan import BATCH_SIZE, Unit
+from cutpoint.preprocess import prepare_image
+from cutpoint.spec import FeatureSpec, PreprocessSpec
+from cutpoint.store.shard import Receipt, write_shard
+from cutpoint.types import Array, Batch, Features, Run
+
+
+@dataclass
+class Described:
+    """Features of some items, and those that gave none.
+
+    Attributes
+    ----------
+    places : list of int
+        Which of the given items the rows belong to, in order.
+    features : dict of tap → array (n_rows, …)
+    bad : list of (key, reason)
+    notes : list of (key, note)
+    n_forward : int
+        Items that went through the network.
+    """
+
+    places: list[int] = field(default_factory=list)
+    features: Features = field(default_factory=dict)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    n_forward: int = 0
+
+
+@dataclass(frozen=True)
+class UnitReceipt:
+    """What a unit sends back: small, whatever it wrote."""
+
+    shard: Receipt | None
+    bad: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...]
+    n_forward: int
+
+
+def run_unit(
+    unit: Unit,
+    spec: FeatureSpec,
+    folder: Path,
+    engine: str,
+    run: Run,
+    on_items: Callable[[int], None],
+) -> UnitReceipt:
+    """Compute a unit and write its shard. Depends on its arguments alone."""
+    found = describe(unit.items, spec.backbone.preprocess, run, unit.digests, on_items)
+    shard = None
+    if found.places:
+        digests = [unit.digests[place] for place in found.places]
+        shard = write_shard(folder, spec, digests, found.features, engine)
+    return UnitReceipt(shard, tuple(found.bad), tuple(found.notes), found.n_forward)
+
+
+def describe(
+    items: Sequence[Item],
+    preprocess: PreprocessSpec,
+    run: Run,
+    digests: Sequence[str] | None = None,
+    on_items: Callable[[int], None] = lambda n: None,
+) -> Described:
+    """Return the features of `items`; bad ones are named, never replaced.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    preprocess : PreprocessSpec
+    run : callable
+        An engine's session.
+    digests : sequence of str, optional
+        What the payloads were when the run was planned; an item that differs now is bad.
+    on_items : callable
+        Told how many items were passed, batch by batch.
+    """
+    found = Described()
+    parts: list[Features] = []
+    for start in range(0, len(items), BATCH_SIZE):
+        stop = min(start + BATCH_SIZE, len(items))
+        prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
+        if prepared:
+            batch = np.stack([image for _, image in prepared])
+            parts.append(_finite(run(batch), items, [place for place, _ in prepared], found))
+            found.n_forward += len(batch)
+        on_items(stop - start)
+    if parts:
+        found.features = {tap: np.concatenate([part[tap] for part in parts]) for tap in parts[0]}
+    return found
+
+
+def prepare(item: Item, preprocess: PreprocessSpec, digest: str | None = None) -> Any:
+    """Return (array, notes) of an item, or raise `BadItem`."""
+    payload = read_payload(item)
+    if digest is not None and digest_payload(payload) != digest:
+        raise BadItem("changed while the run was going on: its digest differs from the plan's")
+    name = item.payload.name if isinstance(item.payload, Path) else ""
+    return prepare_image(payload, preprocess, name)
+
+
+def _prepared(
+    items: Sequence[Item],
+    places: Sequence[int],
+    preprocess: PreprocessSpec,
+    digests: Sequence[str] | None,
+    found: Described,
+) -> Iterator[tuple[int, Batch]]:
+    for place in places:
+        item = items[place]
+        try:
+            image, notes = prepare(item, preprocess, digests[place] if digests else None)
+        except BadItem as error:
+            found.bad.append((item.key, error.reason))
+            continue
+        found.notes.extend((item.key, note) for note in notes)
+        yield place, image
+
+
+def _finite(
+    features: Features, items: Sequence[Item], places: list[int], found: Described
+) -> Features:
+    """Drop rows with NaN or infinity; note the others' places."""
+    good = np.ones(len(places), bool)
+    for rows in features.values():
+        good &= np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+    for place, is_good in zip(places, good, strict=True):
+        if is_good:
+            found.places.append(place)
+        else:
+            found.bad.append((items[place].key, "features that are NaN or infinite"))
+    return {tap: _kept(rows, good) for tap, rows in features.items()}
+
+
+def _kept(rows: Array, good: Array) -> Array:
+    return rows if good.all() else rows[good]

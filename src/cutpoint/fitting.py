@@ -1,0 +1,213 @@
+"""The whole way from items to a predictor that has been scored once."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cutpoint.backbone import AUTO, Backbone
+from cutpoint.choose import Ranking, rank
+from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
+from cutpoint.errors import TooManyBadItems, UsageError
+from cutpoint.evaluate import Evaluation, make_evaluation
+from cutpoint.extract import Extraction, ExtractOptions, extract_features
+from cutpoint.extract.plan import human_seconds
+from cutpoint.heads import RidgeHead
+from cutpoint.predictor import Predictor, refuse_foreign, short_digest
+from cutpoint.progress import Reporter
+from cutpoint.report import ReportInputs, write_report
+from cutpoint.spec import TapSpec
+from cutpoint.store import Features, FeatureStore
+from cutpoint.tables import write_csv
+
+DEFAULT_POOLS = ("gap", "gmp")
+BAD_ROWS, SPLITS, REPORT = "bad_rows.csv", "splits.csv", "report.html"
+
+
+def default_store() -> Path:
+    """Return where features are kept if no store is named.
+
+    ``$CUTPOINT_STORE``, else ``cutpoint/features`` in the user's cache folder. Features are found
+    by content, so one store serves every data set.
+    """
+    named = os.environ.get("CUTPOINT_STORE")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else cache / "cutpoint" / "features"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What to try and where to keep it; fields as in `cutpoint.fit`."""
+
+    taps: Sequence[str | int] | str = AUTO
+    pools: tuple[str, ...] = DEFAULT_POOLS
+    store: Path = field(default_factory=default_store)
+    extract: ExtractOptions = field(default_factory=ExtractOptions)
+    seed: int = 0
+    allow_group_overlap: bool = False
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A predictor with all that led to it."""
+
+    predictor: Predictor
+    dataset: Dataset
+    extraction: Extraction
+    ranking: Ranking
+    evaluation: Evaluation
+
+    @property
+    def features(self) -> Features:
+        return self.extraction.features
+
+
+def run_fit(
+    dataset: Dataset,
+    backbone: Backbone,
+    options: FitOptions,
+    output: Path | None,
+    reporter: Reporter,
+) -> FitResult:
+    """Split, extract, choose, fit, score the held-out rows, write the outputs."""
+    if output is not None:
+        refuse_foreign(output)
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
+    refuse_unlearnable(dataset)
+    dataset = assign_splits(dataset, options.seed)
+    check_for_fit(dataset, options.allow_group_overlap)
+    spec = backbone.feature_spec(options.taps, options.pools)
+    store = FeatureStore(options.store)
+    try:
+        extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
+    except TooManyBadItems as error:
+        if output is not None:
+            write_bad_rows(output.parent, error.quarantined)
+        raise
+    ranking = rank(extraction.features, reporter)
+    predictor = _fit_head(backbone, extraction.features, ranking, options.seed)
+    evaluation = _score_held_out(predictor, dataset, extraction.features)
+    result = FitResult(predictor, dataset, extraction, ranking, evaluation)
+    predictor.card = _card(result, options)
+    if output is not None:
+        _write_outputs(result, options, output)
+    return result
+
+
+def _fit_head(backbone: Backbone, features: Features, ranking: Ranking, seed: int) -> Predictor:
+    rows = features.rows_of("train")
+    head = RidgeHead().fit(
+        features.X(ranking.best.tap, rows),
+        features.labels[rows].astype(str),
+        groups=features.group_numbers(rows),
+    )
+    trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
+    return Predictor(backbone, TapSpec.from_name(ranking.best.tap), head, trained_on, seed)
+
+
+def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) -> Evaluation:
+    """Score the test rows, once, without those whose bytes were trained on."""
+    split = "test" if len(features.rows_of("test")) else "val"
+    rows = features.rows_of(split)
+    if not len(rows):
+        raise UsageError(
+            f'A predictor for "{features.name}" was asked for.',
+            "Its data has a training split only, so nothing is left to score it on.",
+            "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
+            "Lay the files out as:  DATA/<class>/<file>",
+        )
+    fresh = [row for row in rows if short_digest(features.digests[row]) not in predictor.trained_on]
+    items = {item.key: item for item in dataset.items}
+    X = features.X(predictor.tap.name, np.array(fresh, int))
+    return make_evaluation(
+        predictor,
+        split,
+        [items[features.keys[row]] for row in fresh],
+        predictor.head.predict_proba(X),
+        n_left_out=len(rows) - len(fresh),
+    )
+
+
+def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
+    """Return how the predictor was made, in JSON types."""
+    extraction, spec = result.extraction, result.features.spec
+    table = result.predictor.backbone.layers()
+    return {
+        "data": result.dataset.name,
+        "counts": result.dataset.counts(),
+        "backbone": spec.backbone.id,
+        "feature_spec": spec.fingerprint(),
+        "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
+        "ranking": result.ranking.to_json(),
+        "evaluation": result.evaluation.to_json(),
+        "extraction": {
+            "engine": extraction.engine,
+            "n_forward": extraction.n_forward,
+            "n_calibration": extraction.n_calibration,
+            "n_stored": extraction.plan.n_stored,
+            "seconds": round(extraction.seconds, 3),
+        },
+        "n_quarantined": len(result.features.quarantined),
+        "warnings": list(result.features.warnings),
+        "store": str(options.store),
+    }
+
+
+def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
+    features, predictor = result.features, result.predictor
+    predictor.save(output)
+    splits = zip(features.keys, features.splits, features.labels, strict=True)
+    write_csv(output / SPLITS, ("key", "split", "label"), splits)
+    write_bad_rows(output, features.quarantined)
+    facts = {
+        "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
+        "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.tap.name}",
+        "extraction": _extraction_line(result.extraction),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+    command = _command(result, options, output)
+    inputs = ReportInputs(
+        predictor,
+        result.evaluation,
+        result.dataset,
+        command,
+        features.warnings,
+        features.quarantined,
+        facts,
+    )
+    write_report(inputs, output / REPORT)
+
+
+def _extraction_line(extraction: Extraction) -> str:
+    done = f"{extraction.n_forward} items computed, {extraction.plan.n_stored} stored already"
+    engine = f" by {extraction.engine}" if extraction.engine else ""
+    return f"{done}{engine}, {human_seconds(extraction.seconds)}"
+
+
+def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:
+    """Write ``bad_rows.csv`` with key and reason, if there is anything to write."""
+    if quarantined:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_csv(folder / BAD_ROWS, ("key", "reason"), quarantined)
+
+
+def _command(result: FitResult, options: FitOptions, output: Path) -> str:
+    """Return the command line that repeats the run."""
+    data, backbone = result.dataset.name, result.predictor.backbone.spec.id
+    words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
+    for tap in [] if options.taps == AUTO else options.taps:
+        words += ["--tap", str(tap)]
+    for pool in options.pools:
+        words += ["--pool", pool]
+    words += ["--store", str(options.store), "--seed", str(options.seed)]
+    words += ["--max-bad", str(options.extract.max_bad)]
+    words += ["--allow-group-overlap"] if options.allow_group_overlap else []
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""What a network is and how it is listed, cut and converted; one folder a framework."""

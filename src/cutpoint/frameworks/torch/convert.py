@@ -1,0 +1,34 @@
+"""Turn a torch cut into what the engines run."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from cutpoint.frameworks.torch.cut import TorchCut
+
+
+def to_openvino(cut: TorchCut) -> Any:
+    """Return the cut as an ``openvino.Model``: uint8 NHWC in, any batch size.
+
+    The module is traced, so what a hook reads is an output of the graph and what no tap needs
+    never enters it. Space is fixed, as `PreprocessSpec` says.
+    """
+    import openvino
+
+    example = torch.zeros((2, *cut.input_shape), dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Python values that decide shapes are constants here on purpose: space is fixed.
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.jit").setLevel(logging.ERROR)
+        model = openvino.convert_model(cut.module, example_input=example)
+    model.reshape([-1, *cut.input_shape])
+    return model
+
+
+CONVERTERS: dict[str, Callable[[TorchCut], Any]] = {"openvino": to_openvino}

@@ -1,0 +1,204 @@
+"""Cut an ``nn.Module`` at its taps: pools inside, nothing after the deepest tap."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cutpoint.errors import ShapeError
+from cutpoint.pooling import parse_pool
+from cutpoint.spec import BackboneSpec, PreprocessSpec, TapSpec
+from cutpoint.types import Batch, Cut, Features
+
+
+class _DeepestTapReached(Exception):
+    """Ends the forward pass; as cheap as surgery on the graph and works for any module."""
+
+
+class TorchCut:
+    """A truncated, frozen network with its pools.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Left as it is: the cut works on its own copy of the module tree, which shares the weights
+        it needs and drops the rest.
+    preprocess : PreprocessSpec
+        Its mean and standard deviation are applied in the graph.
+    taps : sequence of TapSpec
+        All are read in one pass.
+    """
+
+    converts_to: tuple[str, ...] = ("openvino",)
+
+    def __init__(
+        self, network: nn.Module, preprocess: PreprocessSpec, taps: Sequence[TapSpec]
+    ) -> None:
+        self.taps = tuple(taps)
+        self.input_shape = preprocess.array_shape
+        self.module = _CutModule(network, preprocess, self.taps).eval()
+
+    def __call__(self, batch: Batch) -> Features:
+        """Return features of a batch.
+
+        Parameters
+        ----------
+        batch : uint8 array of shape (n_items, height, width, 3)
+            RGB, 0–255.
+
+        Returns
+        -------
+        features : dict of tap name → float32 array of shape (n_items, …)
+        """
+        with torch.inference_mode():
+            outputs = self.module(torch.from_numpy(np.ascontiguousarray(batch)))
+        names = (tap.name for tap in self.taps)
+        return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
+
+    def convert(self, engine: str) -> Any:
+        """Return this cut in the form `engine` runs."""
+        from cutpoint.frameworks.torch.convert import CONVERTERS
+
+        return CONVERTERS[engine](self)
+
+    def state_sha256(self) -> str:
+        """Digest of the names and bytes of all weights and statistics held."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut:
+    """Return `network` cut at `taps`."""
+    return TorchCut(network, spec.preprocess, taps)
+
+
+class _CutModule(nn.Module):
+    """uint8 NHWC batch → tuple of pooled taps."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self, network: nn.Module, preprocess: PreprocessSpec, taps: tuple[TapSpec, ...]
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
+        self.taps = taps
+        layers = list(dict.fromkeys(tap.layer for tap in taps))
+        self.network = _truncated(network, layers, preprocess.array_shape)
+        self._pass = threading.local()  # what one pass of one thread has read so far
+        for layer in layers:
+            self.network.get_submodule(layer).register_forward_hook(self._reader(layer))
+
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self._pass.pooled, self._pass.waiting = {}, {tap.layer for tap in self.taps}
+        images = (batch.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        with suppress(_DeepestTapReached):
+            self.network(images)
+        pooled = self._pass.pooled
+        return tuple(pooled.pop(tap.name) for tap in self.taps)
+
+    def _reader(self, layer: str) -> Callable[..., None]:
+        def read(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            # Pooled here and now: an in-place operation further on can't reach the result.
+            for tap in self.taps:
+                if tap.layer == layer:
+                    self._pass.pooled[tap.name] = _pool(output, tap)
+            self._pass.waiting.discard(layer)
+            if not self._pass.waiting:
+                raise _DeepestTapReached
+
+        return read
+
+
+def _pool(activation: torch.Tensor, tap: TapSpec) -> torch.Tensor:
+    if tap.pool != "none" and activation.ndim != 4:
+        raise ShapeError(
+            f'Pool "{tap.pool}" was asked for at layer "{tap.layer}".',
+            f"That layer gives shape {tuple(activation.shape)}, which has no space to pool over.",
+            "Spatial pools need (n_items, channels, height, width).",
+            'Take the layer as it is with:  pool="none"',
+        )
+    pooled: torch.Tensor = parse_pool(tap.pool)(activation)
+    return pooled.float()
+
+
+def _truncated(
+    network: nn.Module, layers: Sequence[str], input_shape: tuple[int, int, int]
+) -> nn.Module:
+    """Return a copy of the module tree without what runs after the deepest of `layers`."""
+    clone = _clone_tree(network, {})
+    clone.eval()
+    used = _modules_called(clone, set(layers), input_shape)
+    for name, module in list(clone.named_modules()):
+        for child_name, _ in list(module.named_children()):
+            path = f"{name}.{child_name}" if name else child_name
+            if path not in used:
+                setattr(module, child_name, nn.Identity())
+    return clone
+
+
+def _clone_tree(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
+    """Copy the modules, share the tensors; a module used twice stays one module."""
+    if id(module) in done:
+        return done[id(module)]
+    clone = copy.copy(module)
+    done[id(module)] = clone
+    fields = clone.__dict__
+    for name in ("_parameters", "_buffers"):
+        fields[name] = dict(fields[name])
+    for name in [name for name in fields if name.endswith("_hooks")]:
+        fields[name] = OrderedDict(fields[name])
+    fields["_modules"] = {
+        name: None if child is None else _clone_tree(child, done)
+        for name, child in module._modules.items()
+    }
+    return clone
+
+
+def _modules_called(
+    network: nn.Module, layers: set[str], input_shape: tuple[int, int, int]
+) -> set[str]:
+    """Return the paths of the modules entered before the last of `layers` ends."""
+    height, width, channels = input_shape
+    entered: set[str] = set()
+    waiting = set(layers)
+    handles = []
+
+    def on_enter(name: str) -> Callable[..., None]:
+        return lambda module, inputs: entered.add(name)
+
+    def on_leave(name: str) -> Callable[..., None]:
+        def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+            waiting.discard(name)
+            if not waiting:
+                raise _DeepestTapReached
+
+        return leave
+
+    for name, module in network.named_modules():
+        handles.append(module.register_forward_pre_hook(on_enter(name)))
+        if name in layers:
+            handles.append(module.register_forward_hook(on_leave(name)))
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, channels, height, width))
+    except _DeepestTapReached:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return entered

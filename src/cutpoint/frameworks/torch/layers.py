@@ -1,0 +1,96 @@
+"""List the layers of an ``nn.Module`` by running it once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cutpoint.layer_table import Layer, LayerTable
+
+
+class _Call:
+    """What one call of one module showed."""
+
+    def __init__(self, name: str, module: nn.Module, output: Any, macs: int) -> None:
+        self.name, self.module, self.macs = name, module, macs
+        self.is_tensor = isinstance(output, torch.Tensor)
+        self.shape = tuple(output.shape) if self.is_tensor else ()
+
+
+def list_layers(network: Any, input_shape: tuple[int, int, int], name: str = "") -> LayerTable:
+    """Return all layers in the order in which they finish.
+
+    Parameters
+    ----------
+    network : nn.Module
+    input_shape : (height, width, channels)
+        Of one prepared item, pixels.
+    name : str
+        How the backbone is called in messages.
+
+    Notes
+    -----
+    Modules that hand their input on untouched (``Identity``, inactive dropout) are left out.
+    A module that is called more than once, or whose output is not one tensor, is no tap.
+    MACs come from torch's own `FlopCounterMode` (matrix products and convolutions), halved.
+    """
+    height, width, channels = input_shape
+    calls = _record_calls(network, torch.zeros(1, channels, height, width))
+    times = Counter(call.name for call in calls)
+    rows = (_layer(index, call, times[call.name] == 1, height) for index, call in enumerate(calls))
+    return LayerTable(name, tuple(rows))
+
+
+def _record_calls(network: nn.Module, item: torch.Tensor) -> list[_Call]:
+    calls: list[_Call] = []
+    counter = FlopCounterMode(display=False)
+
+    def hook_for(name: str) -> Any:
+        def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if not (inputs and output is inputs[0] and not _works_in_place(module)):
+                calls.append(_Call(name, module, output, counter.get_total_flops() // 2))
+
+        return note
+
+    handles = [
+        module.register_forward_hook(hook_for(name))
+        for name, module in network.named_modules()
+        if name
+    ]
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with counter, torch.inference_mode():
+            network(item)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+    return calls
+
+
+def _works_in_place(module: nn.Module) -> bool:
+    """In-place activations return the very tensor they were given, yet they change it."""
+    return bool(getattr(module, "inplace", False)) and not isinstance(
+        module, nn.modules.dropout._DropoutNd
+    )
+
+
+def _layer(index: int, call: _Call, called_once: bool, height: int) -> Layer:
+    is_map = len(call.shape) == 4 and call.shape[2] > 1
+    return Layer(
+        index=index,
+        name=call.name,
+        kind=type(call.module).__name__,
+        shape=(None, *call.shape[1:]),
+        stride=round(height / call.shape[2]) if is_map else None,
+        params=sum(parameter.numel() for parameter in call.module.parameters()),
+        macs=call.macs,
+        tappable=called_once and call.is_tensor,
+        is_block=any(True for _ in call.module.children()),
+    )

@@ -1,0 +1,5 @@
+"""The exact engine: one eigendecomposition a candidate, then every λ at once."""
+
+from cutpoint.gram.ridge import RidgeSolution, Spectrum, alpha_grid, one_hot
+
+__all__ = ["RidgeSolution", "Spectrum", "alpha_grid", "one_hot"]

@@ -1,0 +1,185 @@
+"""The layers of a backbone as a table a person can read and a program can search."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import html
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cutpoint.errors import TapNotFound, UsageError
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer.
+
+    Attributes
+    ----------
+    index : int
+        Place in execution order, from 0.
+    name : str
+        As the framework spells it.
+    kind : str
+        Class of the layer.
+    shape : tuple
+        Output shape; the batch is ``None``.
+    stride : int or None
+        Input pixels per output pixel; None where the output is no map.
+    params : int
+        Parameters of this layer alone.
+    macs : int
+        Multiply-accumulates from the input up to and with this layer, for one item.
+    tappable : bool
+        Whether features can be read here.
+    is_block : bool
+        Whether the layer is made of further layers.
+    """
+
+    index: int
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+    stride: int | None
+    params: int
+    macs: int
+    tappable: bool = True
+    is_block: bool = False
+
+    @property
+    def shape_text(self) -> str:
+        """Shape without the batch, ``"1280×7×7"``."""
+        return "×".join(str(size) for size in self.shape[1:])
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """Layers in execution order; indexable by name or index, printable."""
+
+    backbone: str
+    rows: tuple[Layer, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.rows)
+
+    def __getitem__(self, key: str | int) -> Layer:
+        return self.by_index(key) if isinstance(key, int) else self.by_name(key)
+
+    def by_index(self, index: int) -> Layer:
+        """Return the layer at `index`; negative ones count from the end."""
+        if not -len(self.rows) <= index < len(self.rows):
+            raise self._not_found(f"layer index {index}", "")
+        return self.rows[index]
+
+    def by_name(self, name: str) -> Layer:
+        for layer in self.rows:
+            if layer.name == name:
+                return layer
+        raise self._not_found(f'layer "{name}"', name)
+
+    def get(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Keras and TF.js meaning: exactly one of `name` and `index`."""
+        if (name is None) == (index is None):
+            raise UsageError(
+                "One layer was asked for.",
+                f"Got name={name!r} and index={index!r}.",
+                "Exactly one of the two says which layer is meant.",
+                'Type, for example:  get_layer("conv_head")  or  get_layer(index=-1)',
+            )
+        return self.by_name(name) if name is not None else self.by_index(index or 0)
+
+    def find(self, pattern: str) -> LayerTable:
+        """Return the layers whose name matches the glob `pattern`."""
+        rows = tuple(row for row in self.rows if fnmatch.fnmatchcase(row.name, pattern))
+        return LayerTable(self.backbone, rows)
+
+    def select(self, *taps: str | int) -> tuple[Layer, ...]:
+        """Return the tappable layers meant by names, indices or globs, in execution order."""
+        chosen = {layer.index: layer for tap in taps for layer in self._matches(tap)}
+        for layer in chosen.values():
+            if not layer.tappable:
+                raise self._not_tappable(layer)
+        return tuple(chosen[index] for index in sorted(chosen))
+
+    def auto_taps(self, at_most: int = 12) -> tuple[str, ...]:
+        """Return the layers worth comparing when nobody has named any.
+
+        The ends of the outermost blocks that give maps (``blocks.3``, ``layer2.1``), else of all
+        layers that give maps; evenly thinned to `at_most`, the deepest always among them.
+        """
+        maps = [row for row in self.rows if row.tappable and row.stride is not None]
+        blocks = [row for row in maps if row.is_block and row.name.count(".") < 2]
+        # A block and its last child are one tensor: equal shape and cost. Keep the inner name.
+        distinct = {(row.shape, row.macs): row.name for row in reversed(blocks or maps)}
+        names = list(reversed(distinct.values()))
+        if not names:
+            names = [row.name for row in self.rows if row.tappable][-1:]
+        keep = min(at_most, len(names))
+        return tuple(names[(place + 1) * len(names) // keep - 1] for place in range(keep))
+
+    def _matches(self, tap: str | int) -> tuple[Layer, ...]:
+        if isinstance(tap, int) or not any(mark in tap for mark in "*?["):
+            return (self[tap],)
+        found = tuple(layer for layer in self.find(tap) if layer.tappable)
+        if not found:
+            raise self._not_found(f'layer like "{tap}"', tap)
+        return found
+
+    def _not_found(self, asked: str, name: str) -> TapNotFound:
+        names = [row.name for row in self.rows]
+        nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
+        return TapNotFound(
+            f"No {asked} in backbone {self.backbone}.",
+            f"Layers: {names[0]} … {names[-1]} ({len(names)}).",
+            "Nearest: " + ", ".join(f'"{near}"' for near in nearest) + ".",
+            f"List them with:  cutpoint layers {self.backbone}",
+        )
+
+    def _not_tappable(self, layer: Layer) -> TapNotFound:
+        usable = [row.name for row in self.rows if row.tappable]
+        return TapNotFound(
+            f'Layer "{layer.name}" of backbone {self.backbone} was asked for as a tap.',
+            f"Its output {layer.shape_text} comes from several places or is no plain array.",
+            "Nearest: " + ", ".join(difflib.get_close_matches(layer.name, usable, n=3)) + ".",
+            f"List them with:  cutpoint layers {self.backbone}",
+        )
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(row) for row in self.rows]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Return the table as text, header first."""
+        header = ("index", "name", "kind", "shape", "stride", "params", "MACs", "tap")
+        return [header, *(_cells(row) for row in self.rows)]
+
+    def __str__(self) -> str:
+        cells = self.cells()
+        widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        header, *rows = ([html.escape(cell) for cell in row] for row in self.cells())
+        head = "".join(f"<th>{cell}</th>" for cell in header)
+        body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(row: Layer) -> tuple[str, ...]:
+    stride = "–" if row.stride is None else str(row.stride)
+    tap = "yes" if row.tappable else "no"
+    counts = (human_count(row.params), human_count(row.macs))
+    return (str(row.index), row.name, row.kind, row.shape_text, stride, *counts, tap)
+
+
+def human_count(count: float) -> str:
+    """Return `count` with three digits and a decimal prefix: ``"4.65 M"``."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(int(count))

@@ -1,0 +1,318 @@
+"""The fitted artefact: preprocess + cut + pool + head, saved without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from cutpoint.backbone import Backbone
+from cutpoint.data import Dataset, Item
+from cutpoint.engines import ENGINES, checked_engine, preferred_engine
+from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
+from cutpoint.extract import Described, describe
+from cutpoint.extract.executors import LocalExecutor
+from cutpoint.extract.plan import BATCH_SIZE
+from cutpoint.extract.unit import prepare
+from cutpoint.heads import RidgeHead
+from cutpoint.progress import Reporter
+from cutpoint.sources import load_backbone
+from cutpoint.spec import BackboneSpec, TapSpec
+from cutpoint.store.shard import write_durably
+from cutpoint.types import Array, Engine, Float64
+
+FORMAT = 1
+MODALITIES = ("image",)
+MANIFEST, HEAD = "predictor.json", "head.safetensors"
+_CHUNK = 32  # items a worker takes at a time
+_DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the predictor says of one item.
+
+    Attributes
+    ----------
+    key : str
+    label : str or None
+        None if the item is bad.
+    probability : float
+        Of that label, calibrated; NaN if the item is bad.
+    reason : str
+        Why the item is bad; empty otherwise.
+    """
+
+    key: str
+    label: str | None
+    probability: float
+    reason: str = ""
+
+
+@dataclass
+class Predictor:
+    """A head with everything before it.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    tap : TapSpec
+        Where the backbone is cut, and the pooling.
+    head : RidgeHead
+    trained_on : frozenset of str
+        First 16 hex digits of the sha256 of every training payload.
+    seed : int
+        Drew the test split, if the data brought none.
+    card : dict
+        How it was made and how it scored: data, candidates, scores. JSON types only.
+    """
+
+    backbone: Backbone
+    tap: TapSpec
+    head: RidgeHead
+    trained_on: frozenset[str] = frozenset()
+    seed: int = 0
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.head.classes_)
+
+    def predict(
+        self,
+        data: Dataset | Sequence[Item],
+        engine: str = "auto",
+        n_workers: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> list[Prediction]:
+        """Return one prediction an item, in the order of the items; bad ones say why.
+
+        Parameters
+        ----------
+        data : Dataset or sequence of Item
+        engine : {"auto", "native", "openvino"}
+        n_workers : int, optional
+            Threads; as many as cores by default.
+        """
+        items = list(data.items if isinstance(data, Dataset) else data)
+        probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
+        return [
+            self._prediction(item.key, row, reasons.get(place, ""))
+            for place, (item, row) in enumerate(zip(items, probabilities, strict=True))
+        ]
+
+    def probabilities(
+        self,
+        items: Sequence[Item],
+        engine: str = "auto",
+        n_workers: int | None = None,
+        reporter: Reporter | None = None,
+    ) -> tuple[Float64, dict[int, str]]:
+        """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
+        out = np.full((len(items), len(self.classes)), np.nan)
+        reasons: dict[int, str] = {}
+        if not items:
+            return out, reasons
+        executor = LocalExecutor(n_workers)
+        ready = self._engine(items, engine, executor.n_workers)
+        starts = range(0, len(items), _CHUNK)
+        with (reporter or Reporter(quiet=True)).bar("Predict", len(items)) as advance:
+            work = self._worker(items, ready, advance)
+            for start, found in executor.map(work, starts):
+                places = [start + place for place in found.places]
+                if places:
+                    out[places] = self.head.predict_proba(found.features[self.tap.name])
+                good = set(places)
+                bad = [p for p in range(start, min(start + _CHUNK, len(items))) if p not in good]
+                reasons |= dict(zip(bad, (reason for _, reason in found.bad), strict=True))
+        return out, reasons
+
+    def _worker(
+        self, items: Sequence[Item], engine: Engine, advance: Callable[[int], None]
+    ) -> Callable[[], Callable[[int], tuple[int, Described]]]:
+        preprocess = self.backbone.spec.preprocess
+
+        def make() -> Callable[[int], tuple[int, Described]]:
+            run = engine.session()
+            return lambda start: (
+                start,
+                describe(items[start : start + _CHUNK], preprocess, run, on_items=advance),
+            )
+
+        return make
+
+    def _engine(self, items: Sequence[Item], name: str, n_threads: int) -> Engine:
+        """Return the engine, through the parity gate on the first items that can be prepared."""
+        cut = self._cut
+        name, _ = preferred_engine(name, cut)
+        if name == "native":
+            return ENGINES[name](cut, n_threads)
+        images: list[Array] = []
+        for item in items[: 4 * BATCH_SIZE]:
+            try:
+                images.append(prepare(item, self.backbone.spec.preprocess)[0])
+            except BadItem:
+                continue
+            if len(images) == BATCH_SIZE:
+                break
+        batch = np.stack(images or [np.zeros(cut.input_shape, np.uint8)])
+        return checked_engine(cut, name, n_threads, batch).engine
+
+    @cached_property
+    def _cut(self) -> Any:
+        return self.backbone.cut_at([self.tap])
+
+    def _prediction(self, key: str, row: Array, reason: str) -> Prediction:
+        if reason:
+            return Prediction(key, None, float("nan"), reason)
+        column = int(row.argmax())
+        return Prediction(key, self.classes[column], float(row[column]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the predictor as a folder: ``predictor.json`` and ``head.safetensors``.
+
+        An older predictor of that name is replaced; any other folder or file is not.
+        """
+        folder = Path(path)
+        refuse_foreign(folder)
+        arrays = save({name: np.ascontiguousarray(a) for name, a in self.head.to_arrays().items()})
+        text = json.dumps(self._fields(hashlib.sha256(arrays).hexdigest()), indent=1)
+        new, old = (folder.with_name(f".{folder.name}.{name}") for name in ("new", "old"))
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        write_durably(new / HEAD, arrays)
+        write_durably(new / MANIFEST, text.encode())
+        # The older predictor goes only once the new one is whole.
+        if folder.exists():
+            folder.replace(old)
+        new.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _fields(self, head_sha256: str) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "modality": self.backbone.spec.modality,
+            "backbone": asdict(self.backbone.spec),
+            "tap": self.tap.name,
+            "head": {
+                "kind": "ridge",
+                "sha256": head_sha256,
+                "classes": list(self.classes),
+                "alpha": self.head.alpha_,
+                "temperature": self.head.temperature_,
+            },
+            "seed": self.seed,
+            "card": self.card,
+            "trained_on": sorted(self.trained_on),
+        }
+
+
+def short_digest(digest: str) -> str:
+    """Return the part of a payload digest that a predictor remembers."""
+    return digest[:_DIGEST_DIGITS]
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise `UsageError` if writing a predictor to `folder` would destroy something else."""
+    if folder.exists() and not (folder / MANIFEST).exists():
+        raise UsageError(
+            f'A predictor was to be saved as "{folder}".',
+            "Something else is there.",
+            "A new name, or the folder of an older predictor, which is then replaced.",
+            f"Type, for example:  -o {folder.with_name(folder.name + '.cutpoint')}",
+        )
+
+
+def load_predictor(path: str | os.PathLike[str], backbone: Backbone | None = None) -> Predictor:
+    """Return a saved predictor.
+
+    Parameters
+    ----------
+    path : path
+        The folder `Predictor.save` wrote.
+    backbone : Backbone, optional
+        The backbone it was fitted on, where no source can load it by name.
+
+    Raises
+    ------
+    PredictorError
+        If it is no predictor, was changed or cut short, or its backbone is not the one it knew.
+    ModalityError
+        If it reads another kind of item than this release does.
+    """
+    folder = Path(path)
+    fields = _read_manifest(folder)
+    if fields["modality"] not in MODALITIES:
+        raise ModalityError(
+            f'The predictor "{folder}" was to be loaded.',
+            f'It reads items of kind "{fields["modality"]}".',
+            f"This release reads: {', '.join(MODALITIES)}.",
+            "Upgrade with:  pip install --upgrade cutpoint",
+        )
+    spec = BackboneSpec.from_json(fields["backbone"])
+    found = backbone or load_backbone(spec.id)
+    if found.spec != spec:
+        raise _broken(
+            folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}"
+        )
+    return Predictor(
+        backbone=found,
+        tap=TapSpec.from_name(fields["tap"]),
+        head=_read_head(folder, fields["head"]),
+        trained_on=frozenset(fields["trained_on"]),
+        seed=fields["seed"],
+        card=fields["card"],
+    )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise _broken(folder, f"{MANIFEST} can't be read ({error})") from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        found = fields.get("format") if isinstance(fields, dict) else None
+        raise _broken(folder, f"its format is {found}, this release reads {FORMAT}")
+    missing = {"modality", "backbone", "tap", "head", "trained_on", "seed", "card"} - set(fields)
+    if missing:
+        raise _broken(folder, f"{MANIFEST} lacks {', '.join(sorted(missing))}")
+    return fields
+
+
+def _read_head(folder: Path, fields: dict[str, Any]) -> RidgeHead:
+    try:
+        data = (folder / HEAD).read_bytes()
+        arrays = load(data)
+    except (OSError, SafetensorError) as error:
+        raise _broken(folder, f"{HEAD} can't be read ({error})") from error
+    if hashlib.sha256(data).hexdigest() != fields["sha256"]:
+        raise _broken(folder, f"{HEAD} differs from the digest in {MANIFEST}")
+    classes = fields["classes"]
+    if arrays["coef"].ndim != 2 or len(arrays["coef"]) != len(classes):
+        raise _broken(folder, f"{len(classes)} classes for weights {arrays['coef'].shape}")
+    return RidgeHead.from_arrays(arrays, classes, fields["alpha"], fields["temperature"])
+
+
+def _difference(then: BackboneSpec, now: BackboneSpec) -> str:
+    old, new = asdict(then), asdict(now)
+    changed = [f"{name} was {old[name]}, is {new[name]}" for name in old if old[name] != new[name]]
+    return "; ".join(changed)
+
+
+def _broken(folder: Path, what: str) -> PredictorError:
+    return PredictorError(
+        f'The predictor "{folder}" was to be loaded.',
+        f"It can't be: {what}.",
+        f"A folder with {MANIFEST} and {HEAD} as `save` wrote them.",
+        f"Make it again with:  cutpoint fit DATA -o {folder}",
+    )

@@ -1,0 +1,214 @@
+"""Image payload → RGB uint8 array, by the recipe the weights were trained with.
+
+Rules, all part of `PreprocessSpec.recipe` 1:
+
+- The format is told by content, never by name; only the formats in `FORMATS` are opened.
+- A file that breaks off is bad; it is never filled up with grey.
+- EXIF orientation is applied. Unreadable EXIF and ICC blobs are ignored.
+- Of several frames or pages, the first is taken.
+- 16-bit grey is divided by 257. 32-bit integers are divided by ``max(65535, largest) / 255``.
+  Floats in 0–1 are multiplied by 255, in 0–255 kept, all others stretched from their minimum and
+  maximum to 0–255.
+- Transparent pixels are composited on `PreprocessSpec.background`.
+- Shorter side to `resize_px`, antialiased by Pillow; then the central square of `crop_px`.
+  Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
+
+from cutpoint.errors import BadItem, UsageError
+from cutpoint.spec import PreprocessSpec
+from cutpoint.types import UInt8
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+MAX_PIXELS = 178_956_970  # Pillow's own line between a warning and an error
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_REFUSED = {
+    b"%!PS": "EPS",
+    b"\xc5\xd0\xd3\xc6": "EPS",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"<?xml": "SVG or XML",
+    b"SIMPLE  =": "FITS",
+}
+_SUFFIXES = {
+    "JPEG": {"jpg", "jpeg", "jpe", "jfif"},
+    "MPO": {"jpg", "jpeg", "mpo"},
+    "TIFF": {"tif", "tiff"},
+    "PPM": {"ppm", "pgm", "pbm", "pnm"},
+    "HEIF": {"heic", "heif"},
+}
+
+
+def prepare_image(
+    payload: bytes | UInt8, spec: PreprocessSpec, name: str = ""
+) -> tuple[UInt8, tuple[str, ...]]:
+    """Return one item as the backbone expects it, and notes on what was unusual about it.
+
+    Parameters
+    ----------
+    payload : bytes of an image file, or uint8 array (height, width[, 3 or 4]), RGB 0–255
+    spec : PreprocessSpec
+    name : str
+        File name, only compared with what the content says.
+
+    Returns
+    -------
+    image : uint8 array of shape (crop_px, crop_px, 3), RGB
+    notes : tuple of str
+
+    Raises
+    ------
+    BadItem
+        If the payload can't be decoded whole and safely.
+    """
+    image, notes = decode_image(payload, spec, name)
+    return fit_to_recipe(image, spec), notes
+
+
+def decode_image(
+    payload: bytes | UInt8, spec: PreprocessSpec, name: str = ""
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return the upright RGB image and notes on what was unusual about it."""
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise UsageError(
+            "Images were to be decoded.",
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on, so broken files would come out half grey.",
+            "cutpoint finds broken files only while it is off.",
+            "Type:  PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False",
+        )
+    if isinstance(payload, np.ndarray):
+        return _to_rgb(_from_array(payload), spec), ()
+    image = _open(payload)
+    notes = _notes(image, name)
+    try:
+        image.load()
+        image = _upright(image)
+        return _to_rgb(image, spec), notes
+    except (OSError, SyntaxError, ValueError, struct.error, MemoryError) as error:
+        raise BadItem(f"{image.format or 'image'} can't be decoded: {_one_line(error)}") from error
+
+
+def fit_to_recipe(image: Image.Image, spec: PreprocessSpec) -> UInt8:
+    """Resize the shorter side, crop the centre, return uint8 (crop_px, crop_px, 3)."""
+    width, height = image.size
+    scale = spec.resize_px / min(width, height)
+    if max(width, height) * scale * spec.resize_px > MAX_PIXELS:
+        raise BadItem(f"{width}×{height} px is too long and thin to resize to {spec.resize_px} px")
+    if min(width, height) != spec.resize_px:
+        longer = int(spec.resize_px * max(width, height) / min(width, height))
+        size = (spec.resize_px, longer) if width <= height else (longer, spec.resize_px)
+        image = image.resize(size, _RESAMPLING[spec.interpolation])
+    left = round((image.width - spec.crop_px) / 2.0)
+    top = round((image.height - spec.crop_px) / 2.0)
+    return np.asarray(image.crop((left, top, left + spec.crop_px, top + spec.crop_px)))
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise BadItem("empty file (0 bytes)")
+    allowed = [*FORMATS, *_optional_formats()]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on broken EXIF and on large files
+            image = Image.open(io.BytesIO(data), formats=allowed)
+    except UnidentifiedImageError as error:
+        raise BadItem(_why_unknown(data)) from error
+    except Image.DecompressionBombError as error:
+        raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded") from error
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise BadItem(f"can't be opened as an image: {_one_line(error)}") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded")
+    return image
+
+
+def _optional_formats() -> list[str]:
+    formats = ["AVIF"] if features.check("avif") else []
+    try:
+        import pillow_heif
+    except ImportError:
+        return formats
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener()
+    return [*formats, "HEIF"]
+
+
+def _why_unknown(data: bytes) -> str:
+    start = data[:64].lstrip()
+    for magic, kind in _REFUSED.items():
+        if start.startswith(magic):
+            return f"{kind} is not a photo format cutpoint opens"
+    if data[4:8] == b"ftyp":
+        return 'HEIC/AVIF needs a plug-in: pip install "cutpoint[heif]"'
+    return "not an image in a format cutpoint opens (told by content)"
+
+
+def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
+    notes = []
+    suffix = PurePath(name).suffix.lower().lstrip(".")
+    kind = image.format or ""
+    if suffix and suffix not in _SUFFIXES.get(kind, {kind.lower()}):
+        notes.append(f"{kind} file named .{suffix}: decoded by content")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and kind != "MPO":  # MPO: a JPEG with a preview or a second eye behind it
+        notes.append(f"first of {frames} frames taken")
+    return tuple(notes)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # whatever a broken EXIF blob provokes, the pixels are sound
+        return image
+
+
+def _to_rgb(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, (*spec.background, 255))
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(pixels: Any) -> UInt8:
+    values = pixels.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise BadItem("pixels that are NaN or infinite")
+    low, high = float(values.min()), float(values.max())
+    if pixels.dtype.kind == "f":
+        if low >= 0 and high <= 1:
+            values = values * 255
+        elif not (low >= 0 and high <= 255):
+            values = (values - low) * (255 / (high - low)) if high > low else values * 0
+    else:
+        values = np.maximum(values, 0) * (255 / max(65535.0, high))
+    rounded: UInt8 = np.rint(values).astype(np.uint8)
+    return rounded
+
+
+def _from_array(pixels: UInt8) -> Image.Image:
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if pixels.dtype != np.uint8 or not is_image or 0 in pixels.shape:
+        raise BadItem(
+            f"array of {pixels.dtype} {pixels.shape}; "
+            "images are uint8 (height, width[, 3 or 4]), RGB 0–255"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

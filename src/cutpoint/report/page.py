@@ -1,0 +1,122 @@
+"""Fill the report's template."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cutpoint.data import Dataset, Item, read_payload
+from cutpoint.errors import BadItem, MissingExtra
+from cutpoint.evaluate import Evaluation, Verdict
+from cutpoint.layer_table import human_count
+from cutpoint.predictor import Predictor
+from cutpoint.preprocess import decode_image
+from cutpoint.progress import printable
+from cutpoint.spec import TapSpec
+from cutpoint.store.shard import write_durably
+
+N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
+N_QUARANTINED = 200  # rows shown; bad_rows.csv has all
+THUMBNAIL_PX = 128
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All a report is made of."""
+
+    predictor: Predictor
+    evaluation: Evaluation
+    dataset: Dataset
+    command: str
+    warnings: Sequence[str] = ()
+    quarantined: Sequence[tuple[str, str]] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_report(inputs: ReportInputs, path: Path) -> None:
+    """Write the report as one HTML file that needs nothing else: no script, no network.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib or jinja2 are not installed.
+    """
+    try:
+        import jinja2
+
+        from cutpoint.report import plots
+    except ImportError as error:
+        raise MissingExtra("The HTML report", "report") from error
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["printable"] = lambda text: printable(str(text))
+    template = environment.from_string((files("cutpoint.report") / "page.html.j2").read_text())
+    ranking = inputs.predictor.card["ranking"]
+    text = template.render(
+        inputs=inputs,
+        evaluation=inputs.evaluation,
+        candidates=_candidate_rows(inputs.predictor.card),
+        verdict=ranking["verdict"],
+        candidates_plot=plots.candidates_plot(
+            ranking["candidates"], _depth_order(inputs.predictor.card), ranking["taken"]
+        ),
+        confusion_plot=plots.confusion_plot(inputs.evaluation),
+        reliability_plot=plots.reliability_plot(inputs.evaluation),
+        mistakes=_mistakes(inputs),
+        n_mistakes=sum(not verdict.is_right for verdict in inputs.evaluation.verdicts),
+        shown_quarantined=list(inputs.quarantined)[:N_QUARANTINED],
+    )
+    write_durably(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _depth_order(card: Mapping[str, Any]) -> list[str]:
+    return list(card["layers"])
+
+
+def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for candidate in card["ranking"]["candidates"]:
+        tap = TapSpec.from_name(candidate["tap"])
+        found = candidate["loo_accuracy"]
+        rows.append(
+            {
+                "layer": tap.layer,
+                "pool": tap.pool,
+                "width": candidate["width"],
+                "macs": human_count(card["layers"][tap.layer]),
+                "accuracy": f"{found['value']:.4f}",
+                "interval": f"{found['low']:.3f} – {found['high']:.3f}",
+                "error": f"{candidate['loo_mse']:.4f}",
+                "taken": candidate["tap"] == card["ranking"]["taken"],
+            }
+        )
+    return rows
+
+
+def _mistakes(inputs: ReportInputs) -> list[dict[str, Any]]:
+    items = {item.key: item for item in inputs.dataset.items}
+    wrong = [verdict for verdict in inputs.evaluation.verdicts if not verdict.is_right]
+    wrong.sort(key=lambda verdict: -verdict.probability)
+    return [_mistake(verdict, items[verdict.key], inputs) for verdict in wrong[:N_MISTAKES]]
+
+
+def _mistake(verdict: Verdict, item: Item, inputs: ReportInputs) -> dict[str, Any]:
+    return {"verdict": verdict, "picture": _thumbnail(item, inputs.predictor)}
+
+
+def _thumbnail(item: Item, predictor: Predictor) -> str:
+    """Return the item as a data URI; empty if it can no longer be read."""
+    try:
+        image, _ = decode_image(read_payload(item), predictor.backbone.spec.preprocess)
+    except BadItem:
+        return ""
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,5 @@
+"""Where a backbone comes from; one file a source, each with the one verb `load`."""
+
+from cutpoint.sources.registry import load_backbone
+
+__all__ = ["load_backbone"]

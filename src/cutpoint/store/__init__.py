@@ -1,0 +1,16 @@
+"""Features on disk: immutable safetensors shards and an SQLite catalog (see ``FORMAT.md``)."""
+
+from cutpoint.store.features import Features
+from cutpoint.store.shard import Receipt
+from cutpoint.store.store import FeatureStore
+from cutpoint.store.verify import Report, describe_store, rebuild_catalog, verify_store
+
+__all__ = [
+    "FeatureStore",
+    "Features",
+    "Receipt",
+    "Report",
+    "describe_store",
+    "rebuild_catalog",
+    "verify_store",
+]

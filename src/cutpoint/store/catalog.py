@@ -1,0 +1,204 @@
+"""Which row of which shard describes which payload: one SQLite file."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import pathname2url
+
+from cutpoint.errors import StoreError
+from cutpoint.spec import FeatureSpec, canonical_json
+from cutpoint.store.shard import Receipt
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE specs (
+    spec_id TEXT PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE shards (
+    spec_id TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, n_bytes INTEGER NOT NULL,
+    n_rows INTEGER NOT NULL, engine TEXT NOT NULL, PRIMARY KEY (spec_id, name));
+CREATE TABLE rows (
+    spec_id TEXT NOT NULL, digest BLOB NOT NULL, shard TEXT NOT NULL, row INTEGER NOT NULL,
+    PRIMARY KEY (spec_id, digest)) WITHOUT ROWID;
+CREATE TABLE engines (
+    spec_id TEXT NOT NULL, engine TEXT NOT NULL, cosine REAL NOT NULL,
+    relative_error REAL NOT NULL, engine_s REAL NOT NULL, prepare_s REAL NOT NULL,
+    row_bytes INTEGER NOT NULL, PRIMARY KEY (spec_id, engine));
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a payload's features lie."""
+
+    shard: str
+    row: int
+
+
+@dataclass(frozen=True)
+class ShardRow:
+    """What the catalog knows of a shard."""
+
+    spec_id: str
+    name: str
+    sha256: str
+    n_bytes: int
+    n_rows: int
+    engine: str
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """An engine that passed the parity gate for a spec, and how fast it was then.
+
+    `engine_s` and `prepare_s` are seconds an item in one thread; `row_bytes` bytes an item.
+    """
+
+    engine: str
+    cosine: float
+    relative_error: float
+    engine_s: float
+    prepare_s: float
+    row_bytes: int
+
+
+class Catalog:
+    """The SQLite file of a store. Reading opens it read-only and leaves no trace: I11."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def specs(self) -> dict[str, str]:
+        """Return spec id → JSON."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT spec_id, json FROM specs ORDER BY spec_id"))
+
+    def shards(self, spec_id: str | None = None) -> list[ShardRow]:
+        query = "SELECT spec_id, name, sha256, n_bytes, n_rows, engine FROM shards"
+        where, values = ("", ()) if spec_id is None else (" WHERE spec_id = ?", (spec_id,))
+        with self._reading() as db:
+            found = db.execute(f"{query}{where} ORDER BY spec_id, name", values)
+            return [ShardRow(*row) for row in found]
+
+    def places(self, spec_id: str) -> dict[str, Place]:
+        """Return payload digest → place, for all rows of a spec."""
+        query = "SELECT digest, shard, row FROM rows WHERE spec_id = ?"
+        with self._reading() as db:
+            found = db.execute(query, (spec_id,))
+            return {digest.hex(): Place(shard, row) for digest, shard, row in found}
+
+    def engine(self, spec_id: str, engine: str) -> EngineRecord | None:
+        query = (
+            "SELECT engine, cosine, relative_error, engine_s, prepare_s, row_bytes"
+            " FROM engines WHERE spec_id = ? AND engine = ?"
+        )
+        with self._reading() as db:
+            row = db.execute(query, (spec_id, engine)).fetchone()
+            return None if row is None else EngineRecord(*row)
+
+    def add_spec(self, spec: FeatureSpec) -> None:
+        values = (spec.fingerprint(), canonical_json(spec.to_json()))
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO specs VALUES (?, ?)", values)
+
+    def add_engine(self, spec_id: str, record: EngineRecord) -> None:
+        values = (spec_id, record.engine, record.cosine, record.relative_error)
+        figures = (record.engine_s, record.prepare_s, record.row_bytes)
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO engines VALUES (?,?,?,?,?,?,?)", values + figures)
+
+    def commit(self, receipt: Receipt) -> None:
+        """Acknowledge a shard and its rows in one transaction."""
+        shard = (receipt.spec_id, receipt.name, receipt.sha256, receipt.n_bytes)
+        rows = [
+            (receipt.spec_id, bytes.fromhex(digest), receipt.name, row)
+            for row, digest in enumerate(receipt.digests)
+        ]
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO shards VALUES (?,?,?,?,?,?)",
+                (*shard, len(rows), receipt.engine),
+            )
+            db.executemany("INSERT OR IGNORE INTO rows VALUES (?,?,?,?)", rows)
+
+    def drop(self, spec_id: str, shards: Iterable[str]) -> None:
+        """Forget shards and their rows; their payloads are computed again."""
+        names = [(spec_id, name) for name in shards]
+        with self._writing() as db:
+            db.executemany("DELETE FROM rows WHERE spec_id = ? AND shard = ?", names)
+            db.executemany("DELETE FROM shards WHERE spec_id = ? AND name = ?", names)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("BEGIN IMMEDIATE")
+                self._ensure_schema(db)
+                yield db
+                db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._failed("written", error) from error
+
+    def _ensure_schema(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            for statement in _SCHEMA.split(";")[:-1]:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            self._check_version(version)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with tempfile.TemporaryDirectory(prefix="cutpoint-") as scratch:
+            try:
+                with closing(self._open_reading(Path(scratch))) as db:
+                    yield db
+            except sqlite3.Error as error:
+                raise self._failed("read", error) from error
+
+    def _open_reading(self, scratch: Path) -> sqlite3.Connection:
+        try:
+            return self._checked(f"file:{pathname2url(str(self.path))}?mode=ro")
+        except sqlite3.OperationalError:
+            # A writer was killed inside a commit and its journal must be rolled back. Reading
+            # must not write (I11), so that is done on a copy.
+            for name in (self.path.name, f"{self.path.name}-journal"):
+                if (self.path.parent / name).exists():
+                    shutil.copyfile(self.path.parent / name, scratch / name)
+            return self._checked(f"file:{pathname2url(str(scratch / self.path.name))}?mode=rw")
+
+    def _checked(self, uri: str) -> sqlite3.Connection:
+        db = sqlite3.connect(uri, uri=True, timeout=60)
+        try:
+            self._check_version(db.execute("PRAGMA user_version").fetchone()[0])
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_version(self, version: int) -> None:
+        if version != SCHEMA_VERSION:
+            raise StoreError(
+                f'The feature store "{self.path.parent}" was to be opened.',
+                f"Its catalog has schema version {version}.",
+                f"This release reads version {SCHEMA_VERSION}.",
+                "Upgrade with:  pip install --upgrade cutpoint",
+            )
+
+    def _failed(self, verb: str, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            f'The catalog "{self.path}" was to be {verb}.',
+            f"SQLite answered: {error}.",
+            "A whole catalog on a disk this user may use; it can be made again from the shards.",
+            f"Make it again with:  cutpoint store verify --rebuild {self.path.parent}",
+        )

@@ -1,0 +1,145 @@
+"""Features as arrays, row by row beside their keys and labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cutpoint.errors import StoreError, TapNotFound
+from cutpoint.spec import FeatureSpec
+from cutpoint.store.catalog import Place
+from cutpoint.store.shard import check_shard, read_rows
+from cutpoint.types import Array
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of one data set under one spec.
+
+    Row i of ``X(tap)``, ``keys[i]``, ``labels[i]``, ``groups[i]`` and ``splits[i]`` are the same
+    item, in key order: I5. Shards are checked against their digest before their first use: I4.
+    """
+
+    spec: FeatureSpec
+    fields: Mapping[str, Any]
+    places: Mapping[str, Place]
+    shards: Mapping[str, str]
+    folder: Path
+    _checked: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        return str(self.fields["name"])
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Names of what was extracted, ``"blocks.6/gap"``."""
+        return tuple(tap.name for tap in self.spec.taps)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.fields["classes"])
+
+    @property
+    def keys(self) -> Array:
+        return self._column(0)
+
+    @property
+    def digests(self) -> Array:
+        return self._column(1)
+
+    @property
+    def labels(self) -> Array:
+        return self._column(2)
+
+    @property
+    def groups(self) -> Array:
+        return self._column(3)
+
+    @property
+    def splits(self) -> Array:
+        return self._column(4)
+
+    @property
+    def quarantined(self) -> tuple[tuple[str, str], ...]:
+        return tuple((key, reason) for key, reason in self.fields["quarantined"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self.fields["warnings"])
+
+    def __len__(self) -> int:
+        return len(self.fields["items"])
+
+    def rows_of(self, split: str) -> Array:
+        """Return the row numbers of a split."""
+        return np.flatnonzero(self.splits == split)
+
+    def group_numbers(self, rows: Array) -> Array | None:
+        """Return a group number for each row; a row without one is alone. None if none has one."""
+        groups = self.groups[rows]
+        if all(group is None for group in groups):
+            return None
+        names = [f"\0{row}" if group is None else group for row, group in enumerate(groups)]
+        return np.unique(names, return_inverse=True)[1]
+
+    def X(self, tap: str, rows: Array | None = None) -> Array:  # noqa: N802  scikit-learn's name
+        """Return one tap's features.
+
+        Parameters
+        ----------
+        tap : str
+            One of `taps`.
+        rows : int array, optional
+            Row numbers; all rows if absent.
+
+        Returns
+        -------
+        X : float32 array of shape (n_rows, n_features), or (n_rows, …) for pool "none"
+        """
+        if tap not in self.taps:
+            raise TapNotFound(
+                f'Features of tap "{tap}" were asked for.',
+                "They were not extracted.",
+                f"Extracted: {', '.join(self.taps)}.",
+                f'Type, for example:  features.X("{self.taps[-1]}")',
+            )
+        digests = self.digests if rows is None else self.digests[rows]
+        by_shard: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for row, digest in enumerate(digests):
+            place = self._place(digest)
+            by_shard[place.shard].append((row, place.row))
+        out: Array | None = None
+        for shard, pairs in by_shard.items():
+            stored = self._read(shard, tap)
+            if out is None:
+                out = np.empty((len(digests), *stored.shape[1:]), stored.dtype)
+            to, source = np.array(pairs).T
+            out[to] = stored[source]
+        return np.empty((0, 0), np.float32) if out is None else out
+
+    def _column(self, place: int) -> Array:
+        return np.array([row[place] for row in self.fields["items"]], dtype=object)
+
+    def _place(self, digest: str) -> Place:
+        try:
+            return self.places[digest]
+        except KeyError as error:
+            raise StoreError(
+                f'The features of payload {digest[:16]}… of "{self.name}" were asked for.',
+                "The catalog has no row for it: its shard was damaged and dropped.",
+                "An extraction that has ended since.",
+                "Repeat the extraction; only what is missing is computed.",
+            ) from error
+
+    def _read(self, shard: str, tap: str) -> Array:
+        path = self.folder / shard
+        if shard not in self._checked:
+            check_shard(path, self.shards[shard])
+            self._checked.add(shard)
+        return read_rows(path, self.spec.fingerprint(), tap)

@@ -1,0 +1,167 @@
+"""A folder of features: shards, catalog, data set views, locks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from cutpoint.data import Dataset
+from cutpoint.errors import StoreCorrupt, UsageError
+from cutpoint.spec import FeatureSpec, canonical_json
+from cutpoint.store.catalog import Catalog, EngineRecord, Place
+from cutpoint.store.features import Features
+from cutpoint.store.shard import TMP_SUFFIX, Receipt, check_shard, write_durably
+
+VIEW_FORMAT = 1
+
+
+class FeatureStore:
+    """One feature store.
+
+    Parameters
+    ----------
+    path : path
+        A folder. Nothing is made or written until something is stored.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.catalog = Catalog(self.path / "catalog.sqlite")
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def places(self, spec_id: str) -> dict[str, Place]:
+        """Return payload digest → place of its features."""
+        return self.catalog.places(spec_id) if self.catalog.exists() else {}
+
+    def damaged(self, spec_id: str) -> list[str]:
+        """Return the names of this spec's shards that are missing or not as committed: I4."""
+        if not self.catalog.exists():
+            return []
+        return [row.name for row in self.catalog.shards(spec_id) if not self._is_whole(row)]
+
+    def shard_path(self, spec_id: str, name: str) -> Path:
+        return self.shard_folder(spec_id) / name
+
+    def shard_folder(self, spec_id: str) -> Path:
+        return self.path / "shards" / spec_id
+
+    def views(self) -> list[Path]:
+        """Return the data set views, the newest last."""
+        found = (self.path / "views").glob("*.json")
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def require(self) -> None:
+        """Raise `UsageError` unless a store is there."""
+        if not (self.catalog.exists() or (self.path / "shards").is_dir()):
+            raise UsageError(
+                f'The features in "{self.path}" were asked for.',
+                "There is no feature store.",
+                "A folder made by `cutpoint extract` or `cutpoint fit --store`.",
+                f"Make one with:  cutpoint extract DATA BACKBONE -o {self.path}",
+            )
+
+    def open(self, view: Path | None = None) -> Features:
+        """Return the features of the newest data set, or of `view`."""
+        self.require()
+        views = self.views()
+        if view is None and not views:
+            raise UsageError(
+                f'The features in "{self.path}" were asked for.',
+                "No extraction into this store has ended yet.",
+                "A store whose extraction has ended at least once.",
+                "Repeat the extraction; what is there already is not computed again.",
+            )
+        fields = json.loads((view or views[-1]).read_text())
+        spec = FeatureSpec.from_json(fields["spec"])
+        shards = {row.name: row.sha256 for row in self.catalog.shards(spec.fingerprint())}
+        return Features(
+            spec=spec,
+            fields=fields,
+            places=self.places(spec.fingerprint()),
+            shards=shards,
+            folder=self.shard_folder(spec.fingerprint()),
+        )
+
+    # -- writing ---------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, spec: FeatureSpec, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold the one writer's place for `spec`; `on_wait` is called if another has it: I6.
+
+        The lock is the operating system's and falls with the process, however it ends.
+        """
+        spec_id = spec.fingerprint()
+        folder = self.path / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{spec_id}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            self._sweep(spec_id)
+            self.catalog.add_spec(spec)
+            yield
+        finally:
+            lock.release()
+
+    def commit(self, receipt: Receipt) -> None:
+        self.catalog.commit(receipt)
+
+    def drop_damaged(self, spec_id: str) -> list[str]:
+        """Forget damaged shards, so that their payloads are computed again; return their names."""
+        names = self.damaged(spec_id)
+        if names:
+            self.catalog.drop(spec_id, names)
+            for name in names:
+                self.shard_path(spec_id, name).unlink(missing_ok=True)
+        return names
+
+    def save_view(self, spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> Path:
+        """Write which items, with which labels, make up `dataset`; return the file."""
+        fields = view_fields(spec, dataset, digests)
+        text = canonical_json(fields)
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = self.path / "views" / f"{name}.json"
+        write_durably(path, text.encode())
+        return path
+
+    def add_engine(self, spec_id: str, record: EngineRecord) -> None:
+        self.catalog.add_engine(spec_id, record)
+
+    def _is_whole(self, row: Any) -> bool:
+        try:
+            check_shard(self.shard_path(row.spec_id, row.name), row.sha256)
+        except StoreCorrupt:
+            return False
+        return True
+
+    def _sweep(self, spec_id: str) -> None:
+        """Remove what killed writers of this spec left half-written."""
+        for path in self.shard_folder(spec_id).glob(f"*{TMP_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
+def view_fields(spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> dict[str, Any]:
+    """Return a view as JSON fields: `dataset` without its payloads, with their digests."""
+    kept = [item for item in dataset.items if item.key in digests]
+    return {
+        "format": VIEW_FORMAT,
+        "spec": spec.to_json(),
+        "name": dataset.name,
+        "classes": list(dataset.classes),
+        "quarantined": [list(row) for row in dataset.quarantined],
+        "warnings": list(dataset.warnings),
+        "items": [
+            [item.key, digests[item.key], item.label, item.group, item.split] for item in kept
+        ],
+    }

@@ -1,0 +1,118 @@
+"""Check every byte of a store, and make its catalog again from the shards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cutpoint.errors import StoreCorrupt
+from cutpoint.spec import FeatureSpec
+from cutpoint.store.shard import Receipt, check_shard, read_header
+from cutpoint.store.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify_store` found.
+
+    `damaged` pairs a shard with what is wrong; `orphans` are whole files the catalog does not
+    know: left by a run killed between writing and committing, and harmless.
+    """
+
+    n_shards: int
+    n_rows: int
+    n_bytes: int
+    damaged: tuple[tuple[str, str], ...]
+    orphans: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.damaged
+
+
+def verify_store(store: FeatureStore) -> Report:
+    """Compare every shard with its digest. Writes nothing."""
+    shards = store.catalog.shards() if store.catalog.exists() else []
+    damaged = []
+    for row in shards:
+        path = store.shard_path(row.spec_id, row.name)
+        try:
+            check_shard(path, row.sha256)
+        except StoreCorrupt as error:
+            damaged.append((f"{row.spec_id}/{row.name}", error.got))
+    known = {f"{row.spec_id}/{row.name}" for row in shards}
+    present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}
+    return Report(
+        n_shards=len(shards),
+        n_rows=sum(row.n_rows for row in shards),
+        n_bytes=sum(row.n_bytes for row in shards),
+        damaged=tuple(damaged),
+        orphans=tuple(sorted(present - known)),
+    )
+
+
+def describe_store(store: FeatureStore) -> dict[str, Any]:
+    """Return what a store holds, in JSON types."""
+    store.require()
+    specs = []
+    for spec_id, text in store.catalog.specs().items():
+        spec = FeatureSpec.from_json(json.loads(text))
+        shards = store.catalog.shards(spec_id)
+        specs.append(
+            {
+                "spec_id": spec_id,
+                "backbone": spec.backbone.id,
+                "taps": [tap.name for tap in spec.taps],
+                "precision": spec.precision,
+                "n_rows": sum(row.n_rows for row in shards),
+                "n_shards": len(shards),
+                "n_bytes": sum(row.n_bytes for row in shards),
+                "engines": sorted({row.engine for row in shards}),
+            }
+        )
+    views = []
+    for path in store.views():
+        fields = json.loads(path.read_text())
+        counts = {"n_items": len(fields["items"]), "n_quarantined": len(fields["quarantined"])}
+        views.append({"view": path.stem, "name": fields["name"], **counts})
+    return {"path": str(store.path), "specs": specs, "views": views}
+
+
+def rebuild_catalog(store: FeatureStore) -> Report:
+    """Make the catalog again from the shards alone: I9. The old one is kept as ``*.old``.
+
+    A shard is named by its digest, so a damaged one is known without the catalog; it is left
+    where it is and not entered.
+    """
+    old = store.catalog.path
+    if old.exists():
+        old.replace(old.with_suffix(".sqlite.old"))
+    damaged = []
+    for path in _shard_files(store):
+        try:
+            spec, receipt = _receipt(path)
+        except StoreCorrupt as error:
+            damaged.append((f"{path.parent.name}/{path.name}", error.got))
+            continue
+        store.catalog.add_spec(spec)
+        store.catalog.commit(receipt)
+    report = verify_store(store)
+    return Report(report.n_shards, report.n_rows, report.n_bytes, tuple(damaged), ())
+
+
+def _shard_files(store: FeatureStore) -> list[Path]:
+    return sorted((store.path / "shards").glob("*/*.safetensors"))
+
+
+def _receipt(path: Path) -> tuple[FeatureSpec, Receipt]:
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if path.stem != sha256[:32]:
+        raise StoreCorrupt("", f"its sha256 is {sha256[:16]}…, not its name", "", "")
+    metadata, digests = read_header(path)
+    spec = FeatureSpec.from_json(json.loads(metadata["spec"]))
+    name, engine = path.name, metadata["engine"]
+    return spec, Receipt(spec.fingerprint(), name, sha256, len(data), digests, engine)

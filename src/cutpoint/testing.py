@@ -1,0 +1,108 @@
+"""Fakes for tests of programs that use cutpoint: no weights, no framework, instant.
+
+`FakeBackbone` is a small frozen convolution in NumPy with the face of a real backbone. Its features
+tell colours and coarse shapes apart, so heads really learn from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cutpoint.backbone import Backbone
+from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.pooling import parse_pool
+from cutpoint.spec import BackboneSpec, PreprocessSpec, TapSpec
+from cutpoint.types import Array, Batch, Cut, Features
+
+_SIDE = 16
+_WIDTHS = (8, 12, 16)
+_SPEC = PreprocessSpec(_SIDE, _SIDE, "bilinear", (127.5,) * 3, (127.5,) * 3)
+
+
+class FakeBackbone(Backbone):
+    """A backbone of three layers, ``conv1``, ``conv2`` and ``conv3``, on 16×16 RGB.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the weights; part of the fingerprint.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        weights = _draw(seed)
+        digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
+        spec = BackboneSpec("fake", f"seed{seed}", "image", digest, _SPEC)
+        super().__init__(spec, lambda: weights, _FakeFramework)
+
+
+class FakeCut:
+    """A cut of a `FakeBackbone`; `n_forward` counts the items it has seen."""
+
+    converts_to: tuple[str, ...] = ()
+
+    def __init__(self, weights: Sequence[Array], taps: Sequence[TapSpec]) -> None:
+        self.taps = tuple(taps)
+        self.input_shape = _SPEC.array_shape
+        self.n_forward = 0
+        depth = max(_index(tap.layer) for tap in taps) + 1
+        self._weights = tuple(weights[:depth])
+
+    def __call__(self, batch: Batch) -> Features:
+        self.n_forward += len(batch)
+        maps = (np.moveaxis(batch, 3, 1).astype(np.float32) - 127.5) / 127.5
+        found: Features = {}
+        for index, weight in enumerate(self._weights):
+            maps = np.maximum(np.einsum("oi,nihw->nohw", weight, _halved(maps)), 0)
+            for tap in self.taps:
+                if _index(tap.layer) == index:
+                    found[tap.name] = np.ascontiguousarray(parse_pool(tap.pool)(maps), np.float32)
+        return {tap.name: found[tap.name] for tap in self.taps}
+
+    def convert(self, engine: str) -> Any:
+        raise NotImplementedError(f"a fake cut runs natively, not by {engine}")
+
+    def state_sha256(self) -> str:
+        return hashlib.sha256(b"".join(weight.tobytes() for weight in self._weights)).hexdigest()
+
+
+class _FakeFramework:
+    @staticmethod
+    def list_layers(network: Any, input_shape: tuple[int, int, int], name: str) -> LayerTable:
+        rows, macs, channels = [], 0, 3
+        for index, width in enumerate(_WIDTHS):
+            side = _SIDE >> (index + 1)
+            macs += channels * width * side * side
+            shape = (None, width, side, side)
+            params = channels * width
+            rows.append(Layer(index, f"conv{index + 1}", "Conv", shape, 2 << index, params, macs))
+            channels = width
+        return LayerTable(name, tuple(rows))
+
+    @staticmethod
+    def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut:
+        return FakeCut(network, taps)
+
+
+def load_fake(name: str) -> Backbone:
+    """Return ``fake:seed0`` and its like; the source of that name."""
+    return FakeBackbone(int(name.removeprefix("seed") or 0))
+
+
+def _draw(seed: int) -> tuple[Array, ...]:
+    random = np.random.default_rng(seed)
+    sizes = zip((3, *_WIDTHS), _WIDTHS, strict=False)
+    return tuple(random.normal(size=(out, into)).astype(np.float32) for into, out in sizes)
+
+
+def _index(layer: str) -> int:
+    return int(layer.removeprefix("conv")) - 1
+
+
+def _halved(maps: Array) -> Array:
+    n_items, channels, height, width = maps.shape
+    blocks: Array = maps.reshape(n_items, channels, height // 2, 2, width // 2, 2).mean((3, 5))
+    return blocks

@@ -1,0 +1,62 @@
+"""Array aliases and the protocols between floors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cutpoint.layer_table import LayerTable
+    from cutpoint.spec import BackboneSpec, TapSpec
+
+Array = NDArray[Any]
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+
+Batch = Array
+"""One prepared batch, ``(n_items, height, width, 3)`` uint8 for images."""
+
+Features = dict[str, Array]
+"""Tap name (``"blocks.6/gap"``) → ``(n_items, …)`` float32."""
+
+Run = Callable[[Batch], Features]
+"""Features of one batch. One `Run` belongs to one thread."""
+
+
+class Cut(Protocol):
+    """A truncated network with its pools, frozen."""
+
+    taps: tuple[TapSpec, ...]
+    input_shape: tuple[int, int, int]
+    converts_to: tuple[str, ...]
+
+    def __call__(self, batch: Batch) -> Features: ...
+
+    def convert(self, engine: str) -> Any:
+        """Return the cut in the form `engine` runs; `engine` is one of `converts_to`."""
+
+    def state_sha256(self) -> str:
+        """Digest of all weights and statistics the cut holds."""
+
+
+class Engine(Protocol):
+    """What runs a cut."""
+
+    name: str
+
+    def session(self) -> Run:
+        """Return a callable for one thread."""
+
+
+class Framework(Protocol):
+    """The one face of each folder in ``frameworks/``."""
+
+    def list_layers(
+        self, network: Any, input_shape: tuple[int, int, int], name: str
+    ) -> LayerTable: ...
+
+    def make_cut(self, network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut: ...
