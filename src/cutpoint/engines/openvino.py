@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cutpoint.errors import MissingExtra
+from cutpoint.silent_openvino import import_openvino
 from cutpoint.types import Batch, Cut, Features, Run
 
 
@@ -18,10 +18,7 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, cut: Cut, n_threads: int) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtra('The engine "openvino"', "openvino") from error
+        openvino = import_openvino()
         self._names = [tap.name for tap in cut.taps]
         config = {
             "NUM_STREAMS": n_threads,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from cutpoint.silent_openvino import import_openvino
 
 if TYPE_CHECKING:
     from cutpoint.frameworks.torch.cut import TorchCut
@@ -17,16 +18,20 @@ def to_openvino(cut: TorchCut) -> Any:
     """Return the cut as an ``openvino.Model``: uint8 NHWC in, any batch size.
 
     The module is traced, so what a hook reads is an output of the graph and what no tap needs
-    never enters it. Space is fixed, as `PreprocessSpec` says.
+    never enters it. Space is fixed, as `PreprocessSpec` says. OpenVINO's front end is called
+    directly, as `openvino.convert_model` would first report to its makers over the network.
     """
-    import openvino
+    import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     example = torch.zeros((2, *cut.input_shape), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
         # Python values that decide shapes are constants here on purpose: space is fixed.
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.jit").setLevel(logging.ERROR)
-        model = openvino.convert_model(cut.module, example_input=example)
+        traced = TorchScriptPythonDecoder(cut.module, example_input=example)
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        model = front_end.convert(front_end.load(traced))
     model.reshape([-1, *cut.input_shape])
     return model
 

@@ -1,0 +1,76 @@
+"""Data the tests make, and the way to the data beside the checkout."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cutpoint.testing import FakeBackbone
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = pytest.mark.skip(reason="a clone alone: no ../shared beside the checkout")
+    for item in items:
+        if item.get_closest_marker("shared") and not SHARED.is_dir():
+            item.add_marker(missing)
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own feature store."""
+    monkeypatch.setenv("CUTPOINT_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture
+def shared() -> Path:
+    return SHARED
+
+
+@pytest.fixture
+def fake() -> FakeBackbone:
+    return FakeBackbone()
+
+
+@pytest.fixture
+def colour_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return a maker of class folders that `FakeBackbone` can learn: red, green and blue noise."""
+
+    def make(
+        per_class: int = 20, name: str = "colours", classes: str = "red green blue", seed: int = 0
+    ) -> Path:
+        root = tmp_path / name
+        for channel, label in enumerate(classes.split()):
+            for number in range(per_class):
+                image = noisy_image(channel % 3, seed * 10_000 + channel * 1000 + number)
+                write_image(root / label / f"{number:03d}.png", image)
+        return root
+
+    return make
+
+
+def noisy_image(channel: int, seed: int, side: int = 20) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 150, (side, side, 3))
+    pixels[..., channel] += 70
+    return pixels.astype(np.uint8)
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def encoded(pixels: np.ndarray, kind: str, mode: str | None = None, **options: object) -> bytes:
+    """Return the bytes of an image file."""
+    image = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    (image.convert(mode) if mode else image).save(buffer, kind, **options)
+    return buffer.getvalue()

@@ -1,0 +1,127 @@
+"""Class folders; numbers in names are those of bad-inputs.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cutpoint.data import read_dataset
+from cutpoint.data.folder import read_folder
+from cutpoint.errors import DataError
+from tests.conftest import noisy_image, write_image
+
+Maker = Callable[..., Path]
+
+
+def test_class_folders_give_sorted_keys_and_labels(colour_folder: Maker) -> None:
+    dataset = read_folder(colour_folder(per_class=2))
+    assert dataset.classes == ("blue", "green", "red")
+    assert [item.key for item in dataset.items][:3] == [
+        "blue/000.png",
+        "blue/001.png",
+        "green/000.png",
+    ]
+    assert {item.label for item in dataset.items} == {"blue", "green", "red"}
+    assert {item.split for item in dataset.items} == {None}
+
+
+def test_split_folders_on_top_are_read_as_splits(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        for label in ("a", "b"):
+            write_image(tmp_path / split / label / "x.png", noisy_image(0, 1))
+    dataset = read_folder(tmp_path)
+    assert dataset.counts() == {"train": 2, "val": 2, "test": 2}
+    assert dataset.classes == ("a", "b")
+
+
+def test_a_folder_of_files_alone_gives_items_without_labels(tmp_path: Path) -> None:
+    write_image(tmp_path / "x.png", noisy_image(0, 1))
+    assert [item.label for item in read_folder(tmp_path).items] == [None]
+
+
+def test_case_17_links_are_not_followed_by_default_and_loops_end(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    root = colour_folder(per_class=2)
+    outside = tmp_path / "outside" / "z.png"
+    write_image(outside, noisy_image(0, 5))
+    (root / "red" / "loop").symlink_to(root / "red", target_is_directory=True)
+    (root / "red" / "link.png").symlink_to(outside)
+    dataset = read_folder(root)
+    assert len(dataset) == 6
+    assert "2 links not followed" in dataset.warnings[0]
+    assert len(read_folder(root, follow_links=True)) == 7
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.png", "new\nline.png", "😀.png", 'it\'s "quoted".png', "x" * 240 + ".png"]
+)
+def test_case_18_odd_names_round_trip(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "a" / name, noisy_image(0, 1))
+    (item,) = read_folder(tmp_path).items
+    assert item.key == f"a/{name}"
+    assert Path(item.payload).exists()
+
+
+def test_case_18_a_decomposed_name_gets_a_composed_key(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "é.png")
+    write_image(tmp_path / "a" / decomposed, noisy_image(0, 1))
+    (item,) = read_folder(tmp_path).items
+    assert item.key == "a/" + unicodedata.normalize("NFC", "é.png")
+    assert Path(item.payload).exists()
+
+
+def test_case_18_two_forms_of_one_name_keep_one_and_tell_the_other(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        write_image(tmp_path / "a" / unicodedata.normalize(form, "é.png"), noisy_image(0, 1))
+    dataset = read_folder(tmp_path)
+    assert len(dataset) == 1
+    assert "Unicode form" in dataset.quarantined[0][1]
+
+
+def test_case_18_bytes_that_are_no_utf8_round_trip(tmp_path: Path) -> None:
+    write_image(tmp_path / "a" / "b.png", noisy_image(0, 1))
+    os.rename(tmp_path / "a" / "b.png", os.fsencode(tmp_path / "a") + b"/caf\xe9.png")
+    (item,) = read_folder(tmp_path).items
+    assert os.fsencode(item.key) == b"a/caf\xe9.png"
+    assert Path(item.payload).read_bytes()
+
+
+def test_case_19_system_files_are_ignored_and_counted(colour_folder: Maker) -> None:
+    root = colour_folder(per_class=2)
+    for name in ("Thumbs.db", ".DS_Store", "._x.jpg", "notes.txt"):
+        (root / "red" / name).write_bytes(b"x")
+    dataset = read_folder(root)
+    assert len(dataset) == 6
+    assert dataset.n_ignored == 4
+
+
+def test_case_22_a_folder_named_like_a_photo_is_no_item(colour_folder: Maker) -> None:
+    root = colour_folder(per_class=2)
+    (root / "red" / "cat.jpg").mkdir()
+    assert len(read_folder(root)) == 6
+
+
+def test_case_23_an_empty_class_folder_warns(colour_folder: Maker) -> None:
+    root = colour_folder(per_class=2)
+    (root / "yellow").mkdir()
+    dataset = read_folder(root)
+    assert dataset.warnings == ('class folder "yellow" is empty',)
+    assert "yellow" in dataset.classes
+
+
+def test_case_26_names_that_differ_in_case_only_are_refused(colour_folder: Maker) -> None:
+    root = colour_folder(per_class=2)
+    shutil.copytree(root / "red", root / "Red")
+    with pytest.raises(DataError, match="differ in case only: Red, red"):
+        read_folder(root)
+
+
+def test_a_folder_without_items_is_an_error_that_says_what_would_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="one sub-folder of images for each class"):
+        read_dataset(tmp_path)

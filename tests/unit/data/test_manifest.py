@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cutpoint.data.manifest import read_manifest
+from cutpoint.errors import DataError, ModalityError
+
+ROWS = [
+    {"path": "img/b.png", "label": "dog", "split": "train", "group": "g1"},
+    {"path": "img/a.png", "label": "cat", "split": "test", "group": "g2"},
+]
+
+
+def write_csv(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def write_as(kind: str, folder: Path) -> Path:
+    path = folder / f"items.{kind}"
+    if kind == "jsonl":
+        path.write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n")
+    elif kind == "parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    else:
+        mark = "\t" if kind == "tsv" else ","
+        lines = [mark.join(ROWS[0])] + [mark.join(row.values()) for row in ROWS]
+        path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_kind_of_manifest_gives_the_same_items(tmp_path: Path, kind: str) -> None:
+    first, second = read_manifest(write_as(kind, tmp_path)).items
+    assert (first.key, first.label, first.split, first.group) == ("img/a.png", "cat", "test", "g2")
+    assert second.key == "img/b.png"
+    assert first.payload == tmp_path / "img" / "a.png"
+
+
+def test_an_id_is_the_key(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", "path,label,id\na.png,x,first\na.png,x,second\n")
+    assert [item.key for item in read_manifest(manifest).items] == ["first", "second"]
+
+
+def test_semicolons_quotes_and_a_byte_order_mark_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b'\xef\xbb\xbfpath;label\n"a;b.png";"two\nlines"\n')
+    (item,) = read_manifest(tmp_path / "m.csv").items
+    assert (item.key, item.label) == ("a;b.png", "two\nlines")
+
+
+def test_case_28_a_name_that_stands_twice_is_told_with_its_lines(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", "path,label\na.png,x\nb.png,x\n./a.png,y\n")
+    with pytest.raises(DataError, match="lines 2 and 4"):
+        read_manifest(manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("m.csv", "path,label\na.png,x,extra\n", "Line 2: 3 cells, not 2"),
+        ("m.csv", "path,label\na.png\n", "Line 2: 1 cells, not 2"),
+        ("m.csv", 'path,label\n"a.png,x\n', "Line 2"),
+        ("m.csv", "path,label,split\na.png,x,holdout\n", 'Line 2: split "holdout"'),
+        ("m.jsonl", '{"path": "a"}\n{oops\n', "Line 2"),
+        ("m.jsonl", "[1]\n", "Line 1: not a JSON object"),
+    ],
+)
+def test_a_bad_line_is_told_by_number(tmp_path: Path, name: str, text: str, what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        read_manifest(write_csv(tmp_path / name, text))
+
+
+def test_a_table_of_sentences_is_no_image_manifest(tmp_path: Path) -> None:
+    manifest = write_csv(tmp_path / "m.csv", "text,label\nhello,x\n")
+    with pytest.raises(ModalityError, match="no `path` among them"):
+        read_manifest(manifest)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.layer_table import Layer, LayerTable, human_count
+
+
+def table() -> LayerTable:
+    rows = [
+        Layer(0, "stem", "Conv2d", (None, 8, 16, 16), 2, 216, 55_296),
+        Layer(1, "blocks.0", "Block", (None, 16, 8, 8), 4, 1152, 200_000, is_block=True),
+        Layer(2, "blocks.1", "Block", (None, 32, 4, 4), 8, 4608, 300_000, is_block=True),
+        Layer(3, "blocks", "Sequential", (None, 32, 4, 4), 8, 5760, 300_000, is_block=True),
+        Layer(4, "shared", "ReLU", (None, 32, 4, 4), 8, 0, 300_000, tappable=False),
+        Layer(5, "fc", "Linear", (None, 10), None, 330, 300_320),
+    ]
+    return LayerTable("toy", tuple(rows))
+
+
+def test_layers_are_found_by_name_index_and_negative_index() -> None:
+    assert table().get("blocks.1").index == 2
+    assert table().get(index=-1).name == "fc"
+    assert table()[0].name == "stem"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"name": "fc", "index": 1}])
+def test_both_or_neither_is_an_error(arguments: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="Exactly one"):
+        table().get(**arguments)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_globs_names_and_indices_select_in_execution_order_without_repeats() -> None:
+    chosen = table().select("fc", "blocks.[01]", 1, -6)
+    assert [layer.name for layer in chosen] == ["stem", "blocks.0", "blocks.1", "fc"]
+
+
+@pytest.mark.parametrize("tap", ["blocks.2", 6, -7, "nothing*"])
+def test_an_unknown_layer_lists_the_nearest(tap: str | int) -> None:
+    with pytest.raises(TapNotFound, match="cutpoint layers toy"):
+        table().select(tap)
+
+
+def test_the_nearest_name_is_offered() -> None:
+    with pytest.raises(TapNotFound, match='Nearest: "blocks.1"'):
+        table().by_name("blocks.12")
+
+
+def test_a_layer_that_is_no_tap_is_refused() -> None:
+    with pytest.raises(TapNotFound, match="asked for as a tap"):
+        table().select("shared")
+
+
+def test_auto_taps_are_the_ends_of_the_outermost_blocks() -> None:
+    assert table().auto_taps() == ("blocks.0", "blocks.1")
+
+
+def test_auto_taps_are_thinned_evenly_and_keep_the_deepest() -> None:
+    rows = tuple(
+        Layer(i, f"b.{i}", "Block", (None, i + 1, 4, 4), 2, 1, i, is_block=True) for i in range(30)
+    )
+    taps = LayerTable("deep", rows).auto_taps(at_most=10)
+    assert len(taps) == 10
+    assert taps[-1] == "b.29"
+
+
+def test_the_printed_table_lines_up_and_counts_are_readable() -> None:
+    lines = str(table()).splitlines()
+    assert lines[0].split() == ["index", "name", "kind", "shape", "stride", "params", "MACs", "tap"]
+    assert "16×8×8" in lines[2]
+    assert human_count(385_187_552) == "385 M"
+    assert human_count(12) == "12"
+
+
+def test_the_notebook_table_escapes_names() -> None:
+    odd = LayerTable("x", (Layer(0, "<b>", "K", (None, 1), None, 0, 0),))
+    assert "&lt;b&gt;" in odd._repr_html_()
