@@ -80,12 +80,14 @@ class RidgeHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row."""
-        labels: Array = self.classes_[self.class_scores(X).argmax(axis=1)]
+        columns = self.class_scores(X).argmax(axis=1)
+        labels: Array = self.classes_[columns]
         return labels
 
     def predict_proba(self, X: Any) -> Float64:
         """Return calibrated probabilities, (n_items, n_classes)."""
-        return softmax(self.class_scores(X), self.temperature_)
+        scores = self.class_scores(X)
+        return softmax(scores, self.temperature_)
 
     def to_arrays(self) -> dict[str, Array]:
         """Return what must be kept to predict."""

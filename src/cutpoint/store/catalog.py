@@ -180,11 +180,18 @@ class Catalog:
     def _checked(self, uri: str) -> sqlite3.Connection:
         db = sqlite3.connect(uri, uri=True, timeout=60)
         try:
-            self._check_version(db.execute("PRAGMA user_version").fetchone()[0])
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != 0:
+                self._check_version(version)
+                return db
         except BaseException:
             db.close()
             raise
-        return db
+        # The first writer was killed before its first commit: an empty catalog.
+        db.close()
+        empty = sqlite3.connect(":memory:")
+        empty.executescript(_SCHEMA)
+        return empty
 
     def _check_version(self, version: int) -> None:
         if version != SCHEMA_VERSION:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,8 +19,8 @@ from cutpoint.errors import StoreCorrupt, StoreError
 from cutpoint.spec import FeatureSpec, canonical_json
 from cutpoint.types import Array
 
-FORMAT_VERSION = "1"
-DIGESTS = "digests"
+FORMAT = 1
+DIGESTS, HEADER = "digests", "cutpoint"
 TMP_SUFFIX = ".tmp"
 
 
@@ -54,13 +56,9 @@ def write_shard(
     spec_id = spec.fingerprint()
     tensors = {name: np.ascontiguousarray(rows) for name, rows in features.items()}
     tensors[DIGESTS] = np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
-    metadata = {
-        "format": FORMAT_VERSION,
-        "spec_id": spec_id,
-        "spec": canonical_json(spec.to_json()),
-        "engine": engine,
-    }
-    data = save(tensors, metadata=metadata)
+    header = {"format": FORMAT, "spec_id": spec_id, "spec": spec.to_json(), "engine": engine}
+    # One key: safetensors writes several in an order that differs from run to run.
+    data = save(tensors, metadata={HEADER: canonical_json(header)})
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{sha256[:32]}.safetensors"
     write_durably(folder / name, data)
@@ -113,21 +111,22 @@ def check_shard(path: Path, sha256: str) -> None:
 def read_rows(path: Path, spec_id: str, tap: str) -> Array:
     """Return one tap of a checked shard, ``(n_rows, …)``."""
     with safe_open(path, framework="numpy") as file:
-        if file.metadata().get("spec_id") != spec_id:
-            raise corrupt(path, f"it belongs to spec {file.metadata().get('spec_id')}")  # I12
+        found = json.loads(file.metadata()[HEADER])["spec_id"]
+        if found != spec_id:
+            raise corrupt(path, f"it belongs to spec {found}")  # I12
         rows: Array = file.get_tensor(tap)
         return rows
 
 
-def read_header(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return metadata and payload digests of a shard, or raise `StoreCorrupt`."""
+def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return header and payload digests of a shard, or raise `StoreCorrupt`."""
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
+            header = json.loads(file.metadata()[HEADER])
             digests = file.get_tensor(DIGESTS)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise corrupt(path, str(error)) from error
-    return metadata, tuple(bytes(row).hex() for row in digests)
+    return header, tuple(bytes(row).hex() for row in digests)
 
 
 def corrupt(path: Path, what: str) -> StoreCorrupt:

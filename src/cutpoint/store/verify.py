@@ -112,7 +112,7 @@ def _receipt(path: Path) -> tuple[FeatureSpec, Receipt]:
     sha256 = hashlib.sha256(data).hexdigest()
     if path.stem != sha256[:32]:
         raise StoreCorrupt("", f"its sha256 is {sha256[:16]}…, not its name", "", "")
-    metadata, digests = read_header(path)
-    spec = FeatureSpec.from_json(json.loads(metadata["spec"]))
-    name, engine = path.name, metadata["engine"]
+    header, digests = read_header(path)
+    spec = FeatureSpec.from_json(header["spec"])
+    name, engine = path.name, header["engine"]
     return spec, Receipt(spec.fingerprint(), name, sha256, len(data), digests, engine)

@@ -60,7 +60,7 @@ class TorchCut:
         features : dict of tap name → float32 array of shape (n_items, …)
         """
         with torch.inference_mode():
-            outputs = self.module(torch.from_numpy(np.ascontiguousarray(batch)))
+            outputs = self.module(torch.from_numpy(np.require(batch, requirements=["C", "W"])))
         names = (tap.name for tap in self.taps)
         return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
 

@@ -11,6 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cutpoint.layer_table import Layer, LayerTable
 
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
 
 class _Call:
     """What one call of one module showed."""
@@ -51,7 +53,7 @@ def _record_calls(network: nn.Module, item: torch.Tensor) -> list[_Call]:
 
     def hook_for(name: str) -> Any:
         def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if not (inputs and output is inputs[0] and not _works_in_place(module)):
+            if not _hands_on(module, inputs, output):
                 calls.append(_Call(name, module, output, counter.get_total_flops() // 2))
 
         return note
@@ -74,11 +76,16 @@ def _record_calls(network: nn.Module, item: torch.Tensor) -> list[_Call]:
     return calls
 
 
-def _works_in_place(module: nn.Module) -> bool:
-    """In-place activations return the very tensor they were given, yet they change it."""
-    return bool(getattr(module, "inplace", False)) and not isinstance(
-        module, nn.modules.dropout._DropoutNd
-    )
+def _hands_on(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> bool:
+    """Say whether a module gave its input back unchanged.
+
+    In-place activations also return the memory they were given, yet they change it.
+    """
+    if not (inputs and isinstance(output, torch.Tensor) and isinstance(inputs[0], torch.Tensor)):
+        return False
+    is_same = output.data_ptr() == inputs[0].data_ptr() and output.shape == inputs[0].shape
+    works_in_place = getattr(module, "inplace", False) and not isinstance(module, _DROPOUTS)
+    return is_same and not works_in_place and not list(module.children())
 
 
 def _layer(index: int, call: _Call, called_once: bool, height: int) -> Layer:

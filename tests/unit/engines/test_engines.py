@@ -1,0 +1,132 @@
+"""OpenVINO against the framework, and the gate between them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cutpoint.engines import Parity, checked_engine, compare, preferred_engine, select
+from cutpoint.engines.native import NativeEngine
+from cutpoint.errors import MissingExtra, UsageError
+from cutpoint.frameworks.torch import TorchCut
+from cutpoint.testing import FakeBackbone
+from tests.unit.frameworks.test_torch_cut import BATCH, SPEC, resnet, taps
+
+
+@pytest.fixture(scope="module")
+def cut() -> TorchCut:
+    return TorchCut(resnet(), SPEC, taps("layer1/gmp", "layer2/none", "layer4/gap", "layer4/gem"))
+
+
+def test_openvino_agrees_with_torch_at_every_batch_size(cut: TorchCut) -> None:
+    """Tolerance of the gate: cosine 0.9999, relative error 1e-3; found about 1e-6."""
+    checked = checked_engine(cut, "openvino", 2, BATCH)
+    assert (checked.engine.name, checked.refused) == ("openvino", "")
+    run = checked.engine.session()
+    for size in (1, 2, 5):
+        parity = compare(run(BATCH[:size]), cut(BATCH[:size]))
+        assert parity.cosine > 0.999999
+        assert parity.relative_error < 1e-4
+
+
+def test_openvino_features_do_not_depend_on_batch_mates(cut: TorchCut) -> None:
+    run = checked_engine(cut, "openvino", 1, BATCH).engine.session()
+    together = run(BATCH)
+    for row in range(len(BATCH)):
+        alone = run(BATCH[row : row + 1])
+        assert all(np.abs(alone[n][0] - together[n][row]).max() <= 1e-5 for n in together)
+
+
+def test_results_of_one_batch_survive_the_next(cut: TorchCut) -> None:
+    run = checked_engine(cut, "openvino", 1, BATCH).engine.session()
+    first = run(BATCH[:2])
+    kept = {name: rows.copy() for name, rows in first.items()}
+    run(BATCH[2:4])
+    assert all(np.array_equal(first[name], kept[name]) for name in kept)
+
+
+class Wrong(NativeEngine):
+    """An engine whose numbers are off."""
+
+    name = "openvino"
+
+    def session(self):  # type: ignore[no-untyped-def]
+        def run(batch):  # type: ignore[no-untyped-def]
+            return {name: rows * np.float32(1.01) for name, rows in self._cut(batch).items()}
+
+        return run
+
+
+def test_an_engine_that_is_off_is_refused_with_the_figure(
+    cut: TorchCut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(select.ENGINES, "openvino", Wrong)
+    checked = checked_engine(cut, "openvino", 1, BATCH)
+    assert checked.engine.name == "native"
+    assert "refused by the parity gate" in checked.refused
+    assert "relative error 1.0e-02" in checked.refused
+
+
+@pytest.mark.parametrize(
+    ("rows", "passes"),
+    [
+        ([[1.0, 2.0], [0.0, 0.0]], True),
+        ([[1.0, 2.0002], [0.0, 0.0]], True),
+        ([[1.0, 2.01], [0.0, 0.0]], False),
+        ([[1.0, np.nan], [0.0, 0.0]], False),
+        ([[1.0, 2.0], [0.0, 1e-3]], False),
+    ],
+)
+def test_the_gate(rows: list[list[float]], passes: bool) -> None:
+    reference = {"a/gap": np.array([[1.0, 2.0], [0.0, 0.0]])}
+    assert compare({"a/gap": np.array(rows)}, reference).passes is passes
+
+
+def test_parity_prints_both_figures() -> None:
+    assert str(Parity(0.99995, 2e-4)) == "cosine 0.999950, relative error 2.0e-04"
+
+
+def test_auto_prefers_openvino_and_says_why_not(
+    cut: TorchCut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert preferred_engine("auto", cut) == ("openvino", "")
+    assert preferred_engine("auto", FakeBackbone().cut("conv1")) == ("native", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    name, note = preferred_engine("auto", cut)
+    assert name == "native"
+    assert "OpenVINO is absent" in note
+
+
+def test_an_unknown_engine_lists_the_known(cut: TorchCut) -> None:
+    with pytest.raises(UsageError, match="Engines: auto, native, openvino"):
+        preferred_engine("tensorrt", cut)
+
+
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    """Imported and converted in a fresh process, it opens no connection and writes nothing home."""
+    import subprocess
+
+    code = """
+import socket
+def refuse(*a, **k): raise AssertionError("network")
+socket.socket.connect = refuse
+from tests.unit.engines.test_engines import *
+cut = TorchCut(resnet(), SPEC, taps("layer1/gap"))
+assert checked_engine(cut, "openvino", 1, BATCH).engine.name == "openvino"
+import sys
+assert "openvino_telemetry" not in sys.modules
+"""
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "intel").exists()
+
+
+def test_a_missing_openvino_names_the_extra(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtra, match=r"cutpoint\[openvino\]"):
+        checked_engine(cut, "openvino", 1, BATCH)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from cutpoint.frameworks.torch import list_layers
+
+
+class Toy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
+        self.act = nn.ReLU(inplace=True)
+        self.skip = nn.Identity()
+        self.drop = nn.Dropout(0.5)
+        self.block = nn.Sequential(nn.Conv2d(8, 4, 1), nn.BatchNorm2d(4))
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.drop(self.skip(self.act(self.conv(x))))
+        x = self.act(self.block(x))
+        return self.fc(self.pool(x).flatten(1))
+
+
+def test_names_shapes_strides_params_and_macs() -> None:
+    table = list_layers(Toy(), (16, 16, 3), "toy")
+    rows = {row.name: row for row in table}
+    assert [row.name for row in table if row.name != "act"] == [
+        "conv",
+        "block.0",
+        "block.1",
+        "block",
+        "pool",
+        "fc",
+    ]
+    assert rows["conv"].shape == (None, 8, 8, 8)
+    assert rows["conv"].stride == 2
+    assert rows["conv"].params == 3 * 8 * 9
+    conv = 8 * 8 * 8 * 3 * 9
+    assert rows["conv"].macs == conv
+    assert rows["block"].macs == conv + 8 * 8 * 8 * 4
+    assert rows["fc"].macs == conv + 8 * 8 * 8 * 4 + 40
+    assert rows["fc"].stride is None
+    assert rows["block"].is_block
+    assert rows["fc"].kind == "Linear"
+
+
+def test_a_module_called_twice_is_no_tap_and_noops_are_left_out() -> None:
+    table = list_layers(Toy(), (16, 16, 3), "toy")
+    assert [row.tappable for row in table if row.name == "act"] == [False, False]
+    assert not {"skip", "drop"} & {row.name for row in table}
+
+
+def test_listing_leaves_the_network_as_it_was() -> None:
+    network = Toy().train()
+    network.block.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    list_layers(network, (16, 16, 3), "toy")
+    assert network.training
+    assert not network.block.training
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+    assert all(not module._forward_hooks for module in network.modules())
+
+
+def test_macs_equal_published_counts() -> None:
+    """torchvision's documentation gives ResNet-18 1.81 and MobileNetV2 0.30 GMACs at 224×224."""
+    from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+
+    models = import_with_shim("torchvision").models
+    for name, gmacs in (("resnet18", 1.81), ("mobilenet_v2", 0.30)):
+        table = list_layers(models.get_model(name, weights=None), (224, 224, 3), name)
+        assert round(table[-1].macs / 1e9, 2) == gmacs

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.metrics import log_loss
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from cutpoint.heads import RidgeHead
+from cutpoint.metrics import calibration_error, softmax
+
+
+@parametrize_with_checks([RidgeHead()])
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:400] / 16, y[:400], X[400:] / 16, y[400:]
+
+
+def test_it_predicts_as_ridge_classifier_cv_does() -> None:
+    """Reference: scikit-learn's `RidgeClassifierCV` with the same λ; targets ±1 there, 0/1 here."""
+    X, y, X_test, _ = digits()
+    alphas = np.logspace(-3, 3, 7)
+    reference = RidgeClassifierCV(alphas).fit(X, y)
+    head = RidgeHead(alphas).fit(X, y)
+    assert head.alpha_ == pytest.approx(reference.alpha_)
+    np.testing.assert_allclose(
+        2 * head.class_scores(X_test) - 1, reference.decision_function(X_test)
+    )
+
+
+def test_probabilities_are_calibrated_on_rows_left_out() -> None:
+    X, y, X_test, y_test = digits()
+    head = RidgeHead().fit(X, y)
+    probabilities = head.predict_proba(X_test)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    uncalibrated = softmax(head.class_scores(X_test))
+    assert log_loss(y_test, probabilities) < log_loss(y_test, uncalibrated) / 2
+    is_right = probabilities.argmax(1) == y_test
+    assert calibration_error(probabilities.max(1), is_right) < 0.1
+    assert np.abs(head.loo_scores_ - head.class_scores(X)).max() > 1e-3  # never training scores
+
+
+def test_what_is_kept_gives_the_same_head_again() -> None:
+    X, y, X_test, _ = digits()
+    head = RidgeHead().fit(X, y)
+    again = RidgeHead.from_arrays(head.to_arrays(), head.classes_, head.alpha_, head.temperature_)
+    np.testing.assert_array_equal(again.predict_proba(X_test), head.predict_proba(X_test))
+
+
+def test_groups_make_the_choice_of_alpha_honest() -> None:
+    """Copies of each row flatter leave-one-out; leaving the copies out together does not."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(40, 200)), random.integers(0, 2, 40)
+    copies, labels, groups = np.repeat(X, 4, 0), np.repeat(y, 4), np.repeat(np.arange(40), 4)
+    flattered = RidgeHead().fit(copies, labels)
+    honest = RidgeHead().fit(copies, labels, groups=groups)
+    assert (flattered.loo_scores_.argmax(1) == labels).mean() == 1
+    assert (honest.loo_scores_.argmax(1) == labels).mean() < 0.75
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="two classes"):
+        RidgeHead().fit(np.zeros((4, 2)), [1, 1, 1, 1])

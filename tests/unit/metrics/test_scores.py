@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from cutpoint.metrics import score
+
+
+@pytest.mark.parametrize("classes", [(3, 8), tuple(range(10))])
+def test_scores_equal_scikit_learns_on_real_digits(classes: tuple[int, ...]) -> None:
+    X, y = load_digits(return_X_y=True)
+    kept = np.isin(y, classes)
+    X, y = X[kept] / 16, np.searchsorted(classes, y[kept])
+    head = LogisticRegression(max_iter=500).fit(X[::2], y[::2])
+    probabilities, truth = head.predict_proba(X[1::2]), y[1::2]
+    found = score(probabilities, truth)
+    if len(classes) == 2:
+        auc = roc_auc_score(truth, probabilities[:, 1])
+    else:
+        auc = roc_auc_score(truth, probabilities, multi_class="ovr")
+    assert found.auc == pytest.approx(auc)
+    assert found.accuracy.value == pytest.approx(accuracy_score(truth, probabilities.argmax(1)))
+    assert np.trace(found.confusion) == round(found.accuracy.value * found.n_items)
+    assert np.sum(found.confusion) == found.n_items
+
+
+def test_a_class_without_test_items_does_not_break_the_scores() -> None:
+    found = score(np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1]]), np.array([0, 1]))
+    assert found.accuracy.value == 1
+    assert found.macro_f1 == 1
+    assert found.auc == 1
