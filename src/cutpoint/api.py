@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.backbone import AUTO, Backbone
-from cutpoint.choose import Ranking, rank
+from cutpoint.choosing import Ranking, rank
 from cutpoint.data import assign_splits, read_dataset, refuse_unlearnable
-from cutpoint.data.items import Item
-from cutpoint.data.manifest import SUFFIXES
-from cutpoint.evaluate import Evaluation, evaluate_predictor
-from cutpoint.extract import ExtractOptions, extract_features
+from cutpoint.evaluation import Evaluation, evaluate_predictor
+from cutpoint.extraction import ExtractOptions, extract_features
 from cutpoint.fitting import DEFAULT_POOLS, FitOptions, default_store, run_fit
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
@@ -229,15 +227,4 @@ def predict(
     data : sequence of paths, bytes or arrays; or a folder or manifest
     """
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
-    return predictor.predict(_items(data), engine, n_workers, Reporter(quiet))
-
-
-def _items(data: Any) -> list[Item]:
-    """Return items in the order given; the same file may be there twice."""
-    if isinstance(data, (str, os.PathLike)):
-        path = Path(data)
-        is_data = path.is_dir() or path.suffix in SUFFIXES
-        if is_data:
-            return list(read_dataset(path).items)
-        data = [path]
-    return [read_dataset([payload]).items[0] for payload in data]
+    return predictor.predict(data, engine, n_workers, Reporter(quiet))

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from cutpoint.backbone import AUTO, Backbone
-from cutpoint.choose import Ranking, rank
+from cutpoint.choosing import Ranking, rank
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
-from cutpoint.errors import TooManyBadItems, UsageError
-from cutpoint.evaluate import Evaluation, make_evaluation
-from cutpoint.extract import Extraction, ExtractOptions, extract_features
-from cutpoint.extract.plan import human_seconds
+from cutpoint.errors import TooManyBadItems
+from cutpoint.evaluation import Evaluation, make_evaluation
+from cutpoint.extraction import Extraction, ExtractOptions, extract_features
+from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import RidgeHead
 from cutpoint.predictor import Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
@@ -117,13 +117,6 @@ def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) 
     """Score the test rows, once, without those whose bytes were trained on."""
     split = "test" if len(features.rows_of("test")) else "val"
     rows = features.rows_of(split)
-    if not len(rows):
-        raise UsageError(
-            f'A predictor for "{features.name}" was asked for.',
-            "Its data has a training split only, so nothing is left to score it on.",
-            "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
-            "Lay the files out as:  DATA/<class>/<file>",
-        )
     fresh = [row for row in rows if short_digest(features.digests[row]) not in predictor.trained_on]
     items = {item.key: item for item in dataset.items}
     X = features.X(predictor.tap.name, np.array(fresh, int))

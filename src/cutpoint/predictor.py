@@ -17,14 +17,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cutpoint.backbone import Backbone
-from cutpoint.data import Dataset, Item
+from cutpoint.data import Item, read_items
 from cutpoint.engines import ENGINES, checked_engine, preferred_engine
 from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
-from cutpoint.extract import Described, describe
-from cutpoint.extract.executors import LocalExecutor
-from cutpoint.extract.plan import BATCH_SIZE
-from cutpoint.extract.unit import prepare
+from cutpoint.extraction import Described, describe
+from cutpoint.extraction.executors import LocalExecutor
+from cutpoint.extraction.plan import BATCH_SIZE
+from cutpoint.extraction.unit import prepare
 from cutpoint.heads import RidgeHead
+from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.sources import load_backbone
 from cutpoint.spec import BackboneSpec, TapSpec
@@ -88,9 +89,18 @@ class Predictor:
     def classes(self) -> tuple[str, ...]:
         return tuple(str(name) for name in self.head.classes_)
 
+    def __str__(self) -> str:
+        where = f"{self.backbone.spec.id} cut at {self.tap.name}"
+        lines = [f"Predictor of {len(self.classes)} classes: {where}"]
+        if "evaluation" in self.card:
+            found = self.card["evaluation"]
+            accuracy = Interval(**found["scores"]["accuracy"])
+            lines.append(f"accuracy on split {found['split']}: {accuracy} (95 %, Wilson)")
+        return "\n".join(lines)
+
     def predict(
         self,
-        data: Dataset | Sequence[Item],
+        data: Any,
         engine: str = "auto",
         n_workers: int | None = None,
         reporter: Reporter | None = None,
@@ -99,12 +109,13 @@ class Predictor:
 
         Parameters
         ----------
-        data : Dataset or sequence of Item
+        data : sequence of paths, file bytes, PIL images or uint8 arrays
+            Or one file, a folder, a manifest, a `Dataset`.
         engine : {"auto", "native", "openvino"}
         n_workers : int, optional
             Threads; as many as cores by default.
         """
-        items = list(data.items if isinstance(data, Dataset) else data)
+        items = read_items(data)
         probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))

@@ -42,7 +42,7 @@ def test_an_unknown_layer_lists_the_nearest(tap: str | int) -> None:
 
 
 def test_the_nearest_name_is_offered() -> None:
-    with pytest.raises(TapNotFound, match='Nearest: "blocks.1"'):
+    with pytest.raises(TapNotFound, match=r'Nearest: "blocks\.1"'):
         table().by_name("blocks.12")
 
 

@@ -12,6 +12,8 @@ from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 from cutpoint.errors import CutpointError, UsageError
 from cutpoint.progress import printable
 
+INTERRUPTED = 130  # what typer exits with after Ctrl-C
+
 app = typer.Typer(
     name="cutpoint",
     help="Cut a frozen network where its features serve you best; train only what is new.",
@@ -53,9 +55,11 @@ def main() -> None:
     except CutpointError as error:
         _tell(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        print("Stopped. What was committed is kept; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            told = "Stopped. What was committed is kept; the same command goes on from there."
+            print(told, file=sys.stderr)
+        raise
 
 
 def _tell(error: CutpointError) -> None:

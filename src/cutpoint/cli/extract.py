@@ -20,6 +20,7 @@ from cutpoint.cli.options import (
     Workers,
     pool_list,
     print_json,
+    print_wrapped,
     tap_list,
 )
 
@@ -66,7 +67,7 @@ def extract(
         print_json({"store": str(store), "n_items": len(features), **facts, "quarantined": bad})
         return
     for warning in features.warnings:
-        typer.echo(f"Warning: {warning}")
+        print_wrapped(f"Warning: {warning}")
     for key, reason in features.quarantined:
-        typer.echo(f"Quarantined: {key}: {reason}")
+        print_wrapped(f"Quarantined: {key}: {reason}")
     typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")

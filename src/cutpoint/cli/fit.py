@@ -21,9 +21,10 @@ from cutpoint.cli.options import (
     Workers,
     pool_list,
     print_json,
+    print_wrapped,
     tap_list,
 )
-from cutpoint.progress import Reporter, printable
+from cutpoint.progress import Reporter
 
 N_SHOWN = 6  # candidates printed; the report has all
 
@@ -51,7 +52,7 @@ def fit(
     """Extract, choose on training rows, fit the head, score the test split once."""
     from cutpoint.api import load
     from cutpoint.data import read_dataset
-    from cutpoint.extract import ExtractOptions
+    from cutpoint.extraction import ExtractOptions
     from cutpoint.fitting import BAD_ROWS, REPORT, FitOptions, default_store, run_fit
 
     options = FitOptions(
@@ -70,9 +71,9 @@ def fit(
         return
     for line in result.ranking.lines(N_SHOWN):
         typer.echo(line)
-    typer.echo(result.ranking.verdict())
+    print_wrapped(result.ranking.verdict())
     for warning in result.features.warnings:
-        typer.echo(printable(f"Warning: {warning}"))
+        print_wrapped(f"Warning: {warning}")
     for line in result.evaluation.lines():
         typer.echo(line)
     if result.features.quarantined:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from cutpoint.progress import printable
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
@@ -46,6 +49,15 @@ def pool_list(pools: list[str] | None) -> tuple[str, ...]:
     from cutpoint.fitting import DEFAULT_POOLS
 
     return tuple(pools) if pools else DEFAULT_POOLS
+
+
+def print_wrapped(text: str, indent: str = "") -> None:
+    """Print a sentence in lines that fit 100 columns."""
+    width = 98
+    for line in textwrap.wrap(
+        printable(text), width, subsequent_indent=indent, break_long_words=False
+    ):
+        typer.echo(line)
 
 
 def print_json(fields: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, print_json
+from cutpoint.cli.options import Json, print_json, print_wrapped
 
 app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich_markup_mode=None)
 StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
@@ -16,7 +16,7 @@ StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A featu
 @app.command()
 def info(features: StoreArgument, as_json: Json = False) -> None:
     """Say what a store holds."""
-    from cutpoint.extract.plan import human_bytes
+    from cutpoint.extraction.plan import human_bytes
     from cutpoint.store import FeatureStore, describe_store
 
     facts = describe_store(FeatureStore(features))
@@ -25,7 +25,7 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         return
     for spec in facts["specs"]:
         typer.echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
-        typer.echo(f"  taps     {', '.join(spec['taps'])}")
+        print_wrapped(f"  taps     {', '.join(spec['taps'])}", " " * 11)
         size = human_bytes(spec["n_bytes"])
         typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
         typer.echo(f"  engines  {', '.join(spec['engines'])}")

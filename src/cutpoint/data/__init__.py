@@ -2,7 +2,7 @@
 
 from cutpoint.data.hygiene import check_for_fit, cross_split_duplicates, refuse_unlearnable
 from cutpoint.data.items import Dataset, Item, digest_payload, read_payload
-from cutpoint.data.read import read_dataset
+from cutpoint.data.read import read_dataset, read_items
 from cutpoint.data.splits import assign_splits
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "cross_split_duplicates",
     "digest_payload",
     "read_dataset",
+    "read_items",
     "read_payload",
     "refuse_unlearnable",
 ]

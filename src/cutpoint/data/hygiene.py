@@ -18,7 +18,8 @@ def refuse_unlearnable(dataset: Dataset) -> None:
 def check_for_fit(dataset: Dataset, allow_group_overlap: bool = False) -> None:
     """Raise `DataError` unless a head fitted on the split `dataset` can be scored honestly.
 
-    Each split has the same classes, and no group is in two splits (unless `allow_group_overlap`).
+    There is a split to train on and another to score on, each has the same classes, and no group
+    is in two splits (unless `allow_group_overlap`).
     """
     _refuse_different_classes(dataset)
     if not allow_group_overlap:
@@ -76,6 +77,13 @@ def _refuse_different_classes(dataset: Dataset) -> None:
             f"Its splits are {', '.join(sorted(labels))}; none is for training.",
             "A split named train, or none at all to have one drawn.",
             "Rename the folder or fill the column `split` with:  train",
+        )
+    if len(labels) == 1:
+        raise DataError(
+            f'A head for "{dataset.name}" was asked for.',
+            "All its items are for training, so nothing is left to score it on.",
+            "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
+            "Lay the files out as:  DATA/<class>/<file>",
         )
     for split in sorted(labels):
         missing, extra = labels["train"] - labels[split], labels[split] - labels["train"]

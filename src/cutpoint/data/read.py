@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cutpoint.data.arrays import read_arrays
 from cutpoint.data.folder import read_folder
-from cutpoint.data.items import Dataset
+from cutpoint.data.items import Dataset, Item
 from cutpoint.data.manifest import SUFFIXES, read_manifest
 from cutpoint.errors import DataError, UsageError
 
@@ -47,6 +48,31 @@ def read_dataset(
         f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)}).",
         f"Look there with:  ls {path.parent}",
     )
+
+
+def read_items(data: Any) -> list[Item]:
+    """Return items to describe, in the order given; labels play no part.
+
+    Parameters
+    ----------
+    data : as in `read_dataset`, or one image file, or a sequence in which a file may be twice
+    """
+    if isinstance(data, Dataset):
+        return list(data.items)
+    if isinstance(data, (str, os.PathLike)):
+        path = Path(data)
+        if path.is_dir() or path.suffix in SUFFIXES:
+            return list(read_dataset(path).items)
+        data = [path]
+    return [
+        replace(read_arrays([payload]).items[0], key=_key(payload, place))
+        for place, payload in enumerate(data)
+    ]
+
+
+def _key(payload: Any, place: int) -> str:
+    is_path = isinstance(payload, (str, os.PathLike))
+    return Path(payload).as_posix() if is_path else f"item-{place:06d}"
 
 
 def _not_empty(dataset: Dataset) -> Dataset:

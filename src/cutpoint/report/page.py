@@ -12,7 +12,7 @@ from typing import Any
 
 from cutpoint.data import Dataset, Item, read_payload
 from cutpoint.errors import BadItem, MissingExtra
-from cutpoint.evaluate import Evaluation, Verdict
+from cutpoint.evaluation import Evaluation, Verdict
 from cutpoint.layer_table import human_count
 from cutpoint.predictor import Predictor
 from cutpoint.preprocess import decode_image

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cutpoint.evaluate import Evaluation
+from cutpoint.evaluation import Evaluation
 from cutpoint.metrics import reliability
 from cutpoint.spec import TapSpec
 

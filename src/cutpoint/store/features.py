@@ -22,7 +22,8 @@ class Features:
     """The features of one data set under one spec.
 
     Row i of ``X(tap)``, ``keys[i]``, ``labels[i]``, ``groups[i]`` and ``splits[i]`` are the same
-    item, in the order of the data set: I5. Shards are checked against their digest before their first use: I4.
+    item, in the order of the data set: I5. Shards are checked against their digest before their
+    first use: I4.
     """
 
     spec: FeatureSpec

@@ -33,7 +33,7 @@ def test_columns_of_another_length_are_refused() -> None:
 
 
 def test_a_key_given_twice_is_refused() -> None:
-    with pytest.raises(DataError, match='"a.png" is there more than once'):
+    with pytest.raises(DataError, match=r'"a\.png" is there more than once'):
         read_arrays(["a.png", "a.png"])
 
 

@@ -44,6 +44,11 @@ def test_case_29_a_group_in_two_splits_is_refused_unless_waived() -> None:
     check_for_fit(dataset_of(*rows), allow_group_overlap=True)
 
 
+def test_data_with_a_training_split_alone_is_refused() -> None:
+    with pytest.raises(DataError, match="nothing is left to score"):
+        check_for_fit(dataset_of(("a", "train", None), ("b", "train", None)))
+
+
 def test_data_without_a_training_split_is_refused() -> None:
     with pytest.raises(DataError, match="none is for training"):
         check_for_fit(dataset_of(("a", "test", None), ("b", "test", None)))

@@ -116,5 +116,5 @@ def test_unknown_names_are_refused_with_what_there_is(name: str) -> None:
 
 
 def test_unknown_taps_list_the_nearest(backbone: Backbone) -> None:
-    with pytest.raises(TapNotFound, match='"blocks.6"'):
+    with pytest.raises(TapNotFound, match=r'"blocks\.6"'):
         backbone.cut("blocks.7")

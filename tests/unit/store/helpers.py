@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cutpoint.data import read_dataset
-from cutpoint.extract import ExtractOptions, Extraction, extract_features
+from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.store import Features, FeatureStore

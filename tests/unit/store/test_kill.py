@@ -18,7 +18,7 @@ N_KILLS = 104
 DRIVER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-import cutpoint.extract.plan as plan
+import cutpoint.extraction.plan as plan
 plan.UNIT_SIZE = 16
 from tests.unit.store.helpers import fill, images
 from cutpoint.store import FeatureStore, verify_store
@@ -48,7 +48,8 @@ for number in range(n_kills):
     _, status = os.waitpid(pid, 0)
     store = FeatureStore(current)
     report = verify_store(store)
-    n_known = sum(len(store.places(spec)) for spec in (store.catalog.specs() if store.catalog.exists() else {}))
+    specs = store.catalog.specs() if store.catalog.exists() else {}
+    n_known = sum(len(store.places(spec)) for spec in specs)
     hot = (current / "catalog.sqlite-journal").exists()
     log.append([os.WIFSIGNALED(status), report.n_rows, n_known, len(report.damaged), hot])
 print(json.dumps(log))

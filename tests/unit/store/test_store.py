@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
-from cutpoint.extract.plan import UNIT_SIZE
+from cutpoint.extraction.plan import UNIT_SIZE
 from cutpoint.store import FeatureStore, rebuild_catalog, verify_store
 from cutpoint.store import shard as shard_file
 from cutpoint.testing import FakeBackbone

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cutpoint.layer_table import Layer, LayerTable
 
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+# What does nothing in inference mode, by definition.
+_INACTIVE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
 class _Call:
@@ -77,15 +78,14 @@ def _record_calls(network: nn.Module, item: torch.Tensor) -> list[_Call]:
 
 
 def _hands_on(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> bool:
-    """Say whether a module gave its input back unchanged.
-
-    In-place activations also return the memory they were given, yet they change it.
-    """
+    """Say whether a module without layers of its own gave its input back unchanged."""
+    if isinstance(module, _INACTIVE):
+        return True
     if not (inputs and isinstance(output, torch.Tensor) and isinstance(inputs[0], torch.Tensor)):
         return False
     is_same = output.data_ptr() == inputs[0].data_ptr() and output.shape == inputs[0].shape
-    works_in_place = getattr(module, "inplace", False) and not isinstance(module, _DROPOUTS)
-    return is_same and not works_in_place and not list(module.children())
+    # In-place activations also return the memory they were given, yet they change it.
+    return is_same and not getattr(module, "inplace", False) and not list(module.children())
 
 
 def _layer(index: int, call: _Call, called_once: bool, height: int) -> Layer:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cutpoint.data import Item, digest_payload, read_payload
 from cutpoint.errors import BadItem
-from cutpoint.extract.plan import BATCH_SIZE, Unit
+from cutpoint.extraction.plan import BATCH_SIZE, Unit
 from cutpoint.preprocess import prepare_image
 from cutpoint.spec import FeatureSpec, PreprocessSpec
 from cutpoint.store.shard import Receipt, write_shard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,7 +71,8 @@ class Ranking:
     def verdict(self) -> str:
         """Say what was chosen and how sure that is."""
         tried = (
-            f"{len(self.candidates)} candidates × {self.n_alphas} λ = {self.n_configurations} "
+            f"{_count(len(self.candidates), 'candidate')} × {self.n_alphas} λ = "
+            f"{self.n_configurations} "
             f"configurations tried on {self.n_train} training rows"
         )
         others = len(self.tied) - 1
@@ -94,10 +96,14 @@ class Ranking:
         return [*lines, f"   … and {left_out} more"] if left_out else lines
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), self.verdict()])
+        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
 
 
 _HEADER = ("", "layer", "pool", "width", "λ", "LOO accuracy [95 %]", "LOO error²")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _cells(candidate: Candidate, is_best: bool, is_tied: bool) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 """Which layer and pooling: exact evidence on training rows."""
 
-from cutpoint.choose.ranking import Candidate, Ranking, rank
+from cutpoint.choosing.ranking import Candidate, Ranking, rank
 
 __all__ = ["Candidate", "Ranking", "rank"]

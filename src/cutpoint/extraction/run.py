@@ -16,9 +16,9 @@ from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
 from cutpoint.engines import ENGINES, checked_engine, preferred_engine
 from cutpoint.errors import BadItem, DataError, StoreError, TooManyBadItems
-from cutpoint.extract.executors import LocalExecutor
-from cutpoint.extract.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
-from cutpoint.extract.unit import UnitReceipt, prepare, run_unit
+from cutpoint.extraction.executors import LocalExecutor
+from cutpoint.extraction.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
+from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.store import Features, FeatureStore

@@ -1,0 +1,64 @@
+"""What a careful user writes without cutpoint: DataLoader, eager network, forward hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cutpoint import api
+from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+
+import_with_shim("torchvision")
+from torchvision import transforms  # noqa: E402  after the shim
+
+
+class _Photos(torch.utils.data.Dataset):
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(256, transforms.InterpolationMode.BICUBIC),
+                transforms.CenterCrop(224),
+                transforms.ToTensor(),
+                transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        return self.transform(Image.open(self.files[place]).convert("RGB"))
+
+
+class PlainLoop:
+    """Average and maximum of some layers, collected by hooks, whole network run."""
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self.network = api.load("packaged:efficientnet_lite0").network.eval()
+        self.layers = layers
+        self.maps: dict[str, torch.Tensor] = {}
+        for layer in layers:
+            self.network.get_submodule(layer).register_forward_hook(self._keep(layer))
+
+    def _keep(self, layer: str):  # type: ignore[no-untyped-def]  # torch's hook
+        def hook(module, inputs, output):  # type: ignore[no-untyped-def]
+            self.maps[layer] = output
+
+        return hook
+
+    def features(self, files: Sequence[Path]) -> dict[str, np.ndarray]:
+        loader = torch.utils.data.DataLoader(_Photos(files), batch_size=32, num_workers=2)
+        parts: dict[str, list[np.ndarray]] = {}
+        with torch.inference_mode():
+            for batch in loader:
+                self.network(batch)
+                for layer in self.layers:
+                    maps = self.maps[layer]
+                    parts.setdefault(f"{layer}/gap", []).append(maps.mean((2, 3)).numpy())
+                    parts.setdefault(f"{layer}/gmp", []).append(maps.amax((2, 3)).numpy())
+        return {name: np.concatenate(rows) for name, rows in parts.items()}

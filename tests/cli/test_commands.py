@@ -1,0 +1,160 @@
+"""One test a command, as a user types it; with the fake backbone, so in a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import noisy_image, write_image
+
+from cutpoint.store import FeatureStore
+
+Maker = Callable[..., Path]
+FAKE = "fake:seed0"
+
+
+def run(*words: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from cutpoint.cli import main; main()", *map(str, words)]
+    variables = {**os.environ, "COLUMNS": "100", **environment}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for line in done.stdout.splitlines():
+        is_path = line.startswith(("Report:", "Predictor:", "Features:")) or "/" in line
+        assert len(line) <= 100 or "--json" in words or is_path, line
+    return done
+
+
+@pytest.fixture
+def model(colour_folder: Maker, tmp_path: Path) -> Path:
+    run("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s", "-q")
+    return tmp_path / "m"
+
+
+def test_help_lists_the_commands_and_version_prints() -> None:
+    text = run("--help").stdout
+    for command in ("layers", "extract", "choose", "fit", "evaluate", "predict", "store"):
+        assert command in text
+    assert run("--version").stdout.strip() == "0.1.0"
+
+
+def test_layers_prints_a_table_finds_and_gives_json() -> None:
+    assert "8×8×8" in run("layers", FAKE).stdout
+    assert len(run("layers", FAKE, "--find", "conv[23]").stdout.splitlines()) == 3
+    assert json.loads(run("layers", FAKE, "--json").stdout)[0]["name"] == "conv1"
+
+
+def test_extract_then_choose(colour_folder: Maker, tmp_path: Path) -> None:
+    done = run(
+        "extract", colour_folder(), FAKE, "-o", tmp_path / "f", "--tap", "-1", "--pool", "gem"
+    )
+    assert "60 items × 1 taps" in done.stdout
+    assert "Plan: 60 items, 0 stored, 60 to compute" in done.stderr
+    assert "on disk" in done.stderr
+    assert "conv3  gem" in run("choose", tmp_path / "f").stdout
+    assert json.loads(run("choose", tmp_path / "f", "--json").stdout)["taken"] == "conv3/gem"
+
+
+def test_fit_prints_ranking_score_and_where_things_are(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    done = run("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE)
+    assert "LOO accuracy [95 %]" in done.stdout
+    assert "configurations tried" in done.stdout
+    assert "(95 %, Wilson, n=12)" in done.stdout
+    assert f"Report:    {tmp_path / 'm' / 'report.html'}" in done.stdout
+    assert "Extract (native): 60/60 items" in done.stderr
+
+
+def test_quiet_and_json_keep_stdout_for_results(colour_folder: Maker, tmp_path: Path) -> None:
+    done = run("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--json", "--quiet")
+    assert done.stderr == ""
+    fields = json.loads(done.stdout)
+    assert fields["evaluation"]["scores"]["n_items"] == 12
+    assert fields["extraction"]["n_forward"] == 60
+
+
+def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path: Path) -> None:
+    text = run("evaluate", model, colour_folder(), "--split", "test").stdout
+    for name in ("accuracy", "balanced accuracy", "macro F1", "AUC", "log-loss", "ECE"):
+        assert name in text
+    refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
+    assert "Error: A score on 60 items was asked for." in refused.stderr
+    done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
+    assert json.loads(done.stdout)["split"] == "test"
+    assert (tmp_path / "r.html").exists()
+
+
+def test_predict_keeps_the_order_and_tells_bad_files(model: Path, tmp_path: Path) -> None:
+    for name, channel in (("z.png", 0), ("a.png", 1)):
+        write_image(tmp_path / name, noisy_image(channel, 50))
+    (tmp_path / "bad.png").write_text("x")
+    files = [tmp_path / name for name in ("z.png", "bad.png", "a.png")]
+    done = run("predict", model, *files)
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == ["red", "not", "green"]
+    assert "1 of 3 files are bad" in done.stderr
+    rows = json.loads(run("predict", model, *files, "--json").stdout)
+    assert rows[1]["probability"] is None
+    run("predict", model, tmp_path / "bad.png", code=1)
+
+
+def test_store_info_and_verify(model: Path, tmp_path: Path) -> None:
+    assert "60 in 1 shards" in run("store", "info", tmp_path / "s").stdout
+    assert run("store", "verify", tmp_path / "s").stdout.splitlines()[-1] == "whole"
+    store = FeatureStore(tmp_path / "s")
+    row = store.catalog.shards()[0]
+    path = store.shard_path(row.spec_id, row.name)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "DAMAGED" in run("store", "verify", tmp_path / "s", code=1).stdout
+    assert "damaged: " in run("store", "verify", "--rebuild", tmp_path / "s", code=1).stdout
+    run("store", "verify", tmp_path / "nowhere", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["layers", "nowhere:x"], 2),
+        (["fit", "absent", "-o", "m"], 2),
+        (["fit"], 2),
+        (["predict", "absent.cutpoint", "x.png"], 1),
+        (["choose", "absent"], 2),
+    ],
+)
+def test_errors_have_four_parts_and_exit_codes(words: list[str], code: int) -> None:
+    done = run(*words, code=code)
+    if words != ["fit"]:
+        assert len(done.stderr.strip().splitlines()) == 4
+        assert done.stderr.startswith("Error: ")
+
+
+def test_an_error_is_json_too_where_json_is_asked_for() -> None:
+    fields = json.loads(run("layers", "nowhere:x", "--json", code=2).stdout)
+    assert fields["error"] == "BackboneNotFound"
+    assert set(fields) == {"error", "asked", "got", "would_do", "type_next"}
+
+
+def test_a_stopped_run_goes_on_where_it_was(colour_folder: Maker, tmp_path: Path) -> None:
+    """Ctrl-C: exit code 130, a sentence, no traceback, and a store that opens."""
+    import signal
+    import time
+
+    folder = colour_folder(per_class=600)
+    command = [sys.executable, "-c", "from cutpoint.cli import main; main()"]
+    words = ["extract", str(folder), FAKE, "-o", str(tmp_path / "f"), "--workers", "1"]
+    process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "f" / "shards").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    if process.returncode != 0:  # it may have ended just before the signal
+        assert process.returncode == 130
+        assert "the same command goes on" in told
+        assert "Traceback" not in told
+    assert "1800 items" in run(*words).stdout

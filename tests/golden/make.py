@@ -1,0 +1,41 @@
+"""Make the golden files of format 1. Run once when a format is made; never again for that format.
+
+python -m tests.golden.make
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import cutpoint as cp
+from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    pixels = np.stack([noisy_image(row % 3, row) for row in range(60)])
+    labels = [("red", "green", "blue")[row % 3] for row in range(60)]
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / "golden.cutpoint"
+        store = HERE / "store-v1"
+        model = cp.fit(pixels, output, FakeBackbone(), store=store, labels=labels, quiet=True)
+        model.card["store"] = "golden"
+        model.save(HERE / "predictor-v1")
+    found = cp.predict(model, [noisy_image(row % 3, row + 500) for row in range(12)], quiet=True)
+    rows = [{"label": each.label, "probability": each.probability} for each in found]
+    (HERE / "predictions-v1.json").write_text(json.dumps(rows, indent=1))
+    features = cp.extract(pixels, FakeBackbone(), store=store, labels=labels, quiet=True)
+    sums = {tap: features.X(tap).sum(axis=1, dtype=np.float64).tolist() for tap in features.taps}
+    (HERE / "features-v1.json").write_text(json.dumps(sums))
+    shutil.rmtree(store / "locks")
+
+
+if __name__ == "__main__":
+    main()

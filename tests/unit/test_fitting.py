@@ -1,0 +1,269 @@
+"""From items to a predictor, with everything that goes wrong on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cutpoint as cp
+from cutpoint.errors import DataError, TooManyBadItems
+from cutpoint.fitting import default_store
+from cutpoint.store import FeatureStore
+from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image, write_image
+from tests.unit.store.helpers import CountingBackbone
+
+Maker = Callable[..., Path]
+
+
+def fit(data: object, output: Path | None = None, **options: object) -> cp.predictor.Predictor:
+    backbone = options.pop("backbone", FakeBackbone())
+    return cp.fit(data, output, backbone, quiet=True, **options)
+
+
+def bad_rows(folder: Path) -> dict[str, str]:
+    with (folder / "bad_rows.csv").open(newline="", errors="surrogateescape") as file:
+        return {row["key"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_a_folder_of_classes_gives_a_predictor_that_beats_chance_by_far(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    model = fit(colour_folder(per_class=40), tmp_path / "m")
+    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.9
+    assert model.card["counts"] == {"train": 96, "test": 24}
+    assert model.card["ranking"]["taken"] == model.tap.name
+    with (tmp_path / "m" / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 120
+    assert {row["split"] for row in rows} == {"train", "test"}
+
+
+def test_the_second_fit_calls_the_network_no_time_and_gives_the_same(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder = colour_folder()
+    first = fit(folder)
+    counting = CountingBackbone()
+    second = fit(folder, backbone=counting)
+    assert counting.n_forward == 0
+    assert second.card["extraction"]["n_forward"] == 0
+    assert second.card["ranking"] == first.card["ranking"]
+    np.testing.assert_array_equal(second.head.coef_, first.head.coef_)
+
+
+def test_ten_new_photos_are_ten_forwards(colour_folder: Maker) -> None:
+    folder = colour_folder()
+    fit(folder)
+    for number in range(10):
+        write_image(folder / "red" / f"new{number}.png", noisy_image(0, 777 + number))
+    counting = CountingBackbone()
+    fit(folder, backbone=counting)
+    assert counting.n_forward == 10
+
+
+def test_bad_photos_are_quarantined_and_the_run_goes_on(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    """Cases 1, 2, 3, 15 and 19 of bad-inputs.md in one folder."""
+    folder = colour_folder(per_class=40)
+    whole = (folder / "red" / "001.png").read_bytes()
+    (folder / "red" / "empty.jpg").write_bytes(b"")
+    (folder / "red" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "red" / "=text.png").write_text("hello")
+    (folder / "red" / "doc.pdf").write_bytes(b"%PDF-1.7")
+    (folder / "red" / "Thumbs.db").write_bytes(b"x")
+    model = fit(folder, tmp_path / "m", max_bad=0.05)
+    found = bad_rows(tmp_path / "m")
+    assert set(found) == {"red/empty.jpg", "red/cut.png", "red/=text.png", "red/doc.pdf"}
+    assert found["red/doc.pdf"].startswith("PDF")
+    assert model.card["n_quarantined"] == 4
+    assert model.card["counts"]["train"] + model.card["counts"]["test"] == 124
+    report = (tmp_path / "m" / "report.html").read_text()
+    assert "Quarantined (4)" in report
+
+
+def test_too_many_bad_photos_stop_the_run_and_nothing_is_lost(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder = colour_folder()
+    for number in range(5):
+        (folder / "red" / f"bad{number}.png").write_bytes(b"junk")
+    with pytest.raises(TooManyBadItems, match=r"--max-bad 0\.0"):
+        fit(folder, tmp_path / "m")
+    assert "red/bad0.png" in bad_rows(tmp_path)
+    counting = CountingBackbone()
+    fit(folder, tmp_path / "m", max_bad=0.2, backbone=counting)
+    n_stored = sum(
+        len(FeatureStore(default_store()).places(s))
+        for s in FeatureStore(default_store()).catalog.specs()
+    )
+    assert n_stored == 60
+
+
+def test_case_20_equal_photos_across_splits_warn_and_are_left_out_of_the_score(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    source = colour_folder(per_class=30)
+    root = tmp_path / "split"
+    for split, numbers in (("train", range(20)), ("test", range(18, 30))):
+        for label in ("red", "green", "blue"):
+            for number in numbers:
+                to = root / split / label / f"{split}{number}.png"
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source / label / f"{number:03d}.png", to)
+    model = fit(root, tmp_path / "m")
+    assert any(w.startswith("LEAKAGE: 6 payloads") for w in model.card["warnings"])
+    assert model.card["evaluation"]["n_left_out"] == 6
+    assert model.card["evaluation"]["scores"]["n_items"] == 30
+    assert "LEAKAGE" in (tmp_path / "m" / "report.html").read_text()
+
+
+def test_case_21_a_file_that_changes_or_goes_during_the_run_is_quarantined(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder = colour_folder(per_class=40)
+
+    class Meddler(FakeBackbone):
+        """Changes files between planning and computing."""
+
+        def cut_at(self, taps: object) -> object:
+            (folder / "red" / "039.png").unlink()
+            write_image(folder / "red" / "038.png", noisy_image(1, 4242))
+            return super().cut_at(taps)  # type: ignore[arg-type]  # as given
+
+    fit(folder, tmp_path / "m", backbone=Meddler(), max_bad=0.05)
+    found = bad_rows(tmp_path / "m")
+    assert found["red/039.png"] == "file not found"
+    assert "digest differs" in found["red/038.png"]
+
+
+def test_case_21_a_file_that_keeps_changing_never_gives_a_wrong_row(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder = colour_folder(per_class=40)
+    victim, stop = folder / "red" / "005.png", threading.Event()
+    versions = [noisy_image(0, seed, side=20) for seed in range(50)]
+
+    def keep_changing() -> None:
+        while not stop.is_set():
+            for pixels in versions:
+                scratch = tmp_path / "scratch.png"
+                write_image(scratch, pixels)
+                os.replace(scratch, victim)
+                time.sleep(0.0005)
+
+    thread = threading.Thread(target=keep_changing)
+    thread.start()
+    try:
+        features = cp.extract(folder, FakeBackbone(), store=tmp_path / "s", max_bad=0.5, quiet=True)
+    finally:
+        stop.set()
+        thread.join()
+    cut = FakeBackbone().cut_at(features.spec.taps)
+    from cutpoint.data import digest_payload
+    from cutpoint.preprocess import prepare_image
+
+    by_digest = {}
+    for pixels in versions:
+        write_image(tmp_path / "v.png", pixels)
+        data = (tmp_path / "v.png").read_bytes()
+        by_digest[digest_payload(data)] = prepare_image(data, features.spec.backbone.preprocess)[0]
+    for row, digest in enumerate(features.digests):
+        if digest in by_digest:
+            expected = cut(by_digest[digest][None])["conv3/gap"][0]
+            np.testing.assert_allclose(features.X("conv3/gap")[row], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layout", "what"),
+    [
+        ("one class", "of one class"),
+        ("lone item", "one item only"),
+        ("other classes", "lacks"),
+        ("no labels", "have no label"),
+        ("train only", "nothing is left to score"),
+    ],
+)
+def test_data_that_can_not_be_scored_is_refused_before_any_extraction(
+    colour_folder: Maker, tmp_path: Path, layout: str, what: str
+) -> None:
+    folder = colour_folder(per_class=4)
+    if layout == "one class":
+        shutil.rmtree(folder / "red")
+        shutil.rmtree(folder / "blue")
+    elif layout == "lone item":
+        for file in list((folder / "red").iterdir())[1:]:
+            file.unlink()
+    elif layout == "no labels":
+        folder = folder / "red"
+    else:
+        root = tmp_path / "split"
+        shutil.copytree(folder, root / "train")
+        if layout == "other classes":
+            shutil.copytree(folder, root / "test")
+            shutil.rmtree(root / "test" / "red")
+        folder = root
+    counting = CountingBackbone()
+    with pytest.raises(DataError, match=what):
+        fit(folder, backbone=counting)
+    assert counting.n_forward == 0
+
+
+def test_groups_of_a_manifest_stay_together(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder(per_class=30)
+    lines = ["path,label,group"]
+    for file in sorted(folder.rglob("*.png")):
+        lines.append(f"{file.relative_to(tmp_path)},{file.parent.name},p{int(file.stem) // 3}")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    model = fit(tmp_path / "m.csv", tmp_path / "m")
+    with (tmp_path / "m" / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    splits: dict[int, set[str]] = {}
+    for row in rows:
+        splits.setdefault(int(Path(row["key"]).stem) // 3, set()).add(row["split"])
+    assert all(len(names) == 1 for names in splits.values())
+    assert model.card["ranking"]["is_grouped"]
+
+
+def test_arrays_and_lists_are_data_too() -> None:
+    pixels = np.stack([noisy_image(row % 3, row) for row in range(60)])
+    model = fit(pixels, labels=["r", "g", "b"] * 20)
+    assert model.classes == ("b", "g", "r")
+    assert cp.predict(model, [noisy_image(1, 999)], quiet=True)[0].label == "g"
+
+
+def test_odd_names_survive_from_folder_to_report(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder(per_class=30)
+    os.rename(folder / "red" / "000.png", os.fsencode(folder / "red") + b"/caf\xe9 \n<b>.png")
+    os.rename(folder / "blue" / "000.png", os.fsencode(folder / "blue") + b"/bad\xe9.png")
+    (folder / "blue" / os.fsdecode(b"bad\xe9.png")).write_bytes(b"")
+    fit(folder, tmp_path / "m", max_bad=0.1)
+    assert list(bad_rows(tmp_path / "m")) == [os.fsdecode(b"blue/bad\xe9.png")]
+    report = (tmp_path / "m" / "report.html").read_text()
+    assert "bad\\udce9.png" in report
+    assert "<b>.png" not in report
+
+
+def test_the_report_repeats_the_exact_command(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder()
+    fit(folder, tmp_path / "m o", seed=3, pool="gmp", store=tmp_path / "s", taps=["conv[12]"])
+    report = (tmp_path / "m o" / "report.html").read_text()
+    assert "--tap &#39;conv[12]&#39; --pool gmp" in report
+    assert "--seed 3" in report
+
+
+def test_the_saved_card_is_plain_json(colour_folder: Maker, tmp_path: Path) -> None:
+    model = fit(colour_folder(), tmp_path / "m")
+    assert json.loads((tmp_path / "m" / "predictor.json").read_text())["card"] == json.loads(
+        json.dumps(model.card)
+    )
