@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.store.helpers import fill, images
+
+import cutpoint.extraction.run as run
+from cutpoint.data.arrays import read_arrays
+from cutpoint.errors import DataError, StoreError
+from cutpoint.extraction.unit import describe
+from cutpoint.testing import FakeBackbone
+
+
+def test_the_parity_gate_runs_once_a_store_and_is_remembered(tmp_path: Path) -> None:
+    assert fill(tmp_path, images(20)).n_calibration == 8
+    assert fill(tmp_path, images(40)).n_calibration == 0
+
+
+def test_a_plan_that_does_not_fit_the_disk_stops_before_computing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda path: Usage)
+    with pytest.raises(StoreError, match="has 1 kB left"):
+        fill(tmp_path, images(200))
+    assert not list((tmp_path / "shards").rglob("*.safetensors"))
+
+
+def test_data_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="None of 2 can be"):
+        fill(tmp_path, [tmp_path / "a.png", tmp_path / "b.png"], max_bad=1.0)
+
+
+def test_data_of_which_nothing_can_be_decoded_gives_no_row(tmp_path: Path) -> None:
+    done = fill(tmp_path, read_arrays([b"junk", b"more junk"]), max_bad=1.0)
+    assert len(done.features) == 0
+    assert len(done.features.quarantined) == 2
+
+
+def test_copies_of_a_bad_payload_are_bad_too(tmp_path: Path) -> None:
+    done = fill(tmp_path, read_arrays([b"junk", b"junk", *images(3)]), max_bad=1.0)
+    assert [key for key, _ in done.features.quarantined] == ["item-000000", "item-000001"]
+    assert len(done.features) == 3
+
+
+def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() -> None:
+    batch = images(5)
+    cut = FakeBackbone().cut("conv3", pool="gap")
+
+    def broken(batch: np.ndarray) -> dict[str, np.ndarray]:
+        found = cut(batch)
+        found["conv3/gap"][2, 1] = np.nan
+        return found
+
+    dataset = read_arrays(batch)
+    found = describe(dataset.items, FakeBackbone().spec.preprocess, broken)
+    assert found.places == [0, 1, 3, 4]
+    assert found.bad == [("item-000002", "features that are NaN or infinite")]
+    np.testing.assert_array_equal(
+        found.features["conv3/gap"], cut(batch)["conv3/gap"][[0, 1, 3, 4]]
+    )
+
+
+def test_notes_are_counted_in_the_warnings(tmp_path: Path) -> None:
+    from tests.conftest import encoded, noisy_image
+
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(encoded(noisy_image(0, number), "PNG"))
+    files = sorted(tmp_path.glob("*.jpg"))
+    features = fill(tmp_path / "s", files).features
+    assert features.warnings[0].startswith("3 × PNG file named .jpg: decoded by content (first: ")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from cutpoint import progress
+from cutpoint.progress import Reporter, printable
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_lines_have_a_rate_and_an_eta(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
+    stream = io.StringIO()
+    with Reporter(stream=stream).bar("Extract", 4, "items") as advance:
+        advance(1)
+        advance(3)
+    first, last = stream.getvalue().splitlines()
+    assert re.fullmatch(r"Extract: 1/4 items, \d+ items/s, \d+ s left", first)
+    assert re.fullmatch(r"Extract: 4/4 items, \d+ items/s, \d+\.\d s", last)
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    stream = Terminal()
+    with Reporter(stream=stream).bar("Extract", 4) as advance:
+        advance(4)
+    assert "4/4" in stream.getvalue()
+    assert "items/s" in stream.getvalue()
+
+
+def test_quiet_says_nothing() -> None:
+    stream = io.StringIO()
+    reporter = Reporter(quiet=True, stream=stream)
+    reporter.say("x")
+    with reporter.bar("Extract", 4) as advance:
+        advance(4)
+    assert stream.getvalue() == ""
+
+
+def test_control_characters_and_broken_unicode_are_shown_as_escapes() -> None:
+    assert printable("a\x1b[31mb\udce9") == "a\\x1b[31mb\\udce9"
