@@ -15,6 +15,8 @@ from cutpoint.predictor import Predictor, short_digest
 from cutpoint.progress import Reporter
 from cutpoint.types import Array
 
+MAX_CLASSES_PRINTED = 4  # more would not fit 100 columns; the report has all
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -80,7 +82,20 @@ class Evaluation:
             lines.append(f"{self.n_left_out} items left out: equal bytes were trained on")
         if self.quarantined:
             lines.append(f"{len(self.quarantined)} items quarantined")
+        if len(self.classes) <= MAX_CLASSES_PRINTED:
+            lines += self._confusion_lines()
         return lines
+
+    def _confusion_lines(self) -> list[str]:
+        """Return the confusion matrix as aligned text, rows the truth."""
+        header = ["true \\ predicted", *self.classes]
+        counts = zip(self.classes, self.scores.confusion, strict=True)
+        rows = [header, *([name, *map(str, row)] for name, row in counts)]
+        widths = [min(max(len(row[column]) for row in rows), 16) for column in range(len(header))]
+        return [
+            "  ".join(cell[:16].ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
 
 
 def evaluate_predictor(

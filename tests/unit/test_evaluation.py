@@ -83,7 +83,19 @@ def test_bad_files_are_counted_and_not_scored(
     found = cp.evaluate(fitted[0], new, "all", quiet=True)
     assert found.scores.n_items == 59
     assert found.quarantined == (("red/000.png", "empty file (0 bytes)"),)
-    assert "1 items quarantined" in found.lines()[-1]
+    assert "1 items quarantined" in found.lines()
+
+
+def test_the_confusion_matrix_is_printed_for_a_few_classes(
+    fitted: tuple[Predictor, Path], colour_folder: Maker
+) -> None:
+    found = cp.evaluate(fitted[0], colour_folder(name="new", seed=1), "all", quiet=True)
+    header, *rows = found.lines()[-4:]
+    assert header.split() == ["true", "\\", "predicted", "blue", "green", "red"]
+    assert [[int(n) for n in row.split()[1:]] for row in rows] == [
+        list(counts) for counts in found.scores.confusion
+    ]
+    assert sum(map(sum, found.scores.confusion)) == 60
 
 
 def test_a_report_is_written_on_request(

@@ -22,6 +22,7 @@ from cutpoint.types import Array
 FORMAT = 1
 DIGESTS, HEADER = "digests", "cutpoint"
 TMP_SUFFIX = ".tmp"
+_UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,15 @@ def check_shard(path: Path, sha256: str) -> None:
 
 def read_rows(path: Path, spec_id: str, tap: str) -> Array:
     """Return one tap of a checked shard, ``(n_rows, …)``."""
-    with safe_open(path, framework="numpy") as file:
-        found = json.loads(file.metadata()[HEADER])["spec_id"]
-        if found != spec_id:
-            raise corrupt(path, f"it belongs to spec {found}")  # I12
-        rows: Array = file.get_tensor(tap)
-        return rows
+    try:
+        with safe_open(path, framework="numpy") as file:
+            found = json.loads(file.metadata()[HEADER])["spec_id"]
+            rows: Array = file.get_tensor(tap)
+    except _UNREADABLE as error:
+        raise corrupt(path, f"no shard of this format ({error!r})") from error
+    if found != spec_id:
+        raise corrupt(path, f"it belongs to spec {found}")  # I12
+    return rows
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -124,8 +128,8 @@ def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         with safe_open(path, framework="numpy") as file:
             header = json.loads(file.metadata()[HEADER])
             digests = file.get_tensor(DIGESTS)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise corrupt(path, str(error)) from error
+    except _UNREADABLE as error:
+        raise corrupt(path, f"no shard of this format ({error!r})") from error
     return header, tuple(bytes(row).hex() for row in digests)
 
 
