@@ -195,6 +195,8 @@ def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     """Return the command line that repeats the run."""
     data, backbone = result.dataset.name, result.predictor.backbone.spec.id
+    if not Path(data).exists():
+        return f"cp.fit(<{data}>, {str(output)!r}, {backbone!r}, seed={options.seed}, …)"
     words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
     for tap in [] if options.taps == AUTO else options.taps:
         words += ["--tap", str(tap)]

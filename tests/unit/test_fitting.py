@@ -262,6 +262,12 @@ def test_the_report_repeats_the_exact_command(colour_folder: Maker, tmp_path: Pa
     assert "--seed 3" in report
 
 
+def test_items_in_memory_are_not_given_as_a_path_to_repeat(tmp_path: Path) -> None:
+    pixels = np.stack([noisy_image(row % 3, row) for row in range(30)])
+    fit(pixels, tmp_path / "m", labels=["r", "g", "b"] * 10)
+    assert "cp.fit(&lt;items in memory&gt;" in (tmp_path / "m" / "report.html").read_text()
+
+
 def test_the_saved_card_is_plain_json(colour_folder: Maker, tmp_path: Path) -> None:
     model = fit(colour_folder(), tmp_path / "m")
     assert json.loads((tmp_path / "m" / "predictor.json").read_text())["card"] == json.loads(

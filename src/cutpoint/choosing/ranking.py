@@ -78,8 +78,8 @@ class Ranking:
         others = len(self.tied) - 1
         if others:
             return (
-                f"{tried}. Taken: {self.best.tap}, the first by accuracy; {others} more lie "
-                "inside its interval, so no winner is named."
+                f"{tried}. Taken: {self.best.tap}, the first by accuracy; inside its interval "
+                f"there {'is' if others == 1 else 'are'} {others} more, so no winner is named."
             )
         return f"{tried}. Taken: {self.best.tap}; no other lies inside its interval."
 

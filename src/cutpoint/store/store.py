@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from cutpoint.data import Dataset
-from cutpoint.errors import StoreCorrupt, UsageError
+from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.spec import FeatureSpec, canonical_json
 from cutpoint.store.catalog import Catalog, EngineRecord, Place
 from cutpoint.store.features import Features
@@ -99,14 +99,7 @@ class FeatureStore:
         The lock is the operating system's and falls with the process, however it ends.
         """
         spec_id = spec.fingerprint()
-        folder = self.path / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{spec_id}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
+        lock = self._lock(spec_id, on_wait)
         try:
             self._sweep(spec_id)
             self.catalog.add_spec(spec)
@@ -144,6 +137,25 @@ class FeatureStore:
         except StoreCorrupt:
             return False
         return True
+
+    def _lock(self, spec_id: str, on_wait: Callable[[], None]) -> FileLock:
+        folder = self.path / "locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{spec_id}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                on_wait()
+                lock.acquire()
+        except OSError as error:
+            raise StoreError(
+                f'The feature store "{self.path}" was to be written.',
+                f"The disk answered: {error.strerror or error}.",
+                "A folder this user may write to.",
+                "Name another with:  --store FOLDER",
+            ) from error
+        return lock
 
     def _sweep(self, spec_id: str) -> None:
         """Remove what killed writers of this spec left half-written."""

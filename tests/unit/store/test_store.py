@@ -272,6 +272,12 @@ def test_i7_a_full_disk_is_a_clean_error_and_the_store_still_opens(
     assert fill(tmp_path, images(50)).n_forward == 0
 
 
+def test_i7_a_store_that_can_not_be_made_is_a_clean_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("I am no folder")
+    with pytest.raises(StoreError, match="--store FOLDER"):
+        fill(tmp_path / "file", images(5))
+
+
 def test_a_store_of_a_later_release_asks_to_upgrade(tmp_path: Path) -> None:
     import sqlite3
 
