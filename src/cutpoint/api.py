@@ -10,7 +10,7 @@ from typing import Any
 
 from cutpoint.backbone import AUTO, Backbone
 from cutpoint.choosing import Ranking, rank
-from cutpoint.data import assign_splits, read_dataset, refuse_unlearnable
+from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.evaluation import Evaluation, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, extract_features
 from cutpoint.fitting import DEFAULT_POOLS, FitOptions, default_store, run_fit
@@ -88,7 +88,7 @@ def extract(
         If more items than `max_bad` allows can't be used.
     """
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
-    if all(item.label is not None for item in dataset.items):
+    if can_be_split(dataset):
         dataset = assign_splits(dataset, seed)
     found = load(backbone)
     spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool)
@@ -159,6 +159,7 @@ follow_links, quiet
         extract=ExtractOptions(engine, n_workers, max_bad),
         seed=seed,
         allow_group_overlap=allow_group_overlap,
+        follow_links=follow_links,
     )
     where = None if output is None else Path(output)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor
@@ -170,7 +171,10 @@ def evaluate(
     split: str = "test",
     *,
     labels: Sequence[Any] | None = None,
+    groups: Sequence[Any] | None = None,
+    splits: Sequence[str | None] | None = None,
     leave_out_trained: bool = False,
+    follow_links: bool = False,
     engine: str = "auto",
     report: str | os.PathLike[str] | None = None,
     quiet: bool = False,
@@ -183,6 +187,8 @@ def evaluate(
     data : as in `extract`
     split : {"test", "val", "train", "all"}
         If the data brings no splits, those that `fit` drew are drawn again.
+    labels, groups, splits, follow_links
+        As in `extract`; groups matter where the splits are drawn again.
     leave_out_trained : bool
         Leave items out that the predictor learned from, instead of refusing.
     report : path, optional
@@ -196,14 +202,20 @@ def evaluate(
         If there are labels the predictor does not know.
     """
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
-    dataset = read_dataset(data, labels)
-    refuse_unlearnable(dataset)
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
+    reporter = Reporter(quiet)
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
+    refuse_unlabelled(dataset)
     if split != "all":
         dataset = assign_splits(dataset, predictor.seed)
-    reporter = Reporter(quiet)
     evaluation = evaluate_predictor(predictor, dataset, split, leave_out_trained, reporter, engine)
     if report is not None:
-        command = shlex.join(["cutpoint", "evaluate", str(model), str(data), "--split", split])
+        words = ["cutpoint", "evaluate", _shown(model), _shown(data), "--split", split]
+        words += ["--leave-out-trained"] if leave_out_trained else []
+        words += ["--follow-links"] if follow_links else []
+        words += ["--engine", engine]
+        command = shlex.join(words)
         inputs = ReportInputs(
             predictor, evaluation, dataset, command, dataset.warnings, evaluation.quarantined
         )
@@ -228,3 +240,8 @@ def predict(
     """
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
     return predictor.predict(data, engine, n_workers, Reporter(quiet))
+
+
+def _shown(given: Any) -> str:
+    """Return a path as it is, anything else by its kind."""
+    return str(given) if isinstance(given, (str, os.PathLike)) else f"<{type(given).__name__}>"

@@ -21,8 +21,7 @@ class Backbone:
     ----------
     spec : BackboneSpec
     build : callable
-        Returns the network with its weights loaded. Called when first needed, once: what is
-        stored already can be used without loading any framework.
+        Returns the network with its weights loaded. Called when first needed, once.
     framework : callable
         Returns the framework that lists and cuts it, such as ``cutpoint.frameworks.torch``.
     """
@@ -93,7 +92,7 @@ class Backbone:
         if taps == AUTO:
             taps = self._table.auto_taps()
         layers = self._table.select(*([taps] if isinstance(taps, str) else taps))
-        spelled = list(dict.fromkeys(canonical_pool(pool) for pool in pools))
+        spelled = sorted({canonical_pool(pool) for pool in pools})  # order is no part of a spec
         return tuple(TapSpec(layer.name, pool) for layer in layers for pool in spelled)
 
     def feature_spec(

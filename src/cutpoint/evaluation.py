@@ -137,7 +137,8 @@ def evaluate_predictor(
         split,
         [items[place] for place in good],
         probabilities[good],
-        quarantined=tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
+        quarantined=dataset.quarantined
+        + tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
         n_left_out=n_all - len(items),
     )
 

@@ -15,12 +15,12 @@ import numpy as np
 from cutpoint.backbone import AUTO, Backbone
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
-from cutpoint.errors import TooManyBadItems
+from cutpoint.errors import DataError, TooManyBadItems
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import RidgeHead
-from cutpoint.predictor import Predictor, refuse_foreign, short_digest
+from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
 from cutpoint.report import ReportInputs, write_report
 from cutpoint.spec import TapSpec
@@ -28,7 +28,7 @@ from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
 
 DEFAULT_POOLS = ("gap", "gmp")
-BAD_ROWS, SPLITS, REPORT = "bad_rows.csv", "splits.csv", "report.html"
+SPLITS, REPORT = "splits.csv", "report.html"
 
 
 def default_store() -> Path:
@@ -52,6 +52,7 @@ class FitOptions:
     extract: ExtractOptions = field(default_factory=ExtractOptions)
     seed: int = 0
     allow_group_overlap: bool = False
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,13 @@ def run_fit(
         extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
     except TooManyBadItems as error:
         if output is not None:
-            write_bad_rows(output.parent, error.quarantined)
+            write_bad_rows(output, error.quarantined)
+            reporter.say(f"All bad items so far: {output / BAD_ROWS}")
         raise
+    # Quarantine may have taken a class's last item.
+    dataset = extraction.dataset
+    refuse_unlearnable(dataset)
+    check_for_fit(dataset, options.allow_group_overlap)
     ranking = rank(extraction.features, reporter)
     predictor = _fit_head(backbone, extraction.features, ranking, options.seed)
     evaluation = _score_held_out(predictor, dataset, extraction.features)
@@ -118,6 +124,13 @@ def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) 
     split = "test" if len(features.rows_of("test")) else "val"
     rows = features.rows_of(split)
     fresh = [row for row in rows if short_digest(features.digests[row]) not in predictor.trained_on]
+    if not fresh:
+        raise DataError(
+            f'A score for "{dataset.name}" was asked for.',
+            f"All {len(rows)} items of split {split} have the same bytes as training items.",
+            "Items to test on that are not trained on.",
+            "Look at the splits; the same files may have been copied into both.",
+        )
     items = {item.key: item for item in dataset.items}
     X = features.X(predictor.tap.name, np.array(fresh, int))
     return make_evaluation(
@@ -198,11 +211,14 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     if not Path(data).exists():
         return f"cp.fit(<{data}>, {str(output)!r}, {backbone!r}, seed={options.seed}, …)"
     words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
-    for tap in [] if options.taps == AUTO else options.taps:
+    taps = [options.taps] if isinstance(options.taps, str) else options.taps
+    for tap in [] if options.taps == AUTO else taps:
         words += ["--tap", str(tap)]
     for pool in options.pools:
         words += ["--pool", pool]
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
+    words += ["--engine", options.extract.engine]
     words += ["--allow-group-overlap"] if options.allow_group_overlap else []
+    words += ["--follow-links"] if options.follow_links else []
     return shlex.join(words)

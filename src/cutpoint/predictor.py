@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -28,13 +27,14 @@ from cutpoint.heads import RidgeHead
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.sources import load_backbone
-from cutpoint.spec import BackboneSpec, TapSpec
+from cutpoint.spec import BackboneSpec, TapSpec, canonical_json
 from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Engine, Float64
 
 FORMAT = 1
 MODALITIES = ("image",)
-MANIFEST, HEAD = "predictor.json", "head.safetensors"
+MANIFEST, HEAD = "predictor.json", "head"
+BAD_ROWS = "bad_rows.csv"
 _CHUNK = 32  # items a worker takes at a time
 _DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
 
@@ -135,17 +135,16 @@ class Predictor:
         if not items:
             return out, reasons
         executor = LocalExecutor(n_workers)
-        ready = self._engine(items, engine, executor.n_workers)
+        reporter = reporter or Reporter(quiet=True)
+        ready = self._engine(items, engine, executor.n_workers, reporter)
         starts = range(0, len(items), _CHUNK)
-        with (reporter or Reporter(quiet=True)).bar("Predict", len(items)) as advance:
+        with reporter.bar("Predict", len(items)) as advance:
             work = self._worker(items, ready, advance)
             for start, found in executor.map(work, starts):
                 places = [start + place for place in found.places]
                 if places:
                     out[places] = self.head.predict_proba(found.features[self.tap.name])
-                good = set(places)
-                bad = [p for p in range(start, min(start + _CHUNK, len(items))) if p not in good]
-                reasons |= dict(zip(bad, (reason for _, reason in found.bad), strict=True))
+                reasons |= {start + place: reason for place, reason in found.bad}
         return out, reasons
 
     def _worker(
@@ -162,10 +161,14 @@ class Predictor:
 
         return make
 
-    def _engine(self, items: Sequence[Item], name: str, n_threads: int) -> Engine:
+    def _engine(
+        self, items: Sequence[Item], name: str, n_threads: int, reporter: Reporter
+    ) -> Engine:
         """Return the engine, through the parity gate on the first items that can be prepared."""
         cut = self._cut
-        name, _ = preferred_engine(name, cut)
+        name, note = preferred_engine(name, cut)
+        if note:
+            reporter.say(note)
         if name == "native":
             return ENGINES[name](cut, n_threads)
         images: list[Array] = []
@@ -177,7 +180,10 @@ class Predictor:
             if len(images) == BATCH_SIZE:
                 break
         batch = np.stack(images or [np.zeros(cut.input_shape, np.uint8)])
-        return checked_engine(cut, name, n_threads, batch).engine
+        checked = checked_engine(cut, name, n_threads, batch)
+        if checked.refused:
+            reporter.say(checked.refused)
+        return checked.engine
 
     @cached_property
     def _cut(self) -> Any:
@@ -190,26 +196,25 @@ class Predictor:
         return Prediction(key, self.classes[column], float(row[column]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the predictor as a folder: ``predictor.json`` and ``head.safetensors``.
+        """Write the predictor as a folder: ``predictor.json`` and ``head-….safetensors``.
 
-        An older predictor of that name is replaced; any other folder or file is not.
+        An older predictor of that name is replaced, at once or not at all; whatever else lies in
+        its folder is left alone. A folder of another kind is refused.
         """
-        folder = Path(path)
+        folder = Path(path).resolve()
         refuse_foreign(folder)
         arrays = save({name: np.ascontiguousarray(a) for name, a in self.head.to_arrays().items()})
-        text = json.dumps(self._fields(hashlib.sha256(arrays).hexdigest()), indent=1)
-        new, old = (folder.with_name(f".{folder.name}.{name}") for name in ("new", "old"))
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        write_durably(new / HEAD, arrays)
-        write_durably(new / MANIFEST, text.encode())
-        # The older predictor goes only once the new one is whole.
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        head_sha256 = hashlib.sha256(arrays).hexdigest()
+        head = f"{HEAD}-{head_sha256[:16]}.safetensors"
+        write_durably(folder / head, arrays)
+        # One rename makes the new predictor valid; until then the older one is.
+        fields = self._fields(head, head_sha256)
+        write_durably(folder / MANIFEST, json.dumps(signed(fields), indent=1).encode())
+        for old in folder.glob(f"{HEAD}-*.safetensors"):
+            if old.name != head:
+                old.unlink()
 
-    def _fields(self, head_sha256: str) -> dict[str, Any]:
+    def _fields(self, head: str, head_sha256: str) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
@@ -217,6 +222,7 @@ class Predictor:
             "tap": self.tap.name,
             "head": {
                 "kind": "ridge",
+                "file": head,
                 "sha256": head_sha256,
                 "classes": list(self.classes),
                 "alpha": self.head.alpha_,
@@ -235,7 +241,10 @@ def short_digest(digest: str) -> str:
 
 def refuse_foreign(folder: Path) -> None:
     """Raise `UsageError` if writing a predictor to `folder` would destroy something else."""
-    if folder.exists() and not (folder / MANIFEST).exists():
+    is_ours = folder.is_dir() and (
+        (folder / MANIFEST).exists() or {each.name for each in folder.iterdir()} <= {BAD_ROWS}
+    )
+    if folder.exists() and not is_ours:
         raise UsageError(
             f'A predictor was to be saved as "{folder}".',
             "Something else is there.",
@@ -270,6 +279,19 @@ def load_predictor(path: str | os.PathLike[str], backbone: Backbone | None = Non
             f"This release reads: {', '.join(MODALITIES)}.",
             "Upgrade with:  pip install --upgrade cutpoint",
         )
+    try:
+        return _predictor(folder, fields, backbone)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
+def signed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return `fields` with the sha256 of their canonical JSON."""
+    bare = {name: value for name, value in fields.items() if name != "sha256"}
+    return {**bare, "sha256": hashlib.sha256(canonical_json(bare).encode()).hexdigest()}
+
+
+def _predictor(folder: Path, fields: dict[str, Any], backbone: Backbone | None) -> Predictor:
     spec = BackboneSpec.from_json(fields["backbone"])
     found = backbone or load_backbone(spec.id)
     if found.spec != spec:
@@ -294,20 +316,19 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         found = fields.get("format") if isinstance(fields, dict) else None
         raise _broken(folder, f"its format is {found}, this release reads {FORMAT}")
-    missing = {"modality", "backbone", "tap", "head", "trained_on", "seed", "card"} - set(fields)
-    if missing:
-        raise _broken(folder, f"{MANIFEST} lacks {', '.join(sorted(missing))}")
+    if signed(fields)["sha256"] != fields.get("sha256"):
+        raise _broken(folder, f"{MANIFEST} was changed after it was written")
     return fields
 
 
 def _read_head(folder: Path, fields: dict[str, Any]) -> RidgeHead:
     try:
-        data = (folder / HEAD).read_bytes()
+        data = (folder / Path(fields["file"]).name).read_bytes()
         arrays = load(data)
     except (OSError, SafetensorError) as error:
-        raise _broken(folder, f"{HEAD} can't be read ({error})") from error
+        raise _broken(folder, f"{fields['file']} can't be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != fields["sha256"]:
-        raise _broken(folder, f"{HEAD} differs from the digest in {MANIFEST}")
+        raise _broken(folder, f"{fields['file']} differs from the digest in {MANIFEST}")
     classes = fields["classes"]
     if arrays["coef"].ndim != 2 or len(arrays["coef"]) != len(classes):
         raise _broken(folder, f"{len(classes)} classes for weights {arrays['coef'].shape}")
@@ -324,6 +345,6 @@ def _broken(folder: Path, what: str) -> PredictorError:
     return PredictorError(
         f'The predictor "{folder}" was to be loaded.',
         f"It can't be: {what}.",
-        f"A folder with {MANIFEST} and {HEAD} as `save` wrote them.",
+        f"A folder with {MANIFEST} and {HEAD}-….safetensors as `save` wrote them.",
         f"Make it again with:  cutpoint fit DATA -o {folder}",
     )

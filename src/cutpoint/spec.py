@@ -28,7 +28,7 @@ class PreprocessSpec:
     mean, std : RGB triples on the 0–255 scale
         The network sees ``(pixel - mean) / std``.
     background : RGB triple, 0–255
-        What shows through transparent pixels of a file that declares no background itself.
+        What shows through transparent pixels.
     recipe : int
         Version of the decoding rules (`cutpoint.preprocess.image`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.

@@ -23,5 +23,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def _harmless(cell: Any) -> Any:
-    is_formula = isinstance(cell, str) and cell.startswith(_FORMULA_STARTS)
-    return f"'{cell}" if is_formula else cell
+    if not isinstance(cell, str):
+        return cell
+    try:
+        cell.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, from JSON
+        cell = cell.encode(errors="backslashreplace").decode()
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

@@ -47,6 +47,8 @@ class Engine(Protocol):
     """What runs a cut."""
 
     name: str
+    is_serial: bool
+    """Whether only one forward pass runs at a time, with all threads."""
 
     def session(self) -> Run:
         """Return a callable for one thread."""

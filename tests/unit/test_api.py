@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import numpy as np
 
 import cutpoint as cp
 
@@ -33,14 +36,14 @@ print(sorted(heavy & set(sys.modules)))
     assert done.stdout.strip() == "[]"
 
 
-def test_fitting_from_the_store_needs_no_openvino_and_choosing_no_torch(tmp_path: object) -> None:
+def test_choosing_from_a_store_needs_no_framework(tmp_path: Path) -> None:
+    """The store is one of the real backbone, whose network is torch's."""
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype(np.uint8)
+    labels, real = list("abc") * 4, "packaged:efficientnet_lite0"
+    cp.extract(pixels, real, ["blocks.0"], "gap", tmp_path, labels=labels, quiet=True)
     code = """
 import sys
-import numpy as np
 import cutpoint as cp
-from cutpoint.testing import FakeBackbone
-pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3)).astype(np.uint8)
-cp.extract(pixels, FakeBackbone(), store=sys.argv[1], labels=list("abc") * 10, quiet=True)
 cp.choose(sys.argv[1], quiet=True)
 print(sorted({"torch", "openvino", "matplotlib"} & set(sys.modules)))
 """

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import DataArgument, EngineName, Json, ModelArgument, Quiet, print_json
+from cutpoint.cli.options import (
+    DataArgument,
+    EngineName,
+    FollowLinks,
+    Json,
+    ModelArgument,
+    Quiet,
+    print_json,
+)
 
 
 def evaluate(
@@ -20,6 +28,7 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", help="Write an HTML report here.")
     ] = None,
+    follow_links: FollowLinks = False,
     engine: EngineName = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -32,6 +41,7 @@ def evaluate(
         data,
         split,
         leave_out_trained=leave_out_trained,
+        follow_links=follow_links,
         engine=engine,
         report=report,
         quiet=quiet,

@@ -53,7 +53,8 @@ def fit(
     from cutpoint.api import load
     from cutpoint.data import read_dataset
     from cutpoint.extraction import ExtractOptions
-    from cutpoint.fitting import BAD_ROWS, REPORT, FitOptions, default_store, run_fit
+    from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
+    from cutpoint.predictor import BAD_ROWS
 
     options = FitOptions(
         taps=tap_list(tap),
@@ -62,6 +63,7 @@ def fit(
         extract=ExtractOptions(engine, workers, max_bad),
         seed=seed,
         allow_group_overlap=allow_group_overlap,
+        follow_links=follow_links,
     )
     dataset = read_dataset(data, follow_links=follow_links)
     result = run_fit(dataset, load(backbone), options, output, Reporter(quiet))

@@ -1,19 +1,26 @@
 """Where items come from, which split they are in, and what is wrong with them."""
 
-from cutpoint.data.hygiene import check_for_fit, cross_split_duplicates, refuse_unlearnable
+from cutpoint.data.hygiene import (
+    check_for_fit,
+    cross_split_duplicates,
+    refuse_unlabelled,
+    refuse_unlearnable,
+)
 from cutpoint.data.items import Dataset, Item, digest_payload, read_payload
 from cutpoint.data.read import read_dataset, read_items
-from cutpoint.data.splits import assign_splits
+from cutpoint.data.splits import assign_splits, can_be_split
 
 __all__ = [
     "Dataset",
     "Item",
     "assign_splits",
+    "can_be_split",
     "check_for_fit",
     "cross_split_duplicates",
     "digest_payload",
     "read_dataset",
     "read_items",
     "read_payload",
+    "refuse_unlabelled",
     "refuse_unlearnable",
 ]

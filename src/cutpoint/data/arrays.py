@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from cutpoint.data.folder import SPLIT_NAMES
 from cutpoint.data.items import Dataset, Item, Payload
@@ -32,30 +33,47 @@ def read_arrays(
     labels, groups, splits, keys : sequences as long as `payloads`, optional
         Keys default to the path as given, else to the position: ``"item-000012"``.
     """
+    refuse_single_image(payloads)
     prepared = [_payload(payload) for payload in payloads]
-    columns = {"labels": labels, "groups": groups, "splits": splits, "keys": keys}
-    for name, column in columns.items():
-        if column is not None and len(column) != len(prepared):
-            raise ShapeError(
-                f"{len(prepared)} items with {name} were given.",
-                f"There are {len(column)} {name}.",
-                f"As many {name} as items, in the same order.",
-                f"Compare:  len(items), len({name})",
-            )
-    names = _keys(prepared) if keys is None else [str(key) for key in keys]
+    n_items = len(prepared)
+    label_texts, group_texts = _texts("labels", labels, n_items), _texts("groups", groups, n_items)
+    split_texts, key_texts = _texts("splits", splits, n_items), _texts("keys", keys, n_items)
+    names = _keys(prepared) if keys is None else [str(key) for key in key_texts]
     _refuse_duplicates(names)
     items = tuple(
-        Item(
-            key=name,
-            payload=payload,
-            label=None if labels is None else str(labels[place]),
-            group=None if groups is None else str(groups[place]),
-            split=None if splits is None else _split(splits[place]),
+        Item(name, payload, label, group, None if split is None else _split(split))
+        for name, payload, label, group, split in zip(
+            names, prepared, label_texts, group_texts, split_texts, strict=True
         )
-        for place, (name, payload) in enumerate(zip(names, prepared, strict=True))
     )
     classes = tuple(sorted({item.label for item in items if item.label is not None}))
     return Dataset("items in memory", items, classes)
+
+
+def _texts(name: str, column: Sequence[Any] | None, n_items: int) -> list[str | None]:
+    """Return a column as text by position; None and NaN mean that there is none."""
+    if column is None:
+        return [None] * n_items
+    values = list(column)  # by position: a pandas Series would be looked up by its index
+    if len(values) != n_items:
+        raise ShapeError(
+            f"{n_items} items with {name} were given.",
+            f"There are {len(values)} {name}.",
+            f"As many {name} as items, in the same order.",
+            f"Compare:  len(items), len({name})",
+        )
+    return [None if value is None or value != value else str(value) for value in values]
+
+
+def refuse_single_image(payloads: Any) -> None:
+    """Raise `ShapeError` for one colour image where a stack is meant."""
+    if isinstance(payloads, np.ndarray) and payloads.ndim == 3 and payloads.shape[2] in (3, 4):
+        raise ShapeError(
+            "A stack of images was asked for.",
+            f"The array has shape {payloads.shape}, which is one colour image.",
+            "A stack has shape (n_items, height, width[, 3]).",
+            "Give one image as:  image[None]",
+        )
 
 
 def _payload(payload: Any) -> Payload:
@@ -63,7 +81,9 @@ def _payload(payload: Any) -> Payload:
         return bytes(payload)
     if isinstance(payload, (str, os.PathLike)):
         return Path(payload)
-    if hasattr(payload, "__array_interface__") or isinstance(payload, np.ndarray):
+    if isinstance(payload, Image.Image):
+        return payload
+    if isinstance(payload, np.ndarray) or hasattr(payload, "__array_interface__"):
         return np.asarray(payload)
     raise ModalityError(
         "Images were asked for.",
@@ -82,9 +102,7 @@ def _keys(payloads: list[Payload]) -> list[str]:
     ]
 
 
-def _split(name: str | None) -> str | None:
-    if name is None:
-        return None
+def _split(name: str) -> str:
     if name.lower() not in SPLIT_NAMES:
         raise DataError(
             f'An item in split "{name}" was given.',

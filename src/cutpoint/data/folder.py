@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +58,7 @@ class _Walk:
     """What one walk over a folder found besides items."""
 
     follow_links: bool
-    n_ignored: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
     n_links: int = 0
     seen: set[tuple[int, int]] = field(default_factory=set)
 
@@ -72,7 +74,16 @@ class _Walk:
             elif entry.is_file() and _is_item_name(entry.name):
                 yield Path(entry.path)
             else:
-                self.n_ignored += 1
+                self._ignore(entry.name)
+
+    def ignore_files(self, folder: Path) -> None:
+        """Count the files directly in `folder`, where only folders are read."""
+        for entry in os.scandir(folder):
+            if not entry.is_symlink() and entry.is_file():
+                self._ignore(entry.name)
+
+    def _ignore(self, name: str) -> None:
+        self.ignored[Path(name).suffix.lower() or name] += 1
 
     def folders(self, root: Path) -> list[Path]:
         """Return the visible folders directly below `root`, sorted by name."""
@@ -108,58 +119,97 @@ def read_folder(root: Path, follow_links: bool = False) -> Dataset:
     """
     walk = _Walk(follow_links)
     folders = walk.folders(root)
-    is_split = bool(folders) and all(folder.name.lower() in SPLIT_NAMES for folder in folders)
-    items: list[Item] = []
-    class_folders: list[tuple[Path, str | None]] = []
-    if is_split:
-        for folder in folders:
-            name = SPLIT_NAMES[folder.name.lower()]
-            class_folders += [(inner, name) for inner in walk.folders(folder)]
+    warnings = []
+    if _are_splits(folders):
+        class_folders = _split_class_folders(walk, folders)
+        strange = [folder.name for folder in folders if folder.name.lower() not in SPLIT_NAMES]
+        if strange:
+            warnings.append(f"folders beside the splits were not read: {', '.join(strange)}")
     else:
         class_folders = [(folder, None) for folder in folders]
-    _refuse_case_twins(root, sorted({folder.name for folder, _ in class_folders}))
-    for folder, split in class_folders:
-        found = walk.files(folder)
-        items += [Item(posix_key(path, root), path, folder.name, None, split) for path in found]
+    _refuse_case_twins(root, sorted({_label(folder) for folder, _ in class_folders}))
+    if class_folders:
+        walk.ignore_files(root)
+    items = [
+        Item(posix_key(path, root), path, _label(folder), None, split)
+        for folder, split in class_folders
+        for path in walk.files(folder)
+    ]
     if not class_folders:
         items = [Item(posix_key(path, root), path) for path in walk.files(root)]
-    classes = tuple(sorted({folder.name for folder, _ in class_folders}))
-    return _dataset(root, items, classes, class_folders, walk)
+    warnings += _empty_class_warnings(root, items, class_folders)
+    return _dataset(root, items, class_folders, walk, warnings)
+
+
+def _are_splits(folders: list[Path]) -> bool:
+    """Say whether the top folders are splits: all are named so, or train and another are."""
+    named = {SPLIT_NAMES.get(folder.name.lower()) for folder in folders}
+    return bool(folders) and (None not in named or {"train"} < named - {None})
+
+
+def _split_class_folders(walk: _Walk, folders: list[Path]) -> list[tuple[Path, str | None]]:
+    found: list[tuple[Path, str | None]] = []
+    for folder in folders:
+        split = SPLIT_NAMES.get(folder.name.lower())
+        if split is not None:
+            found += [(inner, split) for inner in walk.folders(folder)]
+            walk.ignore_files(folder)
+    return found
+
+
+def _label(folder: Path) -> str:
+    return unicodedata.normalize("NFC", folder.name)
+
+
+def _empty_class_warnings(
+    root: Path, items: list[Item], class_folders: list[tuple[Path, str | None]]
+) -> list[str]:
+    filled = {(item.label, item.split) for item in items}
+    return [
+        f'class folder "{folder.relative_to(root).as_posix()}" is empty'
+        for folder, split in class_folders
+        if (_label(folder), split) not in filled
+    ]
 
 
 def _dataset(
     root: Path,
     items: list[Item],
-    classes: tuple[str, ...],
     class_folders: list[tuple[Path, str | None]],
     walk: _Walk,
+    warnings: list[str],
 ) -> Dataset:
-    filled = {(item.label, item.split) for item in items}
-    warnings = [
-        f'class folder "{folder.relative_to(root).as_posix()}" is empty'
-        for folder, name in class_folders
-        if (folder.name, name) not in filled
-    ]
     if walk.n_links:
         warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
-    unique, twins = _split_off_twins(items)
+    n_ignored = walk.ignored.total()
+    if n_ignored:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in walk.ignored.most_common(5))
+        warnings.append(f"{n_ignored} files are no images by name and were ignored: {kinds}")
+    unique, twins = _split_off_twins(root, items)
     return Dataset(
         name=str(root),
         items=tuple(sorted(unique, key=lambda item: item.key)),
-        classes=classes,
+        classes=tuple(sorted({_label(folder) for folder, _ in class_folders})),
         quarantined=twins,
         warnings=tuple(warnings),
-        n_ignored=walk.n_ignored + walk.n_links,
+        n_ignored=n_ignored + walk.n_links,
     )
 
 
-def _split_off_twins(items: list[Item]) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
-    """Two names that differ only in Unicode form have one key: keep the first, tell the second."""
+def _split_off_twins(
+    root: Path, items: list[Item]
+) -> tuple[list[Item], tuple[tuple[str, str], ...]]:
+    """Two names that differ only in Unicode form have one key: keep one, tell the other's name."""
     first: dict[str, Item] = {}
     twins = []
-    for item in sorted(items, key=lambda item: str(item.payload)):
+    names = {
+        id(item): item.payload.relative_to(root).as_posix()
+        for item in items
+        if isinstance(item.payload, Path)
+    }
+    for item in sorted(items, key=lambda item: (names[id(item)] != item.key, names[id(item)])):
         if first.setdefault(item.key, item) is not item:
-            twins.append((item.key, "another file has this name in another Unicode form"))
+            twins.append((names[id(item)], "another file has this name in another Unicode form"))
     return list(first.values()), tuple(twins)
 
 

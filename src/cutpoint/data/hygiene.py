@@ -11,7 +11,7 @@ from cutpoint.errors import DataError
 
 def refuse_unlearnable(dataset: Dataset) -> None:
     """Raise `DataError` unless every item has a label and there are two classes or more."""
-    _refuse_unlabelled(dataset)
+    refuse_unlabelled(dataset)
     _refuse_one_class(dataset)
 
 
@@ -45,11 +45,12 @@ def cross_split_duplicates(dataset: Dataset, digests: Mapping[str, str]) -> list
     ]
 
 
-def _refuse_unlabelled(dataset: Dataset) -> None:
+def refuse_unlabelled(dataset: Dataset) -> None:
+    """Raise `DataError` unless every item has a label."""
     bare = [item.key for item in dataset.items if item.label is None]
     if bare:
         raise DataError(
-            f'A head for "{dataset.name}" was asked for.',
+            f'The labels of "{dataset.name}" were asked for.',
             f'{len(bare)} of {len(dataset)} items have no label, such as "{bare[0]}".',
             "Every item needs a label: the folder it lies in, or the column `label`.",
             "Lay the files out as:  DATA/<class>/<file>",

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from cutpoint.errors import BadItem
 
-Payload = Path | bytes | np.ndarray
+Payload = Path | bytes | np.ndarray | Image.Image
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Item:
     ----------
     key : str
         POSIX relative path in NFC, or a given id. Unique in a data set; names the item everywhere.
-    payload : path, bytes of a file, or uint8 array
+    payload : path, bytes of a file, uint8 array or PIL image
     label : str or None
     group : str or None
         Items of one group (a patient, a scene) never straddle splits.
@@ -105,5 +106,19 @@ def digest_payload(payload: bytes | Any) -> str:
     if isinstance(payload, np.ndarray):
         digest.update(f"{payload.dtype.str}{payload.shape}".encode())
         payload = np.ascontiguousarray(payload).tobytes()
+    elif isinstance(payload, Image.Image):
+        digest.update(_pil_facts(payload).encode())
+        payload = payload.tobytes()
     digest.update(payload)
     return digest.hexdigest()
+
+
+def _pil_facts(image: Image.Image) -> str:
+    """Return what decides, besides its raw bytes, how a PIL image looks."""
+    try:
+        image.load()
+    except Exception as error:  # opened lazily from a broken file
+        raise BadItem(f"can't be decoded whole: {error}") from error
+    palette = image.getpalette() if image.mode in ("P", "PA") else None
+    turned, clear = image.getexif().get(0x0112), image.info.get("transparency")
+    return f"{image.mode}{image.size}{palette}{turned}{clear}"

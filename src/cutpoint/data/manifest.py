@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,13 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                cells = json.loads(line)
-            except json.JSONDecodeError as error:
+                cells = json.loads(line.decode("utf-8-sig"))
+            except ValueError as error:  # no UTF-8, or no JSON
                 raise _bad_line(path, number, str(error)) from error
             if not isinstance(cells, dict):
                 raise _bad_line(path, number, "not a JSON object")
@@ -77,7 +77,10 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         import pyarrow.parquet
     except ImportError as error:
         raise MissingExtra(f'The Parquet manifest "{path}"', "parquet") from error
-    rows: Iterable[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _bad_line(path, 1, f"no Parquet ({error})") from error
     yield from enumerate(rows, start=1)
 
 
@@ -97,7 +100,8 @@ def _item(path: Path, line: int, cells: dict[str, Any]) -> Item:
 
 
 def _text(cell: Any) -> str | None:
-    return None if cell is None or cell == "" else str(cell)
+    is_absent = cell is None or cell == "" or cell != cell  # Parquet's NaN
+    return None if is_absent else str(cell)
 
 
 def _split(path: Path, line: int, name: str | None) -> str | None:

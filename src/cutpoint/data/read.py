@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cutpoint.data.arrays import read_arrays
+from PIL import Image
+
+from cutpoint.data.arrays import read_arrays, refuse_single_image
 from cutpoint.data.folder import read_folder
 from cutpoint.data.items import Dataset, Item
 from cutpoint.data.manifest import SUFFIXES, read_manifest
@@ -64,6 +66,9 @@ def read_items(data: Any) -> list[Item]:
         if path.is_dir() or path.suffix in SUFFIXES:
             return list(read_dataset(path).items)
         data = [path]
+    if isinstance(data, (bytes, Image.Image)):
+        data = [data]
+    refuse_single_image(data)
     return [
         replace(read_arrays([payload]).items[0], key=_key(payload, place))
         for place, payload in enumerate(data)

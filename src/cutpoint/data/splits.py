@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -57,17 +57,34 @@ def _hashed_test_keys(dataset: Dataset, seed: int) -> set[str]:
 
 
 def _rank(seed: int, key: str) -> str:
-    return hashlib.sha256(f"{seed}:{key}".encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(f"{seed}:{key}".encode(errors="surrogatepass")).hexdigest()
 
 
 def _grouped_test_keys(dataset: Dataset, seed: int) -> set[str]:
+    """Return the keys of the first fold that leaves every class on both sides."""
     items = dataset.items
     # An item without a group is a group of its own.
     groups = [item.group if item.group is not None else f"\0{item.key}" for item in items]
-    folds = StratifiedGroupKFold(TEST_PARTS, shuffle=True, random_state=seed)
     labels = np.array([item.label for item in items], dtype=str)
-    _, test = next(folds.split(np.zeros(len(items)), labels, groups))
-    return {items[place].key for place in test}
+    n_parts = min(TEST_PARTS, len(set(groups)), min(Counter(labels).values()))
+    if n_parts >= 2:
+        folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
+        for train, test in folds.split(np.zeros(len(items)), labels, groups):
+            if set(labels[train]) == set(labels[test]) == set(labels):
+                return {items[place].key for place in test}
+    raise DataError(
+        f'A test split of "{dataset.name}" was to be drawn, groups kept whole.',
+        f"{len(set(groups))} groups can't be parted so that every class is on both sides.",
+        "At least two groups with items of each class.",
+        "Name the splits yourself in the column `split`, or drop the column `group`.",
+    )
+
+
+def can_be_split(dataset: Dataset) -> bool:
+    """Say whether the data brings splits, or has labels that allow one to be drawn."""
+    counts = Counter(item.label for item in dataset.items)
+    has_splits = any(item.split is not None for item in dataset.items)
+    return has_splits or (None not in counts and min(counts.values(), default=0) > 1)
 
 
 def _refuse_lone_items(dataset: Dataset) -> None:

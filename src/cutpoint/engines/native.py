@@ -15,6 +15,7 @@ class NativeEngine:
     """
 
     name = "native"
+    is_serial = True
 
     def __init__(self, cut: Cut, n_threads: int) -> None:
         self._cut = cut

@@ -16,6 +16,7 @@ class OpenVINOEngine:
     """
 
     name = "openvino"
+    is_serial = False
 
     def __init__(self, cut: Cut, n_threads: int) -> None:
         openvino = import_openvino()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 
 from cutpoint.engines.native import NativeEngine
 from cutpoint.engines.openvino import OpenVINOEngine
 from cutpoint.engines.parity import Parity, compare
-from cutpoint.errors import UsageError
+from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.types import Batch, Cut, Engine, Features
 
 ENGINES: dict[str, Callable[[Cut, int], Engine]] = {
@@ -63,6 +66,22 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
     return name, ""
 
 
+def engine_identity(name: str) -> str:
+    """Return what a passed gate holds for: the engine, its version and the processor."""
+    if name == "native":
+        return name
+    return f"{name} {version(name)} on {_processor()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # no Linux
+        return platform.processor() or platform.machine()
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
+
+
 def checked_engine(cut: Cut, name: str, n_threads: int, calibration: Batch) -> Checked:
     """Return engine `name` if it agrees with the framework on `calibration`, else native.
 
@@ -73,13 +92,21 @@ def checked_engine(cut: Cut, name: str, n_threads: int, calibration: Batch) -> C
     by_itself = Checked(native, Parity(1.0, 0.0), native_s, reference)
     if name == "native":
         return by_itself
-    engine = ENGINES[name](cut, n_threads)
-    features, seconds = _timed(engine, calibration)
+    try:
+        engine = ENGINES[name](cut, n_threads)
+        features, seconds = _timed(engine, calibration)
+    except MissingExtra:
+        raise
+    except Exception as error:  # whatever a converter meets in a network it does not know
+        why = (
+            f"engine {name} can't run this cut ({type(error).__name__}: {error}); running natively"
+        )
+        return replace(by_itself, refused=why)
     parity = compare(features, reference)
     if parity.passes:
         return Checked(engine, parity, seconds, features)
     why = f"engine {name} refused by the parity gate ({parity}); running natively"
-    return Checked(native, by_itself.parity, native_s, reference, why)
+    return replace(by_itself, refused=why)
 
 
 def _timed(engine: Engine, batch: Batch) -> tuple[Features, float]:

@@ -85,7 +85,12 @@ def make_units(
 
 
 def size_plan(
-    n_items: int, units: tuple[Unit, ...], record: EngineRecord, n_workers: int, item_bytes: int
+    n_items: int,
+    units: tuple[Unit, ...],
+    record: EngineRecord,
+    n_workers: int,
+    n_engines: int,
+    item_bytes: int,
 ) -> Plan:
     """Return the plan with its bytes and seconds.
 
@@ -93,7 +98,8 @@ def size_plan(
     ----------
     record : EngineRecord
         What the calibration batch took.
-    n_workers : int
+    n_workers, n_engines : int
+        Threads that decode; forward passes that run at a time.
     item_bytes : int
         Of one prepared item.
     """
@@ -101,7 +107,7 @@ def size_plan(
     n_held = n_workers * min(UNIT_SIZE, n_todo)
     # A unit is held as rows, as one array a tap, and as the bytes of its shard.
     ram_bytes = 3 * n_held * record.row_bytes + n_workers * 2 * BATCH_SIZE * item_bytes
-    seconds = n_todo * (record.engine_s + record.prepare_s) / n_workers
+    seconds = n_todo * (record.engine_s / n_engines + record.prepare_s / n_workers)
     disk_bytes = n_todo * (record.row_bytes + 32)
     return Plan(n_items, n_items - n_todo, units, disk_bytes, ram_bytes, seconds)
 

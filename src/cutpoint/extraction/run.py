@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ import numpy as np
 
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
-from cutpoint.engines import ENGINES, checked_engine, preferred_engine
+from cutpoint.engines import ENGINES, checked_engine, engine_identity, preferred_engine
 from cutpoint.errors import BadItem, DataError, StoreError, TooManyBadItems
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
@@ -51,6 +51,8 @@ class Extraction:
     Attributes
     ----------
     features : Features
+    dataset : Dataset
+        Without its bad items, with all that was noticed.
     plan : Plan
     n_forward : int
         Items that went through the network; 0 if all were stored.
@@ -63,6 +65,7 @@ class Extraction:
     """
 
     features: Features
+    dataset: Dataset
     plan: Plan
     n_forward: int
     n_calibration: int
@@ -76,6 +79,7 @@ class _Tally:
 
     n_items: int
     max_bad: float
+    copies: dict[str, list[str]] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     n_forward: int = 0
@@ -86,7 +90,10 @@ class _Tally:
         self.add_bad(receipt.bad)
 
     def add_bad(self, rows: Sequence[tuple[str, str]]) -> None:
-        self.bad.update(rows)
+        for key, reason in rows:
+            self.bad[key] = reason
+            for copy in self.copies.get(key, ()):  # not computed again, so bad too
+                self.bad[copy] = f"same bytes as {key}: {reason}"
         if len(self.bad) > self.max_bad * self.n_items:
             raise self._too_many()
 
@@ -94,10 +101,10 @@ class _Tally:
         share = len(self.bad) / self.n_items
         error = TooManyBadItems(
             f"Up to {self.max_bad:.1%} of {self.n_items} items may be bad.",
-            f"{len(self.bad)} are ({share:.1%}); first: "
+            f"{len(self.bad)} are so far ({share:.1%}); first: "
             + "; ".join(f"{key}: {reason}" for key, reason in list(self.bad.items())[:3]),
             "Fewer bad items, or a higher limit; what was computed is kept in the store.",
-            f"Go on all the same with:  --max-bad {np.ceil(share * 100) / 100:.2f}",
+            "Go on whatever comes, and count them all, with:  --max-bad 1",
         )
         error.quarantined = tuple(self.bad.items())
         return error
@@ -125,6 +132,7 @@ def extract_features(
     tally = _Tally(n_all, options.max_bad)
     tally.add_bad(dataset.quarantined)
     digests = _digests(dataset, tally, options, reporter)
+    tally.copies = _copies(dataset, digests)
     spec_id = spec.fingerprint()
     engine, n_calibration = "", 0
     with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
@@ -142,7 +150,9 @@ def extract_features(
         final = _final_dataset(dataset, digests, tally)
         view = store.save_view(spec, final, digests)
     seconds = time.perf_counter() - start
-    return Extraction(store.open(view), plan, tally.n_forward, n_calibration, engine, seconds)
+    return Extraction(
+        store.open(view), final, plan, tally.n_forward, n_calibration, engine, seconds
+    )
 
 
 @dataclass
@@ -173,7 +183,8 @@ class _Job:
         name, note = preferred_engine(options.engine, cut)
         if note:
             reporter.say(note)
-        known = store.catalog.engine(spec.fingerprint(), name)
+        identity = engine_identity(name)
+        known = store.catalog.engine(spec.fingerprint(), identity)
         if known is not None:
             return cls(spec, store, ENGINES[name](cut, executor.n_workers), known, 0, executor)
         batch, prepare_s = _calibration_batch(units, spec, cut)
@@ -181,20 +192,22 @@ class _Job:
         if checked.refused:
             reporter.say(checked.refused)
         record = EngineRecord(
-            engine=checked.engine.name,
+            engine=identity,
             cosine=checked.parity.cosine,
             relative_error=checked.parity.relative_error,
             engine_s=checked.seconds / len(batch),
             prepare_s=prepare_s,
             row_bytes=sum(rows[0].nbytes for rows in checked.features.values()),
         )
-        if record.engine == name:
+        if checked.engine.name == name:
             store.add_engine(spec.fingerprint(), record)
         return cls(spec, store, checked.engine, record, len(batch), executor)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         item_bytes = int(np.prod(self.spec.backbone.preprocess.array_shape))
-        plan = size_plan(n_items, units, self.record, self.executor.n_workers, item_bytes)
+        n_workers = self.executor.n_workers
+        n_engines = 1 if self.engine.is_serial else n_workers
+        plan = size_plan(n_items, units, self.record, n_workers, n_engines, item_bytes)
         free = shutil.disk_usage(_existing(self.store.path)).free
         if plan.disk_bytes > free:
             raise StoreError(
@@ -271,15 +284,19 @@ def _digests(
     return found
 
 
+def _copies(dataset: Dataset, digests: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return, for the first item of each payload, the keys of the others that have it."""
+    by_digest: dict[str, list[str]] = defaultdict(list)
+    for item in dataset.items:
+        if item.key in digests:
+            by_digest[digests[item.key]].append(item.key)
+    return {keys[0]: keys[1:] for keys in by_digest.values() if len(keys) > 1}
+
+
 def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) -> Dataset:
     """Return the data set without its bad items, with all that was noticed."""
-    bad_digests = {digests[key]: reason for key, reason in tally.bad.items() if key in digests}
-    bad = dict(tally.bad)
-    for item in dataset.items:  # copies of a bad payload are bad too
-        if digests.get(item.key) in bad_digests:
-            bad.setdefault(item.key, bad_digests[digests[item.key]])
-    kept = tuple(item for item in dataset.items if item.key not in bad and item.key in digests)
-    final = replace(dataset, items=kept, quarantined=tuple(sorted(bad.items())))
+    kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
+    final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
     return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
 
 

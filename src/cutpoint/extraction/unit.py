@@ -27,7 +27,7 @@ class Described:
     places : list of int
         Which of the given items the rows belong to, in order.
     features : dict of tap → array (n_rows, …)
-    bad : list of (key, reason)
+    bad : list of (place, reason)
     notes : list of (key, note)
     n_forward : int
         Items that went through the network.
@@ -35,7 +35,7 @@ class Described:
 
     places: list[int] = field(default_factory=list)
     features: Features = field(default_factory=dict)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    bad: list[tuple[int, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     n_forward: int = 0
 
@@ -64,7 +64,8 @@ def run_unit(
     if found.places:
         digests = [unit.digests[place] for place in found.places]
         shard = write_shard(folder, spec, digests, found.features, engine)
-    return UnitReceipt(shard, tuple(found.bad), tuple(found.notes), found.n_forward)
+    bad = tuple((unit.items[place].key, reason) for place, reason in found.bad)
+    return UnitReceipt(shard, bad, tuple(found.notes), found.n_forward)
 
 
 def describe(
@@ -94,7 +95,7 @@ def describe(
         prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
         if prepared:
             batch = np.stack([image for _, image in prepared])
-            parts.append(_finite(run(batch), items, [place for place, _ in prepared], found))
+            parts.append(_finite(run(batch), [place for place, _ in prepared], found))
             found.n_forward += len(batch)
         on_items(stop - start)
     if parts:
@@ -123,15 +124,13 @@ def _prepared(
         try:
             image, notes = prepare(item, preprocess, digests[place] if digests else None)
         except BadItem as error:
-            found.bad.append((item.key, error.reason))
+            found.bad.append((place, error.reason))
             continue
         found.notes.extend((item.key, note) for note in notes)
         yield place, image
 
 
-def _finite(
-    features: Features, items: Sequence[Item], places: list[int], found: Described
-) -> Features:
+def _finite(features: Features, places: list[int], found: Described) -> Features:
     """Drop rows with NaN or infinity; note the others' places."""
     good = np.ones(len(places), bool)
     for rows in features.values():
@@ -140,7 +139,7 @@ def _finite(
         if is_good:
             found.places.append(place)
         else:
-            found.bad.append((items[place].key, "features that are NaN or infinite"))
+            found.bad.append((place, "features that are NaN or infinite"))
     return {tap: _kept(rows, good) for tap, rows in features.items()}
 
 

@@ -106,6 +106,13 @@ class Spectrum:
         leverage = 1.0 / self.n_items + self._squared @ shrink
         left_out = residuals / (1.0 - leverage)[:, None]
         for members in _blocks(groups):
+            if len(members) == self.n_items:
+                raise UsageError(
+                    "Leaving groups out was asked for.",
+                    f"All {self.n_items} rows are of one group, so nothing is left to fit on.",
+                    "Two groups or more.",
+                    "Look at them with:  numpy.unique(groups)",
+                )
             block = self.vectors[members]
             hat = 1.0 / self.n_items + (block * shrink) @ block.T
             left_out[members] = np.linalg.solve(np.eye(len(members)) - hat, residuals[members])

@@ -17,7 +17,6 @@ Rules, all part of `PreprocessSpec.recipe` 1:
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from pathlib import PurePath
 from typing import Any
@@ -29,6 +28,7 @@ from cutpoint.errors import BadItem, UsageError
 from cutpoint.spec import PreprocessSpec
 from cutpoint.types import UInt8
 
+Payload = bytes | Image.Image | UInt8
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 178_956_970  # Pillow's own line between a warning and an error
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -50,13 +50,14 @@ _SUFFIXES = {
 
 
 def prepare_image(
-    payload: bytes | UInt8, spec: PreprocessSpec, name: str = ""
+    payload: Payload, spec: PreprocessSpec, name: str = ""
 ) -> tuple[UInt8, tuple[str, ...]]:
     """Return one item as the backbone expects it, and notes on what was unusual about it.
 
     Parameters
     ----------
-    payload : bytes of an image file, or uint8 array (height, width[, 3 or 4]), RGB 0–255
+    payload : bytes of an image file, PIL image, or uint8 array (height, width[, 3 or 4])
+        Arrays are RGB, 0–255.
     spec : PreprocessSpec
     name : str
         File name, only compared with what the content says.
@@ -76,7 +77,7 @@ def prepare_image(
 
 
 def decode_image(
-    payload: bytes | UInt8, spec: PreprocessSpec, name: str = ""
+    payload: Payload, spec: PreprocessSpec, name: str = ""
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Return the upright RGB image and notes on what was unusual about it."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
@@ -88,14 +89,15 @@ def decode_image(
         )
     if isinstance(payload, np.ndarray):
         return _to_rgb(_from_array(payload), spec), ()
-    image = _open(payload)
-    notes = _notes(image, name)
     try:
+        image = payload if isinstance(payload, Image.Image) else _open(payload)
+        notes = _notes(image, name)
         image.load()
-        image = _upright(image)
-        return _to_rgb(image, spec), notes
-    except (OSError, SyntaxError, ValueError, struct.error, MemoryError) as error:
-        raise BadItem(f"{image.format or 'image'} can't be decoded: {_one_line(error)}") from error
+        return _to_rgb(_upright(image), spec), notes
+    except BadItem:
+        raise
+    except Exception as error:  # broken files provoke whatever their decoder did not foresee
+        raise BadItem(f"can't be decoded whole: {_one_line(error)}") from error
 
 
 def fit_to_recipe(image: Image.Image, spec: PreprocessSpec) -> UInt8:
@@ -125,8 +127,6 @@ def _open(data: bytes) -> Image.Image:
         raise BadItem(_why_unknown(data)) from error
     except Image.DecompressionBombError as error:
         raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded") from error
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
-        raise BadItem(f"can't be opened as an image: {_one_line(error)}") from error
     if image.width * image.height > MAX_PIXELS:
         raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded")
     return image
@@ -173,7 +173,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")

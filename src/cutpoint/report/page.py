@@ -21,7 +21,7 @@ from cutpoint.spec import TapSpec
 from cutpoint.store.shard import write_durably
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
-N_QUARANTINED = 200  # rows shown; bad_rows.csv has all
+N_QUARANTINED = 200  # rows shown
 THUMBNAIL_PX = 128
 
 

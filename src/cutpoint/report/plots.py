@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from cutpoint.evaluation import Evaluation
 from cutpoint.metrics import reliability
+from cutpoint.progress import printable
 from cutpoint.spec import TapSpec
 
 _BLUE, _GREY = "#1f5fa8", "#8a8f98"
@@ -53,7 +54,7 @@ def candidates_plot(
     axes.set_xlabel("layer, shallow to deep")
     axes.grid(alpha=0.25)
     axes.legend(title="pool")
-    return _svg(figure)
+    return _svg(figure, "candidates")
 
 
 def confusion_plot(evaluation: Evaluation) -> str:
@@ -67,15 +68,17 @@ def confusion_plot(evaluation: Evaluation) -> str:
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     ticks = range(n_classes)
-    axes.set_xticks(ticks, evaluation.classes, rotation=45, ha="right")
-    axes.set_yticks(ticks, evaluation.classes)
+    # A `$` in a class name is no formula.
+    names = [printable(name) for name in evaluation.classes]
+    axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if n_classes <= _MANY_CLASSES:
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-    return _svg(figure)
+    return _svg(figure, "confusion")
 
 
 def reliability_plot(evaluation: Evaluation) -> str:
@@ -89,15 +92,14 @@ def reliability_plot(evaluation: Evaluation) -> str:
     axes.set(xlim=(low, 1.02), ylim=(low, 1.02), xlabel="confidence", ylabel="accuracy")
     axes.grid(alpha=0.25)
     axes.legend()
-    return _svg(figure)
+    return _svg(figure, "reliability")
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, prefix: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     # Ids are unique in a figure only; several figures share the page.
-    prefix = f"f{id(figure):x}"
     text = re.sub(r'id="', f'id="{prefix}-', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
     return text[text.index("<svg") :]

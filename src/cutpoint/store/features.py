@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from cutpoint.errors import StoreError, TapNotFound
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Place
-from cutpoint.store.shard import check_shard, read_rows
+from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
 from cutpoint.types import Array
 
 
@@ -31,7 +33,7 @@ class Features:
     places: Mapping[str, Place]
     shards: Mapping[str, str]
     folder: Path
-    _checked: set[str] = field(default_factory=set)
+    _checked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -82,12 +84,21 @@ class Features:
         return np.flatnonzero(self.splits == split)
 
     def group_numbers(self, rows: Array) -> Array | None:
-        """Return a group number for each row; a row without one is alone. None if none has one."""
-        groups = self.groups[rows]
-        if all(group is None for group in groups):
-            return None
-        names = [f"\0{row}" if group is None else group for row, group in enumerate(groups)]
-        return np.unique(names, return_inverse=True)[1]
+        """Return a number for each row, equal for rows that must be left out together.
+
+        Those are rows of one group and rows of equal bytes: a copy left in would give the answer
+        away. None if every row stands alone.
+        """
+        n_rows = len(rows)
+        digests = np.unique(self.digests[rows].astype(str), return_inverse=True)[1]
+        names = [f"\0{r}" if g is None else f"g{g}" for r, g in enumerate(self.groups[rows])]
+        groups = np.unique(names, return_inverse=True)[1]
+        # Rows are tied to their digest and their group; what hangs together is one component.
+        ties = np.concatenate([n_rows + digests, 2 * n_rows + groups])
+        edges = (np.ones(2 * n_rows), (np.tile(np.arange(n_rows), 2), ties))
+        graph = coo_array(edges, shape=(3 * n_rows, 3 * n_rows))
+        parts: Array = connected_components(graph, directed=False)[1][:n_rows]
+        return None if len(np.unique(parts)) == n_rows else parts
 
     def X(self, tap: str, rows: Array | None = None) -> Array:  # noqa: N802  scikit-learn's name
         """Return one tap's features.
@@ -117,7 +128,11 @@ class Features:
             by_shard[place.shard].append((row, place.row))
         out: Array | None = None
         for shard, pairs in by_shard.items():
-            stored = self._read(shard, tap)
+            stored, known = self._read(shard, tap)
+            for row, source_row in pairs:
+                if source_row >= len(known) or known[source_row] != digests[row]:
+                    what = f"its row {source_row} is not what the catalog says"
+                    raise corrupt(self.folder / shard, what)
             if out is None:
                 out = np.empty((len(digests), *stored.shape[1:]), stored.dtype)
             to, source = np.array(pairs).T
@@ -138,9 +153,12 @@ class Features:
                 "Repeat the extraction; only what is missing is computed.",
             ) from error
 
-    def _read(self, shard: str, tap: str) -> Array:
+    def _read(self, shard: str, tap: str) -> tuple[Array, tuple[str, ...]]:
+        """Return a tap of a shard, and the payload digests of its rows."""
         path = self.folder / shard
         if shard not in self._checked:
+            if shard not in self.shards:
+                raise corrupt(path, "the catalog has rows of it, but not the shard")
             check_shard(path, self.shards[shard])
-            self._checked.add(shard)
-        return read_rows(path, self.spec.fingerprint(), tap)
+            self._checked[shard] = read_header(path)[1]
+        return read_rows(path, self.spec.fingerprint(), tap), self._checked[shard]

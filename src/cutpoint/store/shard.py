@@ -133,10 +133,15 @@ def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     return header, tuple(bytes(row).hex() for row in digests)
 
 
+def _store_of(path: Path) -> Path:
+    """Return the store a shard or a view lies in."""
+    return path.parents[1] if path.parent.name == "views" else path.parents[2]
+
+
 def corrupt(path: Path, what: str) -> StoreCorrupt:
     return StoreCorrupt(
-        f'The shard "{path}" was to be read.',
+        f'"{path}" was to be read.',
         f"It is not what was written: {what}.",
-        "Only whole shards are used; a damaged one is computed again, and it alone.",
-        f"Extract again, or look with:  cutpoint store verify {path.parents[2]}",
+        "Only whole files are used; a damaged one is made again, and it alone.",
+        f"Extract again, or look with:  cutpoint store verify {_store_of(path)}",
     )

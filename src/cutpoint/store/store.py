@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,16 @@ from filelock import FileLock, Timeout
 from cutpoint.data import Dataset
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.spec import FeatureSpec, canonical_json
-from cutpoint.store.catalog import Catalog, EngineRecord, Place
+from cutpoint.store.catalog import Catalog, EngineRecord, Place, ShardRow
 from cutpoint.store.features import Features
-from cutpoint.store.shard import TMP_SUFFIX, Receipt, check_shard, write_durably
+from cutpoint.store.shard import (
+    TMP_SUFFIX,
+    Receipt,
+    check_shard,
+    corrupt,
+    read_header,
+    write_durably,
+)
 
 VIEW_FORMAT = 1
 
@@ -42,10 +50,37 @@ class FeatureStore:
         return self.catalog.places(spec_id) if self.catalog.exists() else {}
 
     def damaged(self, spec_id: str) -> list[str]:
-        """Return the names of this spec's shards that are missing or not as committed: I4."""
+        """Return the names of this spec's shards that are missing or not as committed: I4.
+
+        A shard is damaged, too, if the catalog's rows are not those of its own header.
+        """
         if not self.catalog.exists():
             return []
-        return [row.name for row in self.catalog.shards(spec_id) if not self._is_whole(row)]
+        claimed: dict[str, dict[int, str]] = defaultdict(dict)
+        for digest, place in self.places(spec_id).items():
+            claimed[place.shard][place.row] = digest
+        shards = self.catalog.shards(spec_id)
+        whole = {row.name for row in shards if not self.what_is_wrong(row, claimed[row.name])}
+        return sorted(({row.name for row in shards} | set(claimed)) - whole)
+
+    def what_is_wrong(self, row: ShardRow, claimed: Mapping[int, str]) -> str:
+        """Return why a shard can't be used; empty if it can.
+
+        Parameters
+        ----------
+        row : ShardRow
+        claimed : mapping of row number → payload digest
+            What the catalog says of it.
+        """
+        path = self.shard_path(row.spec_id, row.name)
+        try:
+            check_shard(path, row.sha256)
+            _, digests = read_header(path)
+        except StoreCorrupt as error:
+            return error.got
+        if any(place >= len(digests) or digests[place] != d for place, d in claimed.items()):
+            return "It is not what was written: the catalog's rows are not its own."
+        return ""
 
     def shard_path(self, spec_id: str, name: str) -> Path:
         return self.shard_folder(spec_id) / name
@@ -79,7 +114,7 @@ class FeatureStore:
                 "A store whose extraction has ended at least once.",
                 "Repeat the extraction; what is there already is not computed again.",
             )
-        fields = json.loads((view or views[-1]).read_text())
+        fields = read_view(view or views[-1])
         spec = FeatureSpec.from_json(fields["spec"])
         shards = {row.name: row.sha256 for row in self.catalog.shards(spec.fingerprint())}
         return Features(
@@ -131,13 +166,6 @@ class FeatureStore:
     def add_engine(self, spec_id: str, record: EngineRecord) -> None:
         self.catalog.add_engine(spec_id, record)
 
-    def _is_whole(self, row: Any) -> bool:
-        try:
-            check_shard(self.shard_path(row.spec_id, row.name), row.sha256)
-        except StoreCorrupt:
-            return False
-        return True
-
     def _lock(self, spec_id: str, on_wait: Callable[[], None]) -> FileLock:
         folder = self.path / "locks"
         try:
@@ -159,8 +187,19 @@ class FeatureStore:
 
     def _sweep(self, spec_id: str) -> None:
         """Remove what killed writers of this spec left half-written."""
-        for path in self.shard_folder(spec_id).glob(f"*{TMP_SUFFIX}"):
-            path.unlink(missing_ok=True)
+        for folder in (self.shard_folder(spec_id), self.path / "views"):
+            for path in folder.glob(f"*{TMP_SUFFIX}"):
+                path.unlink(missing_ok=True)
+
+
+def read_view(path: Path) -> dict[str, Any]:
+    """Return a view's fields, or raise `StoreCorrupt` if it is not what its name says: I4."""
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256[:16] != path.stem:
+        raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
+    fields: dict[str, Any] = json.loads(data)
+    return fields
 
 
 def view_fields(spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> dict[str, Any]:

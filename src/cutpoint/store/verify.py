@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cutpoint.errors import StoreCorrupt
 from cutpoint.spec import FeatureSpec
-from cutpoint.store.shard import Receipt, check_shard, read_header
-from cutpoint.store.store import FeatureStore
+from cutpoint.store.shard import Receipt, read_header
+from cutpoint.store.store import FeatureStore, read_view
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,18 @@ class Report:
 
 
 def verify_store(store: FeatureStore) -> Report:
-    """Compare every shard with its digest. Writes nothing."""
+    """Compare shards with their digests and rows, views with their names. Writes nothing."""
     shards = store.catalog.shards() if store.catalog.exists() else []
     damaged = []
-    for row in shards:
-        path = store.shard_path(row.spec_id, row.name)
-        try:
-            check_shard(path, row.sha256)
-        except StoreCorrupt as error:
-            damaged.append((f"{row.spec_id}/{row.name}", error.got))
+    for spec_id in sorted({row.spec_id for row in shards}):
+        claimed: dict[str, dict[int, str]] = defaultdict(dict)
+        for digest, place in store.places(spec_id).items():
+            claimed[place.shard][place.row] = digest
+        for row in (row for row in shards if row.spec_id == spec_id):
+            what = store.what_is_wrong(row, claimed.pop(row.name, {}))
+            damaged += [(f"{spec_id}/{row.name}", what)] if what else []
+        damaged += [(f"{spec_id}/{name}", "in the catalog by its rows only") for name in claimed]
+    damaged += [(path.name, what) for path in store.views() if (what := _view_damage(path))]
     known = {f"{row.spec_id}/{row.name}" for row in shards}
     present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}
     return Report(
@@ -52,6 +56,14 @@ def verify_store(store: FeatureStore) -> Report:
         damaged=tuple(damaged),
         orphans=tuple(sorted(present - known)),
     )
+
+
+def _view_damage(path: Path) -> str:
+    try:
+        read_view(path)
+    except StoreCorrupt as error:
+        return error.got
+    return ""
 
 
 def describe_store(store: FeatureStore) -> dict[str, Any]:
@@ -75,7 +87,7 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
         )
     views = []
     for path in store.views():
-        fields = json.loads(path.read_text())
+        fields = read_view(path)
         counts = {"n_items": len(fields["items"]), "n_quarantined": len(fields["quarantined"])}
         views.append({"view": path.stem, "name": fields["name"], **counts})
     return {"path": str(store.path), "specs": specs, "views": views}

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
+from cutpoint.data import read_items
 from cutpoint.data.arrays import read_arrays
 from cutpoint.errors import DataError, ModalityError, ShapeError
 
@@ -30,6 +32,27 @@ def test_a_stack_of_images_is_one_item_a_row() -> None:
 def test_columns_of_another_length_are_refused() -> None:
     with pytest.raises(ShapeError, match="There are 1 labels"):
         read_arrays([b"a", b"b"], labels=["x"])
+
+
+def test_columns_go_by_position_whatever_their_index() -> None:
+    labels = pandas.Series(["a", "b", "c"], index=[2, 0, 1])
+    items = read_arrays([b"0", b"1", b"2"], labels, groups=labels).items
+    assert [item.label for item in items] == ["a", "b", "c"]
+    assert [item.group for item in items] == ["a", "b", "c"]
+
+
+def test_none_and_nan_mean_that_there_is_no_label_and_no_group() -> None:
+    items = read_arrays([b"0", b"1"], [None, "a"], groups=[float("nan"), "p"]).items
+    assert [(item.label, item.group) for item in items] == [(None, None), ("a", "p")]
+
+
+def test_one_colour_image_is_no_stack_of_grey_ones() -> None:
+    with pytest.raises(ShapeError, match=r"image\[None\]"):
+        read_arrays(np.zeros((224, 224, 3), np.uint8))
+    with pytest.raises(ShapeError):
+        read_items(np.zeros((224, 224, 3), np.uint8))
+    assert len(read_items(b"one file")) == 1
+    assert len(read_items(Image.new("RGB", (4, 4)))) == 1
 
 
 def test_a_key_given_twice_is_refused() -> None:

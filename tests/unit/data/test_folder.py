@@ -80,8 +80,33 @@ def test_case_18_two_forms_of_one_name_keep_one_and_tell_the_other(tmp_path: Pat
     for form in ("NFC", "NFD"):
         write_image(tmp_path / "a" / unicodedata.normalize(form, "é.png"), noisy_image(0, 1))
     dataset = read_folder(tmp_path)
-    assert len(dataset) == 1
-    assert "Unicode form" in dataset.quarantined[0][1]
+    assert [item.key for item in dataset.items] == ["a/" + unicodedata.normalize("NFC", "é.png")]
+    ((name, reason),) = dataset.quarantined
+    assert name == "a/" + unicodedata.normalize("NFD", "é.png")
+    assert "Unicode form" in reason
+
+
+def test_class_names_in_two_unicode_forms_are_one_class(tmp_path: Path) -> None:
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        write_image(
+            tmp_path / split / unicodedata.normalize(form, "é") / "x.png", noisy_image(0, 1)
+        )
+    assert len(read_folder(tmp_path).classes) == 1
+
+
+def test_a_folder_beside_train_and_test_is_no_class_and_is_told(tmp_path: Path) -> None:
+    for folder in ("train/a", "train/b", "test/a", "test/b", "annotations"):
+        write_image(tmp_path / folder / "x.png", noisy_image(0, 1))
+    dataset = read_folder(tmp_path)
+    assert dataset.classes == ("a", "b")
+    assert dataset.counts() == {"train": 2, "test": 2}
+    assert dataset.warnings == ("folders beside the splits were not read: annotations",)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for folder in ("train", "bus"):
+        write_image(tmp_path / folder / "x.png", noisy_image(0, 1))
+    assert read_folder(tmp_path).classes == ("bus", "train")
 
 
 def test_case_18_bytes_that_are_no_utf8_round_trip(tmp_path: Path) -> None:
@@ -97,8 +122,11 @@ def test_case_19_system_files_are_ignored_and_counted(colour_folder: Maker) -> N
     for name in ("Thumbs.db", ".DS_Store", "._x.jpg", "notes.txt"):
         (root / "red" / name).write_bytes(b"x")
     dataset = read_folder(root)
+    (root / "photo.png").write_bytes(b"beside the class folders")
+    dataset = read_folder(root)
     assert len(dataset) == 6
-    assert dataset.n_ignored == 4
+    assert dataset.n_ignored == 5
+    assert dataset.warnings[0].startswith("5 files are no images by name and were ignored: ")
 
 
 def test_case_22_a_folder_named_like_a_photo_is_no_item(colour_folder: Maker) -> None:

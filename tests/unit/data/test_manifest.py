@@ -69,11 +69,16 @@ def test_case_28_a_name_that_stands_twice_is_told_with_its_lines(tmp_path: Path)
         ("m.csv", "path,label,split\na.png,x,holdout\n", 'Line 2: split "holdout"'),
         ("m.jsonl", '{"path": "a"}\n{oops\n', "Line 2"),
         ("m.jsonl", "[1]\n", "Line 1: not a JSON object"),
+        ("m.jsonl", b'{"path": "caf\xe9"}\n', "Line 1"),
+        ("m.parquet", b"PAR1 no more", "no Parquet"),
     ],
 )
-def test_a_bad_line_is_told_by_number(tmp_path: Path, name: str, text: str, what: str) -> None:
+def test_a_bad_line_is_told_by_number(
+    tmp_path: Path, name: str, text: str | bytes, what: str
+) -> None:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=what):
-        read_manifest(write_csv(tmp_path / name, text))
+        read_manifest(tmp_path / name)
 
 
 def test_a_table_of_sentences_is_no_image_manifest(tmp_path: Path) -> None:

@@ -62,6 +62,21 @@ def test_groups_never_straddle() -> None:
     assert {item.split for item in split.items} == {"train", "test"}
 
 
+@pytest.mark.parametrize(("n_groups", "per_group"), [(2, 20), (4, 3), (8, 1)])
+def test_few_groups_are_parted_where_they_can_be(n_groups: int, per_group: int) -> None:
+    groups = [f"g{number % n_groups}" for number in range(n_groups * per_group * 2)]
+    labels = ["a" if number < n_groups * per_group else "b" for number in range(len(groups))]
+    split = assign_splits(dataset_of(*labels, groups=groups))
+    assert {(i.label, i.split) for i in split.items} == {
+        (label, name) for label in "ab" for name in ("train", "test")
+    }
+
+
+def test_groups_that_can_not_be_parted_are_told() -> None:
+    with pytest.raises(DataError, match="2 groups can't be parted"):
+        assign_splits(dataset_of("a", "a", "b", "b", groups=["1", "1", "2", "2"]))
+
+
 def test_given_splits_are_kept_and_half_given_ones_refused() -> None:
     given_split = Dataset("made", (Item("a", b"", "x", None, "val"),), ("x",))
     assert assign_splits(given_split) is given_split

@@ -8,7 +8,7 @@ from tests.unit.store.helpers import fill, images
 
 import cutpoint.extraction.run as run
 from cutpoint.data.arrays import read_arrays
-from cutpoint.errors import DataError, StoreError
+from cutpoint.errors import DataError, StoreError, TooManyBadItems
 from cutpoint.extraction.unit import describe
 from cutpoint.testing import FakeBackbone
 
@@ -41,10 +41,36 @@ def test_data_of_which_nothing_can_be_decoded_gives_no_row(tmp_path: Path) -> No
     assert len(done.features.quarantined) == 2
 
 
-def test_copies_of_a_bad_payload_are_bad_too(tmp_path: Path) -> None:
-    done = fill(tmp_path, read_arrays([b"junk", b"junk", *images(3)]), max_bad=1.0)
+def test_copies_of_a_bad_payload_are_bad_too_and_count(tmp_path: Path) -> None:
+    data = read_arrays([b"junk", b"junk", *images(3)])
+    done = fill(tmp_path, data, max_bad=0.4)
     assert [key for key, _ in done.features.quarantined] == ["item-000000", "item-000001"]
+    assert done.features.quarantined[1][1].startswith("same bytes as item-000000: ")
     assert len(done.features) == 3
+    with pytest.raises(TooManyBadItems, match=r"2 are so far \(40\.0%\)"):
+        fill(tmp_path, data, max_bad=0.3)
+
+
+def test_an_engine_that_fails_to_convert_is_told_and_native_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unlucky(FakeBackbone):
+        def cut_at(self, taps: object) -> object:
+            cut = super().cut_at(taps)  # type: ignore[arg-type]  # as given
+            cut.converts_to = ("openvino",)
+            return cut
+
+    import cutpoint as cp
+
+    cp.extract(images(5), Unlucky(), store=tmp_path)
+    told = capsys.readouterr().err
+    assert "engine openvino can't run this cut" in told
+    assert "Extract (native): 5/5" in told
+
+
+def test_the_order_of_the_pools_does_not_change_the_id() -> None:
+    one = FakeBackbone().feature_spec("auto", ["gap", "gmp"])
+    assert one == FakeBackbone().feature_spec("auto", ["gmp", "gap", "gap"])
 
 
 def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() -> None:
@@ -59,7 +85,7 @@ def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() ->
     dataset = read_arrays(batch)
     found = describe(dataset.items, FakeBackbone().spec.preprocess, broken)
     assert found.places == [0, 1, 3, 4]
-    assert found.bad == [("item-000002", "features that are NaN or infinite")]
+    assert found.bad == [(2, "features that are NaN or infinite")]
     np.testing.assert_array_equal(
         found.features["conv3/gap"], cut(batch)["conv3/gap"][[0, 1, 3, 4]]
     )

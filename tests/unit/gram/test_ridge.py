@@ -107,6 +107,12 @@ def test_an_alpha_that_is_not_positive_is_refused(alpha: float) -> None:
         Spectrum(X).loo(Y, alpha)
 
 
+def test_one_group_of_all_rows_is_refused() -> None:
+    X, Y = problem(5)
+    with pytest.raises(UsageError, match="All 150 rows are of one group"):
+        Spectrum(X).loo(Y, 1.0, np.zeros(N_ITEMS))
+
+
 def test_a_vector_is_no_feature_matrix() -> None:
     with pytest.raises(ShapeError, match=r"\(7,\)"):
         Spectrum(np.zeros(7))

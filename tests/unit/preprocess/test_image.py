@@ -183,6 +183,50 @@ def test_case_12_the_first_frame_is_taken_and_noted(kind: str) -> None:
     assert image.getpixel((3, 3)) == (255, 0, 0)
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.97])
+def test_case_2_an_animation_that_breaks_off_is_bad_or_its_first_frame_is_whole(
+    kind: str, share: float
+) -> None:
+    frames = [Image.fromarray(noisy_image(channel, channel, side=40)) for channel in range(3)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+    whole = buffer.getvalue()
+    try:
+        found = pixels_of(whole[: int(len(whole) * share)])
+    except BadItem:
+        return
+    assert share >= 0.33
+    np.testing.assert_array_equal(found, pixels_of(whole))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF"])
+def test_files_with_random_bytes_changed_are_images_or_bad_items_and_nothing_else(
+    kind: str,
+) -> None:
+    random = np.random.default_rng(0)
+    frames = [Image.fromarray(noisy_image(channel, channel, side=40)) for channel in range(3)]
+    buffer = io.BytesIO()
+    several = {"save_all": True, "append_images": frames[1:]} if kind in ("GIF", "TIFF") else {}
+    frames[0].save(buffer, kind, **several)
+    n_bad = 0
+    for _ in range(300):
+        data = bytearray(buffer.getvalue())
+        for place in random.integers(0, min(len(data), 600), random.integers(1, 6)):
+            data[place] = random.integers(256)
+        try:
+            assert prepare_image(bytes(data), SPEC)[0].shape == SPEC.array_shape
+        except BadItem:
+            n_bad += 1
+    assert n_bad > 0
+
+
+def test_case_10_an_rgb_png_with_a_transparent_colour_is_composited() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), (0, 0, 0)).save(buffer, "PNG", transparency=(0, 0, 0))
+    assert (pixels_of(buffer.getvalue()) == 255).all()
+
+
 def test_case_13_one_pixel_gives_features_and_a_thread_is_bad() -> None:
     one = prepare_image(encoded(np.full((1, 1, 3), 90, np.uint8), "PNG"), SPEC)[0]
     assert one.shape == SPEC.array_shape

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -173,10 +175,89 @@ def test_i6_writers_of_different_specs_share_a_store(tmp_path: Path) -> None:
     assert verify_store(FeatureStore(tmp_path)).n_rows == 2 * N_ITEMS
 
 
-def test_i8_workers_engine_name_and_path_do_not_change_the_id(tmp_path: Path) -> None:
-    one = fill(tmp_path / "a", images(20), n_workers=1, engine="native").features
-    two = fill(tmp_path / "b" / "c", images(30, seed=4), n_workers=3).features
-    assert one.spec.fingerprint() == two.spec.fingerprint()
+def test_i8_workers_batch_size_and_engine_choice_find_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, images(40), n_workers=1, engine="native")
+    monkeypatch.setattr("cutpoint.extraction.unit.BATCH_SIZE", 3)
+    monkeypatch.setattr("cutpoint.extraction.plan.UNIT_SIZE", 7)
+    assert fill(tmp_path, images(40), n_workers=3, engine="auto").n_forward == 0
+    more = fill(tmp_path, images(60), n_workers=2, engine="auto")
+    assert more.n_forward == 20
+    same(more.features, fill(tmp_path / "other", images(60)).features)
+
+
+def test_i5_the_order_of_the_directory_does_not_matter(
+    tmp_path: Path, colour_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = colour_folder(per_class=5)
+    one = fill(tmp_path / "a", folder).features
+    real = os.scandir
+
+    class Backwards:
+        def __init__(self, path: object = ".") -> None:
+            self._entries = list(real(path))[::-1]
+
+        def __iter__(self) -> Iterator[os.DirEntry[str]]:
+            return iter(self._entries)
+
+        def __enter__(self) -> Backwards:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    monkeypatch.setattr(os, "scandir", Backwards)
+    same(fill(tmp_path / "b", folder).features, one)
+
+
+def test_i4_a_flipped_label_in_a_view_is_found(tmp_path: Path) -> None:
+    fill(tmp_path, images(10))
+    store = FeatureStore(tmp_path)
+    view = store.views()[0]
+    view.write_text(view.read_text().replace("item-000003", "item-000033"))
+    assert [name for name, _ in verify_store(store).damaged] == [view.name]
+    with pytest.raises(StoreCorrupt, match="not its name"):
+        store.open()
+    fill(tmp_path, images(10))
+    assert len(store.open()) == 10
+
+
+def test_i4_rows_swapped_in_the_catalog_are_found_and_mended(tmp_path: Path) -> None:
+    reference = fill(tmp_path, images(20)).features
+    expected = {tap: reference.X(tap) for tap in reference.taps}
+    with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
+        db.execute("UPDATE rows SET row = CASE row WHEN 3 THEN 4 WHEN 4 THEN 3 ELSE row END")
+    db.close()
+    store = FeatureStore(tmp_path)
+    assert not verify_store(store).is_whole
+    with pytest.raises(StoreCorrupt, match="not what the catalog says"):
+        store.open().X("conv3/gap")
+    again = fill(tmp_path, images(20))
+    assert again.n_forward == 20
+    for tap, rows in expected.items():
+        np.testing.assert_array_equal(again.features.X(tap), rows)
+
+
+def test_i4_200_bits_flipped_in_the_catalog_never_give_a_wrong_row(tmp_path: Path) -> None:
+    """Each is a clean error, or harmless: what comes back is what was stored."""
+    reference = fill(tmp_path, images(30)).features
+    expected = {tap: reference.X(tap) for tap in reference.taps}
+    path = tmp_path / "catalog.sqlite"
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(whole))] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = FeatureStore(tmp_path).open()
+            for tap, rows in expected.items():
+                np.testing.assert_array_equal(found.X(tap), rows)
+        except StoreError:
+            continue
+    path.write_bytes(whole)
+    same(FeatureStore(tmp_path).open(), reference)
 
 
 def test_i8_a_moved_store_is_used_without_computing(tmp_path: Path) -> None:
@@ -279,8 +360,6 @@ def test_i7_a_store_that_can_not_be_made_is_a_clean_error(tmp_path: Path) -> Non
 
 
 def test_a_store_of_a_later_release_asks_to_upgrade(tmp_path: Path) -> None:
-    import sqlite3
-
     fill(tmp_path, images(10))
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         db.execute("PRAGMA user_version = 99")
