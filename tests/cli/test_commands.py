@@ -58,6 +58,8 @@ def test_extract_then_choose(colour_folder: Maker, tmp_path: Path) -> None:
     assert "on disk" in done.stderr
     assert "conv3  gem" in run("choose", tmp_path / "f").stdout
     assert json.loads(run("choose", tmp_path / "f", "--json").stdout)["taken"] == "conv3/gem"
+    straight = run("choose", colour_folder(), "-b", FAKE, "--tap", "-1", "--pool", "gem").stdout
+    assert straight == run("choose", tmp_path / "f").stdout
 
 
 def test_fit_prints_ranking_score_and_where_things_are(

@@ -93,9 +93,12 @@ class FeatureStore:
         found = (self.path / "views").glob("*.json")
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
+    def exists(self) -> bool:
+        return self.catalog.exists() or (self.path / "shards").is_dir()
+
     def require(self) -> None:
         """Raise `UsageError` unless a store is there."""
-        if not (self.catalog.exists() or (self.path / "shards").is_dir()):
+        if not self.exists():
             raise UsageError(
                 f'The features in "{self.path}" were asked for.',
                 "There is no feature store.",
