@@ -1,0 +1,77 @@
+"""``timm:mobilenetv3_small_100``: timm's networks with their pretrained weights."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from cutpoint.backbone import Backbone
+from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.sources.torch_weights import (
+    import_torchvision_based,
+    refuse_nan,
+    state_sha256,
+    torch_framework,
+)
+from cutpoint.spec import BackboneSpec, PreprocessSpec
+
+
+def load(name: str) -> Backbone:
+    """Return a timm network with pretrained weights, never random ones.
+
+    `name` is what ``timm.create_model`` takes: a model with or without a tag, or
+    ``local-dir:FOLDER`` for a folder with ``config.json`` and weights. timm itself finds,
+    downloads and loads the weights; preprocessing is its data configuration.
+    """
+    timm = import_torchvision_based("timm", f"timm:{name}", "timm")
+    try:
+        network = timm.create_model(name, pretrained=True)
+    except Exception as error:  # whatever timm, the hub client or the file meets
+        raise _refused(timm, name, error) from error
+    refuse_nan(network, f"timm:{name}")
+    preprocess = _preprocess(name, timm.data.resolve_model_data_config(network))
+    spec = BackboneSpec("timm", name, "image", state_sha256(network), preprocess)
+    return Backbone(spec, lambda: network, torch_framework)
+
+
+def _preprocess(name: str, config: Mapping[str, Any]) -> PreprocessSpec:
+    """Return timm's recipe: shorter side to ``floor(crop / crop_pct)``, centre crop."""
+    _, height, width = config["input_size"]
+    known = config["crop_mode"] == "center" and height == width
+    if not known or config["interpolation"] not in ("bilinear", "bicubic"):
+        raise UsageError(
+            f'Backbone "timm:{name}" was asked for.',
+            f"Its weights want {config['interpolation']} to {height}×{width}, "
+            f'crop mode "{config["crop_mode"]}", which is not built yet.',
+            "Square input, centre crop, bilinear or bicubic.",
+            'State a recipe with:  cp.load(network, preprocess="imagenet")',
+        )
+    mean, std = ([255 * value for value in config[part]] for part in ("mean", "std"))
+    return PreprocessSpec(
+        resize_px=math.floor(height / config["crop_pct"]),
+        crop_px=height,
+        interpolation=config["interpolation"],
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+    )
+
+
+def _refused(timm: Any, name: str, error: Exception) -> Exception:
+    """Return the error for a name timm does not know, or for weights it can't load."""
+    known: list[str] = timm.list_models()
+    if name.partition(".")[0] not in known and not name.startswith(("local-dir:", "hf")):
+        nearest = difflib.get_close_matches(name, known, n=3) or known[:3]
+        return BackboneNotFound(
+            f'Backbone "timm:{name}" was asked for.',
+            "timm has no such network.",
+            f"Nearest: {', '.join(nearest)}.",
+            f"Type, for example:  cutpoint layers timm:{nearest[0]}",
+        )
+    return WeightsError(
+        f'The weights of "timm:{name}" were asked for.',
+        f"timm can't load them: {' '.join(str(error).split())[:300]}",
+        "A network to download them, or a folder with config.json and the weights.",
+        "From a folder, type:  cutpoint layers timm:local-dir:FOLDER",
+    )
