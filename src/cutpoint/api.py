@@ -220,6 +220,9 @@ def evaluate(
         reporter.say(f"Warning: {warning}")
     refuse_unlabelled(dataset)
     if split != "all":
+        if all(item.split is None for item in dataset.items):
+            reporter.say("The data has no splits: they are drawn as fit draws them.")
+            reporter.say("To score all of it:  --split all")
         dataset = assign_splits(dataset, predictor.seed)
     evaluation = evaluate_predictor(predictor, dataset, split, leave_out_trained, reporter, engine)
     if report is not None:

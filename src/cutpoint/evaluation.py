@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from cutpoint.data import Dataset, Item, digest_payload, read_payload
-from cutpoint.errors import BadItem, DataError, LeakageError
+from cutpoint.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.metrics import Scores, score
 from cutpoint.predictor import Predictor, short_digest
-from cutpoint.progress import Reporter
+from cutpoint.progress import Reporter, printable
 from cutpoint.types import Array
 
+SPLITS = ("test", "val", "train", "all")
 MAX_CLASSES_PRINTED = 4  # more would not fit 100 columns; the report has all
 
 
@@ -88,8 +89,9 @@ class Evaluation:
 
     def _confusion_lines(self) -> list[str]:
         """Return the confusion matrix as aligned text, rows the truth."""
-        header = ["true \\ predicted", *self.classes]
-        counts = zip(self.classes, self.scores.confusion, strict=True)
+        names = [printable(name) for name in self.classes]
+        header = ["true \\ predicted", *names]
+        counts = zip(names, self.scores.confusion, strict=True)
         rows = [header, *([name, *map(str, row)] for name, row in counts)]
         widths = [min(max(len(row[column]) for row in rows), 16) for column in range(len(header))]
         return [
@@ -125,6 +127,13 @@ def evaluate_predictor(
     DataError
         If the split is empty or has classes the predictor does not know.
     """
+    if split not in SPLITS:
+        raise UsageError(
+            f'A score on split "{split}" was asked for.',
+            "There is no split of that name.",
+            f"Splits: {', '.join(SPLITS)}.",
+            "Type, for example:  --split test",
+        )
     items = [item for item in dataset.items if split in ("all", item.split)]
     check_classes(predictor, dataset, items, split)
     n_all = len(items)

@@ -199,8 +199,10 @@ def _extraction_line(extraction: Extraction) -> str:
 
 
 def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:
-    """Write ``bad_rows.csv`` with key and reason, if there is anything to write."""
-    if quarantined:
+    """Write ``bad_rows.csv`` with key and reason; without bad rows there is no such file."""
+    if not quarantined:
+        (folder / BAD_ROWS).unlink(missing_ok=True)
+    else:
         folder.mkdir(parents=True, exist_ok=True)
         write_csv(folder / BAD_ROWS, ("key", "reason"), quarantined)
 

@@ -135,6 +135,29 @@ def test_errors_have_four_parts_and_exit_codes(words: list[str], code: int) -> N
         assert done.stderr.startswith("Error: ")
 
 
+def test_odd_taps_and_splits_are_wrong_usage(
+    model: Path, colour_folder: Maker, tmp_path: Path
+) -> None:
+    for tap in ("--tap=--5", "--tap=²"):
+        run("extract", colour_folder(), FAKE, "-o", tmp_path / "x", tap, code=2)
+    told = run("evaluate", model, colour_folder(), "--split", "foo", code=2).stderr
+    assert "Splits: test, val, train, all." in told
+
+
+def test_class_names_can_not_speak_to_the_terminal(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder()
+    (folder / "red").rename(folder / "\x1b[31mred")
+    text = run("fit", folder, "-o", tmp_path / "m", "-b", FAKE).stdout
+    assert "\x1b" not in text
+    assert "\\x1b[31mred" in text
+
+
+def test_json_is_valid_whatever_the_scores(model: Path, colour_folder: Maker) -> None:
+    one_class = colour_folder(name="new", classes="red", seed=5)
+    text = run("evaluate", model, one_class, "--split", "all", "--json").stdout
+    assert json.loads(text, parse_constant=pytest.fail)["scores"]["auc"] is None
+
+
 def test_an_error_is_json_too_where_json_is_asked_for() -> None:
     fields = json.loads(run("layers", "nowhere:x", "--json", code=2).stdout)
     assert fields["error"] == "BackboneNotFound"

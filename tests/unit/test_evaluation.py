@@ -32,6 +32,13 @@ def test_the_test_split_is_drawn_again_and_scores_what_fit_reported(
     assert found.scores.log_loss == pytest.approx(reported["log_loss"], abs=1e-5)
 
 
+def test_drawn_splits_are_told(
+    fitted: tuple[Predictor, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cp.evaluate(fitted[0], fitted[1])
+    assert "To score all of it:  --split all" in capsys.readouterr().err
+
+
 def test_rows_it_was_fitted_on_are_refused_unless_the_training_score_is_named(
     fitted: tuple[Predictor, Path], tmp_path: Path
 ) -> None:

@@ -93,6 +93,18 @@ def test_bad_photos_are_quarantined_and_the_run_goes_on(
     assert "Quarantined (4)" in report
 
 
+def test_a_clean_run_leaves_no_list_of_bad_rows_behind(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder = colour_folder()
+    (folder / "red" / "bad.png").write_bytes(b"")
+    fit(folder, tmp_path / "m", max_bad=0.1)
+    assert (tmp_path / "m" / "bad_rows.csv").exists()
+    (folder / "red" / "bad.png").unlink()
+    fit(folder, tmp_path / "m")
+    assert not (tmp_path / "m" / "bad_rows.csv").exists()
+
+
 def test_too_many_bad_photos_stop_the_run_and_nothing_is_lost(
     colour_folder: Maker, tmp_path: Path
 ) -> None:

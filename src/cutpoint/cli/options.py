@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,7 +43,7 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     """Return the taps as the API takes them: numbers are indices."""
     if not taps:
         return "auto"
-    return [int(tap) if tap.lstrip("-").isdigit() else tap for tap in taps]
+    return [int(tap) if re.fullmatch(r"-?[0-9]+", tap) else tap for tap in taps]
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
@@ -62,4 +63,4 @@ def print_wrapped(text: str, indent: str = "") -> None:
 
 def print_json(fields: Any) -> None:
     """Print one JSON document on stdout."""
-    typer.echo(json.dumps(fields, indent=1))
+    typer.echo(json.dumps(fields, indent=1, allow_nan=False))

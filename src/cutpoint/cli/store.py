@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cutpoint.cli.options import Json, print_json, print_wrapped
+from cutpoint.progress import printable
 
 app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich_markup_mode=None)
 StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
@@ -30,7 +31,8 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
         typer.echo(f"  engines  {', '.join(spec['engines'])}")
     for view in facts["views"]:
-        typer.echo(f"data set {view['name']}: {view['n_items']} items, {view['n_quarantined']} bad")
+        counts = f"{view['n_items']} items, {view['n_quarantined']} bad"
+        typer.echo(printable(f"data set {view['name']}: {counts}"))
 
 
 @app.command()

@@ -58,42 +58,69 @@ class _Walk:
     """What one walk over a folder found besides items."""
 
     follow_links: bool
+    root: Path
     ignored: Counter[str] = field(default_factory=Counter)
+    bad: list[tuple[str, str]] = field(default_factory=list)
     n_links: int = 0
+    n_loose: int = 0
     seen: set[tuple[int, int]] = field(default_factory=set)
 
     def files(self, folder: Path) -> Iterator[Path]:
         """Yield the image files below `folder`, in any depth."""
-        if not self._enter(folder):
-            return
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if self._skips_link(entry):
-                continue
-            if entry.is_dir():
+        for entry, is_folder in self._entries(folder):
+            if is_folder and not _is_hidden(entry.name):
                 yield from self.files(Path(entry.path))
-            elif entry.is_file() and _is_item_name(entry.name):
+            elif not is_folder and _is_item_name(entry.name):
                 yield Path(entry.path)
+            elif not is_folder:
+                self._ignore(entry.name)
+
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the visible folders directly below `folder`, sorted by name."""
+        found = self._entries(folder, once=False)
+        return [Path(e.path) for e, is_folder in found if is_folder and not _is_hidden(e.name)]
+
+    def count_files(self, folder: Path) -> None:
+        """Count the files directly in `folder`, where only folders are read."""
+        for entry in os.scandir(folder):
+            if entry.is_symlink() or not entry.is_file():
+                continue
+            if _is_item_name(entry.name):
+                self.n_loose += 1
             else:
                 self._ignore(entry.name)
 
-    def ignore_files(self, folder: Path) -> None:
-        """Count the files directly in `folder`, where only folders are read."""
-        for entry in os.scandir(folder):
-            if not entry.is_symlink() and entry.is_file():
-                self._ignore(entry.name)
+    def _entries(self, folder: Path, once: bool = True) -> list[tuple[os.DirEntry[str], bool]]:
+        """Return what lies in `folder`, by name, each with whether it is a folder.
+
+        With `once`, a folder is empty the second time: links may form a loop. What can't be read
+        is noted as bad.
+        """
+        try:
+            if once and not self._enter(folder):
+                return []
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self._note_bad(folder, error)
+            return []
+        found = []
+        for entry in entries:
+            if self._skips_link(entry):
+                continue
+            try:
+                if entry.is_dir() or entry.is_file():
+                    found.append((entry, entry.is_dir()))
+                else:
+                    self._ignore(entry.name)
+            except OSError as error:
+                self._note_bad(Path(entry.path), error)
+        return found
+
+    def _note_bad(self, path: Path, error: OSError) -> None:
+        self.bad.append((posix_key(path, self.root), f"can't be read: {error.strerror}"))
 
     def _ignore(self, name: str) -> None:
         self.ignored[Path(name).suffix.lower() or name] += 1
-
-    def folders(self, root: Path) -> list[Path]:
-        """Return the visible folders directly below `root`, sorted by name."""
-        found = []
-        for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
-            if self._skips_link(entry):
-                continue
-            if entry.is_dir() and not _is_hidden(entry.name):
-                found.append(Path(entry.path))
-        return found
 
     def _skips_link(self, entry: os.DirEntry[str]) -> bool:
         if not entry.is_symlink() or self.follow_links:
@@ -102,13 +129,17 @@ class _Walk:
         return True
 
     def _enter(self, folder: Path) -> bool:
-        """Refuse hidden folders, and any folder a second time: links may form a loop."""
         status = folder.stat()
         place = (status.st_dev, status.st_ino)
-        if place in self.seen or _is_hidden(folder.name):
-            return False
+        is_new = place not in self.seen
         self.seen.add(place)
-        return True
+        return is_new
+
+
+def list_images(root: Path) -> list[Item]:
+    """Return every image file below `root` as an item without a label, in key order."""
+    items = [Item(posix_key(path, root), path) for path in _Walk(False, root).files(root)]
+    return sorted(items, key=lambda item: item.key)
 
 
 def read_folder(root: Path, follow_links: bool = False) -> Dataset:
@@ -117,7 +148,7 @@ def read_folder(root: Path, follow_links: bool = False) -> Dataset:
     Sub-folders are classes, in sorted order; if they are named ``train``, ``val`` and ``test``,
     their sub-folders are. Without any sub-folder the files are items without labels.
     """
-    walk = _Walk(follow_links)
+    walk = _Walk(follow_links, root)
     folders = walk.folders(root)
     warnings = []
     if _are_splits(folders):
@@ -129,7 +160,7 @@ def read_folder(root: Path, follow_links: bool = False) -> Dataset:
         class_folders = [(folder, None) for folder in folders]
     _refuse_case_twins(root, sorted({_label(folder) for folder, _ in class_folders}))
     if class_folders:
-        walk.ignore_files(root)
+        walk.count_files(root)
     items = [
         Item(posix_key(path, root), path, _label(folder), None, split)
         for folder, split in class_folders
@@ -153,7 +184,7 @@ def _split_class_folders(walk: _Walk, folders: list[Path]) -> list[tuple[Path, s
         split = SPLIT_NAMES.get(folder.name.lower())
         if split is not None:
             found += [(inner, split) for inner in walk.folders(folder)]
-            walk.ignore_files(folder)
+            walk.count_files(folder)
     return found
 
 
@@ -181,6 +212,8 @@ def _dataset(
 ) -> Dataset:
     if walk.n_links:
         warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
+    if walk.n_loose and class_folders:
+        warnings.append(f"{walk.n_loose} images lie outside any class folder and were not read")
     n_ignored = walk.ignored.total()
     if n_ignored:
         kinds = ", ".join(f"{kind} {count}" for kind, count in walk.ignored.most_common(5))
@@ -190,9 +223,9 @@ def _dataset(
         name=str(root),
         items=tuple(sorted(unique, key=lambda item: item.key)),
         classes=tuple(sorted({_label(folder) for folder, _ in class_folders})),
-        quarantined=twins,
+        quarantined=(*walk.bad, *twins),
         warnings=tuple(warnings),
-        n_ignored=n_ignored + walk.n_links,
+        n_ignored=n_ignored + walk.n_links + walk.n_loose,
     )
 
 

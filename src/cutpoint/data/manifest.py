@@ -24,7 +24,10 @@ def read_manifest(path: Path) -> Dataset:
     Columns: ``path`` and, all optional, ``label``, ``split`` (train, val or test), ``group``
     (items that must stay together), ``id`` (the key; the path if absent).
     """
-    rows = list(_rows(path))
+    try:
+        rows = list(_rows(path))
+    except OSError as error:
+        raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
     items = [_item(path, line, cells) for line, cells in rows]
     _refuse_duplicates(
         path, [(line, item.key) for (line, _), item in zip(rows, items, strict=True)]
@@ -87,7 +90,9 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 def _item(path: Path, line: int, cells: dict[str, Any]) -> Item:
     if "path" not in cells:
         raise _no_path_column(path, list(cells))
-    text = str(cells["path"])
+    text = _text(cells["path"])
+    if text is None:
+        raise _bad_line(path, line, "the path is empty")
     location = Path(os.path.normpath(path.parent / text))
     relative = Path(os.path.relpath(location, path.parent)).as_posix()
     return Item(

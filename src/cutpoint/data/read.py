@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from cutpoint.data.arrays import read_arrays, refuse_single_image
-from cutpoint.data.folder import read_folder
+from cutpoint.data.folder import list_images, read_folder
 from cutpoint.data.items import Dataset, Item
 from cutpoint.data.manifest import SUFFIXES, read_manifest
 from cutpoint.errors import DataError, UsageError
@@ -63,7 +63,9 @@ def read_items(data: Any) -> list[Item]:
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
-        if path.is_dir() or path.suffix in SUFFIXES:
+        if path.is_dir():
+            return list_images(path)
+        if path.suffix in SUFFIXES:
             return list(read_dataset(path).items)
         data = [path]
     if isinstance(data, (bytes, Image.Image)):

@@ -19,7 +19,7 @@ def assign_splits(dataset: Dataset, seed: int = 0) -> Dataset:
     """Return `dataset` with a split on every item.
 
     Splits that the data brings are kept. Otherwise a fifth of each class is drawn for the test:
-    by a hash of seed and key, so that new items do not reshuffle the old ones; with groups, by
+    by a hash of seed and key, so that new items move few of the old ones; with groups, by
     scikit-learn's `StratifiedGroupKFold`, so that no group straddles.
     """
     given = [item.split is not None for item in dataset.items]
@@ -66,9 +66,9 @@ def _grouped_test_keys(dataset: Dataset, seed: int) -> set[str]:
     # An item without a group is a group of its own.
     groups = [item.group if item.group is not None else f"\0{item.key}" for item in items]
     labels = np.array([item.label for item in items], dtype=str)
-    n_parts = min(TEST_PARTS, len(set(groups)), min(Counter(labels).values()))
-    if n_parts >= 2:
-        folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
+    most_parts = min(TEST_PARTS, len(set(groups)), min(Counter(labels).values()))
+    for n_parts in range(most_parts, 1, -1):
+        folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed % 2**32)
         for train, test in folds.split(np.zeros(len(items)), labels, groups):
             if set(labels[train]) == set(labels[test]) == set(labels):
                 return {items[place].key for place in test}

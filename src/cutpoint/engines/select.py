@@ -63,6 +63,8 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
             f"Engines: auto, {', '.join(ENGINES)}.",
             "Type, for example:  --engine auto",
         )
+    if name != "native" and importlib.util.find_spec(name) is None:
+        raise MissingExtra(f'The engine "{name}"', name)
     return name, ""
 
 

@@ -22,7 +22,7 @@ from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.store import Features, FeatureStore
-from cutpoint.store.catalog import EngineRecord
+from cutpoint.store.catalog import BAD, NOTE, EngineRecord, Remark
 from cutpoint.types import Batch, Cut, Engine, Run
 
 
@@ -138,15 +138,19 @@ def extract_features(
     with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
         for name in store.drop_damaged(spec_id):
             reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
-        units = make_units(dataset.items, digests, set(store.places(spec_id)))
-        plan = Plan(len(digests), len(digests), ())
+        stored = set(store.places(spec_id))
+        still_bad = _still_bad(dataset, digests, spec, store, tally)
+        units = make_units(dataset.items, digests, stored | still_bad)
+        n_items = sum(digest not in still_bad for digest in digests.values())
+        plan = Plan(n_items, n_items, ())
         if units:
             job = _Job.set_up(backbone, spec, store, options, units, tally, reporter)
-            plan = job.plan(len(digests), units)
+            plan = job.plan(n_items, units)
             engine, n_calibration = job.engine.name, job.n_calibration
         reporter.say(str(plan))
         if units:
             job.run(plan, tally, reporter)
+        store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
         view = store.save_view(spec, final, digests)
     seconds = time.perf_counter() - start
@@ -284,6 +288,46 @@ def _digests(
     return found
 
 
+def _still_bad(
+    dataset: Dataset,
+    digests: Mapping[str, str],
+    spec: FeatureSpec,
+    store: FeatureStore,
+    tally: _Tally,
+) -> set[str]:
+    """Recall what earlier runs noticed; return the payloads that were bad and still are.
+
+    They are prepared once more, as a plug-in may be there by now, but no engine is started for
+    them. Notes on stored payloads go to the tally.
+    """
+    remarks = store.remarks(spec.fingerprint())
+    notes = defaultdict(list)
+    for digest, kind, text in remarks:
+        if kind == NOTE:
+            notes[digest].append(text)
+    bad = {digest for digest, kind, _ in remarks if kind == BAD}
+    seen: set[str] = set()
+    still_bad = set()
+    for item in dataset.items:
+        digest = digests.get(item.key, "")
+        tally.notes += [(item.key, text) for text in notes.get(digest, ())]
+        if digest in bad and digest not in seen:
+            seen.add(digest)
+            try:
+                prepare(item, spec.backbone.preprocess, digest)
+            except BadItem as error:
+                still_bad.add(digest)
+                tally.add_bad([(item.key, error.reason)])
+    return still_bad
+
+
+def _remarks(tally: _Tally, digests: Mapping[str, str]) -> list[Remark]:
+    """Return what this run noticed about payloads, for the next one."""
+    bad = [(key, BAD, reason) for key, reason in tally.bad.items()]
+    notes = [(key, NOTE, note) for key, note in tally.notes]
+    return [(digests[key], kind, text) for key, kind, text in bad + notes if key in digests]
+
+
 def _copies(dataset: Dataset, digests: Mapping[str, str]) -> dict[str, list[str]]:
     """Return, for the first item of each payload, the keys of the others that have it."""
     by_digest: dict[str, list[str]] = defaultdict(list)
@@ -309,6 +353,7 @@ def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
 
 
 def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:
+    notes = list(dict.fromkeys(notes))
     counts = Counter(note for _, note in notes)
     first = {note: key for key, note in reversed(notes)}
     return [f"{count} × {note} (first: {first[note]})" for note, count in counts.items()]

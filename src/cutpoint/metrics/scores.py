@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import (
-    balanced_accuracy_score,
     confusion_matrix,
     f1_score,
     log_loss,
+    recall_score,
     roc_auc_score,
 )
 
@@ -29,8 +29,9 @@ class Scores:
         Wilson, 95 %.
     balanced_accuracy, macro_f1, log_loss : float
         scikit-learn's.
-    auc : float
+    auc : float or None
         Area under the ROC curve; for more than two classes the mean of one against the rest.
+        None if all items are of one class.
     ece : float
         Expected calibration error, 15 equal-mass bins.
     confusion : tuple of tuples
@@ -41,7 +42,7 @@ class Scores:
     accuracy: Interval
     balanced_accuracy: float
     macro_f1: float
-    auc: float
+    auc: float | None
     log_loss: float
     ece: float
     confusion: tuple[tuple[int, ...], ...]
@@ -55,7 +56,7 @@ class Scores:
             ("accuracy", f"{self.accuracy} (95 %, Wilson, n={self.n_items})"),
             ("balanced accuracy", f"{self.balanced_accuracy:.3f}"),
             ("macro F1", f"{self.macro_f1:.3f}"),
-            ("AUC", f"{self.auc:.3f}"),
+            ("AUC", "–" if self.auc is None else f"{self.auc:.3f}"),
             ("log-loss", f"{self.log_loss:.3f}"),
             ("calibration error (ECE)", f"{self.ece:.3f}"),
         ]
@@ -75,11 +76,14 @@ def score(probabilities: Array, truth: Array) -> Scores:
     predicted = probabilities.argmax(axis=1)
     is_right = predicted == truth
     matrix = confusion_matrix(truth, predicted, labels=columns)
+    present = np.unique(truth)
     return Scores(
         n_items=len(truth),
         accuracy=wilson(int(is_right.sum()), len(truth)),
-        balanced_accuracy=float(balanced_accuracy_score(truth, predicted)),
-        macro_f1=float(f1_score(truth, predicted, average="macro", labels=np.unique(truth))),
+        balanced_accuracy=float(
+            recall_score(truth, predicted, labels=present, average="macro", zero_division=0)
+        ),
+        macro_f1=float(f1_score(truth, predicted, average="macro", labels=present)),
         auc=_auc(probabilities, truth),
         log_loss=float(log_loss(truth, probabilities, labels=columns)),
         ece=calibration_error(probabilities.max(axis=1), is_right),
@@ -87,11 +91,11 @@ def score(probabilities: Array, truth: Array) -> Scores:
     )
 
 
-def _auc(probabilities: Array, truth: Array) -> float:
+def _auc(probabilities: Array, truth: Array) -> float | None:
     present = np.unique(truth)
     areas = [
         roc_auc_score(truth == column, probabilities[:, column])
         for column in present
         if len(present) > 1
     ]
-    return float(np.mean(areas)) if areas else float("nan")
+    return float(np.mean(areas)) if areas else None

@@ -29,7 +29,12 @@ CREATE TABLE engines (
     spec_id TEXT NOT NULL, engine TEXT NOT NULL, cosine REAL NOT NULL,
     relative_error REAL NOT NULL, engine_s REAL NOT NULL, prepare_s REAL NOT NULL,
     row_bytes INTEGER NOT NULL, PRIMARY KEY (spec_id, engine));
+CREATE TABLE remarks (
+    spec_id TEXT NOT NULL, digest BLOB NOT NULL, kind TEXT NOT NULL, remark TEXT NOT NULL,
+    PRIMARY KEY (spec_id, digest, kind, remark)) WITHOUT ROWID;
 """
+BAD, NOTE = "bad", "note"
+Remark = tuple[str, str, str]  # payload digest, kind, text
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,19 @@ class Catalog:
         with self._reading() as db:
             row = db.execute(query, (spec_id, engine)).fetchone()
             return None if row is None else EngineRecord(*row)
+
+    def remarks(self, spec_id: str) -> list[Remark]:
+        """Return what was noticed about payloads: those that were bad, and notes on good ones."""
+        query = "SELECT digest, kind, remark FROM remarks WHERE spec_id = ? ORDER BY digest, remark"
+        with self._reading() as db:
+            found = db.execute(query, (spec_id,))
+            return [(digest.hex(), kind, remark) for digest, kind, remark in found]
+
+    def add_remarks(self, spec_id: str, remarks: Iterable[Remark]) -> None:
+        rows = [(spec_id, bytes.fromhex(digest), kind, text) for digest, kind, text in remarks]
+        if rows:
+            with self._writing() as db:
+                db.executemany("INSERT OR IGNORE INTO remarks VALUES (?,?,?,?)", rows)
 
     def add_spec(self, spec: FeatureSpec) -> None:
         values = (spec.fingerprint(), canonical_json(spec.to_json()))

@@ -148,7 +148,7 @@ class Features:
         except KeyError as error:
             raise StoreError(
                 f'The features of payload {digest[:16]}… of "{self.name}" were asked for.',
-                "The catalog has no row for it: its shard was damaged and dropped.",
+                "The catalog has no row for it.",
                 "An extraction that has ended since.",
                 "Repeat the extraction; only what is missing is computed.",
             ) from error

@@ -66,12 +66,16 @@ def write_shard(
     return Receipt(spec_id, name, sha256, len(data), tuple(digests), engine)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write `data` so that after any crash the file is whole or absent: I1, I3."""
+def write_durably(path: Path, data: bytes, scratch: Path | None = None) -> None:
+    """Write `data` so that after any crash the file is whole or absent: I1, I3.
+
+    It is written in `scratch`, by default its own folder, and then renamed.
+    """
     unique = f"{path.name}.{os.getpid()}.{threading.get_ident()}{TMP_SUFFIX}"
-    temporary = path.with_name(unique)
+    temporary = (scratch or path.parent) / unique
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent, temporary.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()

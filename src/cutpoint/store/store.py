@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from filelock import FileLock, Timeout
 from cutpoint.data import Dataset
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.spec import FeatureSpec, canonical_json
-from cutpoint.store.catalog import Catalog, EngineRecord, Place, ShardRow
+from cutpoint.store.catalog import Catalog, EngineRecord, Place, Remark, ShardRow
 from cutpoint.store.features import Features
 from cutpoint.store.shard import (
     TMP_SUFFIX,
@@ -49,6 +48,10 @@ class FeatureStore:
         """Return payload digest → place of its features."""
         return self.catalog.places(spec_id) if self.catalog.exists() else {}
 
+    def remarks(self, spec_id: str) -> list[Remark]:
+        """Return (payload digest, kind, text) of what earlier runs noticed."""
+        return self.catalog.remarks(spec_id) if self.catalog.exists() else []
+
     def damaged(self, spec_id: str) -> list[str]:
         """Return the names of this spec's shards that are missing or not as committed: I4.
 
@@ -56,21 +59,20 @@ class FeatureStore:
         """
         if not self.catalog.exists():
             return []
-        claimed: dict[str, dict[int, str]] = defaultdict(dict)
-        for digest, place in self.places(spec_id).items():
-            claimed[place.shard][place.row] = digest
+        places = self.places(spec_id)
         shards = self.catalog.shards(spec_id)
-        whole = {row.name for row in shards if not self.what_is_wrong(row, claimed[row.name])}
-        return sorted(({row.name for row in shards} | set(claimed)) - whole)
+        whole = {row.name for row in shards if not self.what_is_wrong(row, places)}
+        claimed = {place.shard for place in places.values()}
+        return sorted(({row.name for row in shards} | claimed) - whole)
 
-    def what_is_wrong(self, row: ShardRow, claimed: Mapping[int, str]) -> str:
+    def what_is_wrong(self, row: ShardRow, places: Mapping[str, Place]) -> str:
         """Return why a shard can't be used; empty if it can.
 
         Parameters
         ----------
         row : ShardRow
-        claimed : mapping of row number → payload digest
-            What the catalog says of it.
+        places : mapping of payload digest → place
+            What the catalog says of all rows of the spec.
         """
         path = self.shard_path(row.spec_id, row.name)
         try:
@@ -78,8 +80,10 @@ class FeatureStore:
             _, digests = read_header(path)
         except StoreCorrupt as error:
             return error.got
-        if any(place >= len(digests) or digests[place] != d for place, d in claimed.items()):
-            return "It is not what was written: the catalog's rows are not its own."
+        claimed = {place.row: d for d, place in places.items() if place.shard == row.name}
+        own = dict(enumerate(digests))
+        if not claimed.items() <= own.items() or not set(digests) <= set(places):
+            return "The catalog's rows are not those of the shard."
         return ""
 
     def shard_path(self, spec_id: str, name: str) -> Path:
@@ -94,7 +98,7 @@ class FeatureStore:
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     def exists(self) -> bool:
-        return self.catalog.exists() or (self.path / "shards").is_dir()
+        return self.catalog.exists() or any(self.path.glob("shards/*/*.safetensors"))
 
     def require(self) -> None:
         """Raise `UsageError` unless a store is there."""
@@ -163,7 +167,8 @@ class FeatureStore:
         text = canonical_json(fields)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.path / "views" / f"{name}.json"
-        write_durably(path, text.encode())
+        # In the folder of this spec's writer, whose leftovers it alone sweeps.
+        write_durably(path, text.encode(), scratch=self.shard_folder(spec.fingerprint()))
         return path
 
     def add_engine(self, spec_id: str, record: EngineRecord) -> None:
@@ -190,9 +195,8 @@ class FeatureStore:
 
     def _sweep(self, spec_id: str) -> None:
         """Remove what killed writers of this spec left half-written."""
-        for folder in (self.shard_folder(spec_id), self.path / "views"):
-            for path in folder.glob(f"*{TMP_SUFFIX}"):
-                path.unlink(missing_ok=True)
+        for path in self.shard_folder(spec_id).glob(f"*{TMP_SUFFIX}"):
+            path.unlink(missing_ok=True)
 
 
 def read_view(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,15 +37,17 @@ def verify_store(store: FeatureStore) -> Report:
     """Compare shards with their digests and rows, views with their names. Writes nothing."""
     shards = store.catalog.shards() if store.catalog.exists() else []
     damaged = []
+    if _shard_files(store) and not store.catalog.exists():
+        damaged.append((store.catalog.path.name, "It is missing; --rebuild makes it again."))
     for spec_id in sorted({row.spec_id for row in shards}):
-        claimed: dict[str, dict[int, str]] = defaultdict(dict)
-        for digest, place in store.places(spec_id).items():
-            claimed[place.shard][place.row] = digest
+        places = store.places(spec_id)
+        names = {row.name for row in shards if row.spec_id == spec_id}
         for row in (row for row in shards if row.spec_id == spec_id):
-            what = store.what_is_wrong(row, claimed.pop(row.name, {}))
+            what = store.what_is_wrong(row, places)
             damaged += [(f"{spec_id}/{row.name}", what)] if what else []
-        damaged += [(f"{spec_id}/{name}", "in the catalog by its rows only") for name in claimed]
-    damaged += [(path.name, what) for path in store.views() if (what := _view_damage(path))]
+        lost = {place.shard for place in places.values()} - names
+        damaged += [(f"{spec_id}/{name}", "The catalog has its rows only.") for name in lost]
+    damaged += [(path.name, w) for path in store.views() if (w := _view_damage(store, path))]
     known = {f"{row.spec_id}/{row.name}" for row in shards}
     present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}
     return Report(
@@ -58,12 +59,14 @@ def verify_store(store: FeatureStore) -> Report:
     )
 
 
-def _view_damage(path: Path) -> str:
+def _view_damage(store: FeatureStore, path: Path) -> str:
     try:
-        read_view(path)
+        fields = read_view(path)
     except StoreCorrupt as error:
         return error.got
-    return ""
+    places = store.places(FeatureSpec.from_json(fields["spec"]).fingerprint())
+    n_lost = sum(item[1] not in places for item in fields["items"])
+    return f"{n_lost} of its items have no features; extract again." if n_lost else ""
 
 
 def describe_store(store: FeatureStore) -> dict[str, Any]:
@@ -87,7 +90,11 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
         )
     views = []
     for path in store.views():
-        fields = read_view(path)
+        try:
+            fields = read_view(path)
+        except StoreCorrupt:
+            views.append({"view": path.stem, "name": "damaged", "n_items": 0, "n_quarantined": 0})
+            continue
         counts = {"n_items": len(fields["items"]), "n_quarantined": len(fields["quarantined"])}
         views.append({"view": path.stem, "name": fields["name"], **counts})
     return {"path": str(store.path), "specs": specs, "views": views}
@@ -112,7 +119,8 @@ def rebuild_catalog(store: FeatureStore) -> Report:
         store.catalog.add_spec(spec)
         store.catalog.commit(receipt)
     report = verify_store(store)
-    return Report(report.n_shards, report.n_rows, report.n_bytes, tuple(damaged), ())
+    found = tuple(damaged) + report.damaged
+    return Report(report.n_shards, report.n_rows, report.n_bytes, found, ())
 
 
 def _shard_files(store: FeatureStore) -> list[Path]:

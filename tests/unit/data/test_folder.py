@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import noisy_image, write_image
 
-from cutpoint.data import read_dataset
+from cutpoint.data import read_dataset, read_items
 from cutpoint.data.folder import read_folder
 from cutpoint.errors import DataError
 
@@ -126,7 +126,41 @@ def test_case_19_system_files_are_ignored_and_counted(colour_folder: Maker) -> N
     dataset = read_folder(root)
     assert len(dataset) == 6
     assert dataset.n_ignored == 5
-    assert dataset.warnings[0].startswith("5 files are no images by name and were ignored: ")
+    assert dataset.warnings[0] == "1 images lie outside any class folder and were not read"
+    assert dataset.warnings[1].startswith("4 files are no images by name and were ignored: ")
+
+
+def test_case_17_a_link_to_itself_is_told_when_links_are_followed(colour_folder: Maker) -> None:
+    root = colour_folder(per_class=2)
+    (root / "red" / "loop").symlink_to(root / "red" / "loop")
+    dataset = read_folder(root, follow_links=True)
+    assert len(dataset) == 6
+    assert dataset.n_ignored == 1 or dataset.quarantined[0][0] == "red/loop"
+
+
+def test_a_folder_that_can_not_be_read_is_quarantined_with_its_reason(
+    colour_folder: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = colour_folder(per_class=2)
+    real = os.scandir
+
+    def refusing(path: object) -> object:
+        if Path(str(path)).name == "red":
+            raise PermissionError(13, "Permission denied")
+        return real(path)  # type: ignore[call-overload]  # as given
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    dataset = read_folder(root)
+    assert dataset.quarantined == (("red", "can't be read: Permission denied"),)
+    assert len(dataset) == 4
+
+
+def test_every_image_below_a_folder_is_predicted(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "deep/er/c.png"):
+        write_image(tmp_path / ".hid" / name, noisy_image(0, 1))
+    keys = [item.key for item in read_items(tmp_path / ".hid")]
+    assert keys == ["a.png", "b.png", "deep/er/c.png"]
+    assert [item.key for item in read_folder(tmp_path / ".hid").items] == ["deep/er/c.png"]
 
 
 def test_case_22_a_folder_named_like_a_photo_is_no_item(colour_folder: Maker) -> None:

@@ -36,11 +36,11 @@ def test_every_class_is_in_both_splits(n_a: int, n_b: int, seed: int) -> None:
     }
 
 
-def test_new_items_do_not_reshuffle_the_old_ones() -> None:
+def test_new_items_move_few_of_the_old_ones() -> None:
     before = {i.key: i.split for i in assign_splits(dataset_of(*["a"] * 100)).items}
     after = {i.key: i.split for i in assign_splits(dataset_of(*["a"] * 105)).items}
     moved = [key for key in before if before[key] != after[key]]
-    assert len(moved) <= 5
+    assert len(moved) <= 2  # a plain shuffle moves about 32 of 100
 
 
 def test_the_order_of_the_items_does_not_matter_and_the_seed_does() -> None:
@@ -67,6 +67,14 @@ def test_few_groups_are_parted_where_they_can_be(n_groups: int, per_group: int) 
     groups = [f"g{number % n_groups}" for number in range(n_groups * per_group * 2)]
     labels = ["a" if number < n_groups * per_group else "b" for number in range(len(groups))]
     split = assign_splits(dataset_of(*labels, groups=groups))
+    assert {(i.label, i.split) for i in split.items} == {
+        (label, name) for label in "ab" for name in ("train", "test")
+    }
+
+
+def test_groups_of_one_class_each_are_parted() -> None:
+    groups = [f"{label}{number % 2}" for label in "ab" for number in range(12)]
+    split = assign_splits(dataset_of(*["a"] * 12, *["b"] * 12, groups=groups), seed=-1)
     assert {(i.label, i.split) for i in split.items} == {
         (label, name) for label in "ab" for name in ("train", "test")
     }

@@ -100,6 +100,14 @@ def test_auto_prefers_openvino_and_says_why_not(
     assert "OpenVINO is absent" in note
 
 
+def test_an_engine_asked_for_by_name_must_be_installed(
+    cut: TorchCut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"cutpoint\[openvino\]"):
+        preferred_engine("openvino", cut)
+
+
 def test_an_unknown_engine_lists_the_known(cut: TorchCut) -> None:
     with pytest.raises(UsageError, match="Engines: auto, native, openvino"):
         preferred_engine("tensorrt", cut)

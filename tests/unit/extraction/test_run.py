@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.store.helpers import fill, images
+from tests.conftest import noisy_image
+from tests.unit.store.helpers import CountingBackbone, fill, images
 
 import cutpoint.extraction.run as run
 from cutpoint.data.arrays import read_arrays
 from cutpoint.errors import DataError, StoreError, TooManyBadItems
 from cutpoint.extraction.unit import describe
+from cutpoint.store import FeatureStore
 from cutpoint.testing import FakeBackbone
 
 
@@ -92,10 +94,48 @@ def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() ->
 
 
 def test_notes_are_counted_in_the_warnings(tmp_path: Path) -> None:
-    from tests.conftest import encoded, noisy_image
+    from tests.conftest import encoded
 
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(encoded(noisy_image(0, number), "PNG"))
     files = sorted(tmp_path.glob("*.jpg"))
     features = fill(tmp_path / "s", files).features
     assert features.warnings[0].startswith("3 × PNG file named .jpg: decoded by content (first: ")
+    again = fill(tmp_path / "s", files)
+    assert again.n_forward == 0
+    assert again.features.warnings == features.warnings
+    assert len(FeatureStore(tmp_path / "s").views()) == 1  # the very same view
+
+
+def test_bad_payloads_start_no_engine_the_second_time(tmp_path: Path) -> None:
+    data = read_arrays([b"junk", *images(200)])
+    first = fill(tmp_path, data)
+    counting = CountingBackbone()
+    second = fill(tmp_path, data, counting)
+    assert not counting.cuts
+    assert str(second.plan) == "Plan: 200 items, all stored already; nothing to compute"
+    assert second.features.quarantined == first.features.quarantined
+
+
+def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after installing the plug-in for its format."""
+    from tests.conftest import encoded
+
+    import cutpoint.extraction.unit as unit
+    from cutpoint.errors import BadItem
+
+    data = read_arrays([encoded(noisy_image(0, 0), "PNG"), *images(3)])
+    real = unit.prepare_image
+
+    def without_png(payload: object, spec: object, name: str) -> object:
+        if isinstance(payload, bytes):
+            raise BadItem("no plug-in")
+        return real(payload, spec, name)  # type: ignore[arg-type]  # as given
+
+    monkeypatch.setattr(unit, "prepare_image", without_png)
+    assert len(fill(tmp_path, data, max_bad=1.0).features) == 3
+    monkeypatch.setattr(unit, "prepare_image", real)
+    mended = fill(tmp_path, data, max_bad=1.0)
+    assert (mended.n_forward, len(mended.features), mended.features.quarantined) == (1, 4, ())

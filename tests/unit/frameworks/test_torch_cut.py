@@ -88,12 +88,15 @@ def test_an_item_does_not_depend_on_its_batch_mates() -> None:
 
 
 class Explodes(nn.Module):
+    is_armed = False
+
     def __init__(self) -> None:
         super().__init__()
         self.big = nn.Parameter(torch.zeros(1000, 1000))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("computed after the deepest tap")
+        assert not self.is_armed, "computed after the deepest tap"
+        return x
 
 
 class Counts(nn.Conv2d):
@@ -104,15 +107,74 @@ class Counts(nn.Conv2d):
         return super().forward(x)
 
 
-def test_nothing_after_the_deepest_tap_is_computed_or_held() -> None:
+def test_nothing_after_the_deepest_tap_is_computed_or_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), Explodes())
     later = weakref.ref(network[2].big)
     cut = TorchCut(network, SPEC, taps("1/gap"))
+    monkeypatch.setattr(Explodes, "is_armed", True)
     assert cut(BATCH)["1/gap"].shape == (6, 4)
     assert sum(p.numel() for p in cut.module.parameters()) == 4 * 27 + 4
     del network
     gc.collect()
     assert later() is None
+
+
+class Block(nn.Module):
+    def __init__(self, act: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 3, 3, padding=1), act
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.conv(x))
+
+
+class Listed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Conv2d(3, 3, 3) for _ in range(3)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+class Attends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.TransformerEncoderLayer(3, 1, 8, batch_first=True)
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.mix(x.flatten(2)[..., :50].transpose(1, 2)))
+
+
+def shared_activation() -> nn.Module:
+    act = nn.ReLU()
+    return nn.Sequential(Block(act), Block(act), nn.Conv2d(3, 3, 3), act)
+
+
+@pytest.mark.parametrize(
+    ("make", "tap", "n_dropped"),
+    [(shared_activation, "1", 84), (Listed, "parts.1", 84), (Attends, "mix", 8)],
+)
+def test_truncation_changes_no_number_whatever_the_network_is_made_of(
+    make: type[nn.Module], tap: str, n_dropped: int
+) -> None:
+    """A module with two parents, a list of modules, weights a parent reads by itself."""
+    torch.manual_seed(0)
+    network = make().eval()
+    seen: list[torch.Tensor] = []
+    network.get_submodule(tap).register_forward_hook(lambda m, i, output: seen.append(output))
+    with torch.inference_mode():
+        network(normalised(BATCH))
+    cut = TorchCut(network, SPEC, taps(f"{tap}/none"))
+    found = cut(BATCH)[f"{tap}/none"]
+    np.testing.assert_allclose(found, seen[0].numpy(), rtol=1e-5, atol=1e-5)
+    n_all = sum(p.numel() for p in network.parameters())
+    assert n_all - sum(p.numel() for p in cut.module.parameters()) == n_dropped
 
 
 def test_all_taps_come_from_one_pass() -> None:

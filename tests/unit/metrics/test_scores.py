@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from cutpoint.metrics import score
 
@@ -22,9 +22,17 @@ def test_scores_equal_scikit_learns_on_real_digits(classes: tuple[int, ...]) -> 
     else:
         auc = roc_auc_score(truth, probabilities, multi_class="ovr")
     assert found.auc == pytest.approx(auc)
+    balanced = balanced_accuracy_score(truth, probabilities.argmax(1))
+    assert found.balanced_accuracy == pytest.approx(balanced)
     assert found.accuracy.value == pytest.approx(accuracy_score(truth, probabilities.argmax(1)))
     assert np.trace(found.confusion) == round(found.accuracy.value * found.n_items)
     assert np.sum(found.confusion) == found.n_items
+
+
+def test_one_class_has_no_auc() -> None:
+    found = score(np.array([[0.8, 0.2], [0.3, 0.7]]), np.array([0, 0]))
+    assert found.auc is None
+    assert ("AUC", "–") in found.lines()
 
 
 def test_a_class_without_test_items_does_not_break_the_scores() -> None:

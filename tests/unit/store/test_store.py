@@ -15,7 +15,7 @@ import pytest
 
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.extraction.plan import UNIT_SIZE
-from cutpoint.store import FeatureStore, rebuild_catalog, verify_store
+from cutpoint.store import FeatureStore, describe_store, rebuild_catalog, verify_store
 from cutpoint.store import shard as shard_file
 from cutpoint.testing import FakeBackbone
 from tests.unit.store.helpers import CountingBackbone, fill, images, same
@@ -287,7 +287,7 @@ def test_i9_a_damaged_shard_is_left_out_of_a_rebuilt_catalog(tmp_path: Path) -> 
     store.catalog.path.write_bytes(b"not a database")
     report = rebuild_catalog(store)
     assert report.n_rows == N_ITEMS - row.n_rows
-    assert len(report.damaged) == 1
+    assert f"{row.spec_id}/{row.name}" in [name for name, _ in report.damaged]
 
 
 def test_i11_reading_never_writes(tmp_path: Path) -> None:
@@ -331,6 +331,54 @@ def test_i12_a_shard_of_another_spec_in_the_wrong_folder_is_refused(tmp_path: Pa
     ours.write_bytes(theirs.read_bytes())
     with pytest.raises(StoreCorrupt):
         FeatureStore(tmp_path).open(FeatureStore(tmp_path).views()[0]).X("conv3/gap")
+
+
+def test_i6_a_writer_sweeps_only_what_its_own_spec_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another spec's writer starts and ends between this one's write of a view and its rename."""
+    real = os.replace
+    done: list[None] = []
+
+    def replace(source: object, target: object) -> None:
+        if "views" in str(target) and not done:
+            done.append(None)
+            fill(tmp_path, images(20), FakeBackbone(1))
+        real(source, target)  # type: ignore[arg-type]  # as given
+
+    monkeypatch.setattr(os, "replace", replace)
+    fill(tmp_path, images(20), FakeBackbone(0))
+    assert done
+    assert len(FeatureStore(tmp_path).views()) == 2
+
+
+def test_verify_finds_a_missing_catalog_missing_rows_and_views_without_features(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, images(20))
+    store = FeatureStore(tmp_path)
+    whole = store.catalog.path.read_bytes()
+    with sqlite3.connect(store.catalog.path) as db:
+        db.execute("DELETE FROM rows WHERE row = 3")
+    db.close()
+    assert len(verify_store(store).damaged) == 2  # the shard's rows, and the view
+    assert fill(tmp_path, images(20)).n_forward == 20
+    assert verify_store(store).is_whole
+    store.catalog.path.unlink()
+    assert ("catalog.sqlite", "It is missing; --rebuild makes it again.") in (
+        verify_store(store).damaged
+    )
+    store.catalog.path.write_bytes(whole)
+    assert verify_store(store).orphans or verify_store(store).is_whole
+
+
+def test_rebuilding_does_not_hide_a_damaged_view(tmp_path: Path) -> None:
+    fill(tmp_path, images(20))
+    store = FeatureStore(tmp_path)
+    view = store.views()[0]
+    view.write_bytes(view.read_bytes() + b" ")
+    assert [name for name, _ in rebuild_catalog(store).damaged] == [view.name]
+    assert describe_store(store)["views"][0]["name"] == "damaged"
 
 
 def test_i7_a_full_disk_is_a_clean_error_and_the_store_still_opens(

@@ -139,15 +139,20 @@ def _pool(activation: torch.Tensor, tap: TapSpec) -> torch.Tensor:
 def _truncated(
     network: nn.Module, layers: Sequence[str], input_shape: tuple[int, int, int]
 ) -> nn.Module:
-    """Return a copy of the module tree without what runs after the deepest of `layers`."""
+    """Return a copy of the module tree without what runs only after the deepest of `layers`.
+
+    A module is dropped if a whole pass calls it, but not before the deepest tap, and nothing in it
+    is called before either. What no pass calls, such as lists of modules or weights that their
+    parent reads itself, stays.
+    """
     clone = _clone_tree(network, {})
     clone.eval()
-    used = _modules_called(clone, set(layers), input_shape)
-    for name, module in list(clone.named_modules()):
-        for child_name, _ in list(module.named_children()):
-            path = f"{name}.{child_name}" if name else child_name
-            if path not in used:
-                setattr(module, child_name, nn.Identity())
+    early = _modules_called(clone, set(layers), input_shape)
+    late = _modules_called(clone, set(), input_shape) - early
+    for parent in list(clone.modules()):
+        for name, child in list(parent.named_children()):
+            if child in late and early.isdisjoint(child.modules()):
+                setattr(parent, name, nn.Identity())
     return clone
 
 
@@ -171,15 +176,12 @@ def _clone_tree(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
 
 def _modules_called(
     network: nn.Module, layers: set[str], input_shape: tuple[int, int, int]
-) -> set[str]:
-    """Return the paths of the modules entered before the last of `layers` ends."""
+) -> set[nn.Module]:
+    """Return the modules called before the last of `layers` ends; all called, if there are none."""
     height, width, channels = input_shape
-    entered: set[str] = set()
+    called: set[nn.Module] = set()
     waiting = set(layers)
     handles = []
-
-    def on_enter(name: str) -> Callable[..., None]:
-        return lambda module, inputs: entered.add(name)
 
     def on_leave(name: str) -> Callable[..., None]:
         def leave(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -189,16 +191,14 @@ def _modules_called(
 
         return leave
 
-    for name, module in network.named_modules():
-        handles.append(module.register_forward_pre_hook(on_enter(name)))
-        if name in layers:
-            handles.append(module.register_forward_hook(on_leave(name)))
+    for module in network.modules():
+        handles.append(module.register_forward_pre_hook(lambda module, inputs: called.add(module)))
+    for name in layers:
+        handles.append(network.get_submodule(name).register_forward_hook(on_leave(name)))
     try:
-        with torch.inference_mode():
+        with suppress(_DeepestTapReached), torch.inference_mode():
             network(torch.zeros(1, channels, height, width))
-    except _DeepestTapReached:
-        pass
     finally:
         for handle in handles:
             handle.remove()
-    return entered
+    return called
