@@ -45,8 +45,8 @@ class PlainLoop:
         for layer in layers:
             self.network.get_submodule(layer).register_forward_hook(self._keep(layer))
 
-    def _keep(self, layer: str):  # type: ignore[no-untyped-def]  # torch's hook
-        def hook(module, inputs, output):  # type: ignore[no-untyped-def]
+    def _keep(self, layer: str):
+        def hook(module, inputs, output):
             self.maps[layer] = output
 
         return hook

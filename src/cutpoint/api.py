@@ -102,11 +102,12 @@ def extract(
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     if can_be_split(dataset):
         dataset = assign_splits(dataset, seed)
-    found = load(backbone)
+    found, reporter = load(backbone), Reporter(quiet)
+    reporter.say(f"Load {found.spec.id}")
     spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool)
     options = ExtractOptions(engine, n_workers, max_bad)
     where = FeatureStore(store or default_store())
-    return extract_features(dataset, found, spec, where, options, Reporter(quiet)).features
+    return extract_features(dataset, found, spec, where, options, reporter).features
 
 
 def choose(features: Features | str | os.PathLike[str], quiet: bool = False) -> Ranking:

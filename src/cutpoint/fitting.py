@@ -85,6 +85,7 @@ def run_fit(
     refuse_unlearnable(dataset)
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
+    reporter.say(f"Load {backbone.spec.id}")
     spec = backbone.feature_spec(options.taps, options.pools)
     store = FeatureStore(options.store)
     try:

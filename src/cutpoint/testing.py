@@ -63,7 +63,7 @@ class FakeCut:
         return {tap.name: found[tap.name] for tap in self.taps}
 
     def convert(self, engine: str) -> Any:
-        raise NotImplementedError(f"a fake cut runs natively, not by {engine}")
+        raise ValueError(f"a fake cut runs natively, not by {engine}")
 
     def state_sha256(self) -> str:
         return hashlib.sha256(b"".join(weight.tobytes() for weight in self._weights)).hexdigest()

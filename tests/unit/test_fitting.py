@@ -152,7 +152,7 @@ def test_case_21_a_file_that_changes_or_goes_during_the_run_is_quarantined(
         def cut_at(self, taps: object) -> object:
             (folder / "red" / "039.png").unlink()
             write_image(folder / "red" / "038.png", noisy_image(1, 4242))
-            return super().cut_at(taps)  # type: ignore[arg-type]  # as given
+            return super().cut_at(taps)
 
     fit(folder, tmp_path / "m", backbone=Meddler(), max_bad=0.05)
     found = bad_rows(tmp_path / "m")

@@ -27,7 +27,7 @@ def test_layers_are_found_by_name_index_and_negative_index() -> None:
 @pytest.mark.parametrize("arguments", [{}, {"name": "fc", "index": 1}])
 def test_both_or_neither_is_an_error(arguments: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="Exactly one"):
-        table().get(**arguments)  # type: ignore[arg-type]  # wrong on purpose
+        table().get(**arguments)
 
 
 def test_globs_names_and_indices_select_in_execution_order_without_repeats() -> None:

@@ -191,6 +191,7 @@ class _Job:
         known = store.catalog.engine(spec.fingerprint(), identity)
         if known is not None:
             return cls(spec, store, ENGINES[name](cut, executor.n_workers), known, 0, executor)
+        reporter.say(f"Prepare engine {name} and compare it with the framework itself")
         batch, prepare_s = _calibration_batch(units, spec, cut)
         checked = checked_engine(cut, name, executor.n_workers, batch)
         if checked.refused:

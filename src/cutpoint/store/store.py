@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,30 +60,41 @@ class FeatureStore:
         """
         if not self.catalog.exists():
             return []
-        places = self.places(spec_id)
         shards = self.catalog.shards(spec_id)
-        whole = {row.name for row in shards if not self.what_is_wrong(row, places)}
-        claimed = {place.shard for place in places.values()}
-        return sorted(({row.name for row in shards} | claimed) - whole)
+        wrong = self.what_is_wrong(shards, self.places(spec_id))
+        return sorted(wrong)
 
-    def what_is_wrong(self, row: ShardRow, places: Mapping[str, Place]) -> str:
-        """Return why a shard can't be used; empty if it can.
+    def what_is_wrong(
+        self, shards: Sequence[ShardRow], places: Mapping[str, Place]
+    ) -> dict[str, str]:
+        """Return why shards can't be used, by name; those not named are whole.
 
         Parameters
         ----------
-        row : ShardRow
+        shards : sequence of ShardRow
+            All of one spec.
         places : mapping of payload digest → place
-            What the catalog says of all rows of the spec.
+            What the catalog says of all rows of that spec.
         """
+        claimed: dict[str, dict[int, str]] = defaultdict(dict)
+        for digest, place in places.items():
+            claimed[place.shard][place.row] = digest
+        found = {row.name: self._damage(row, claimed.pop(row.name, {}), places) for row in shards}
+        found |= dict.fromkeys(claimed, "The catalog has its rows only.")
+        return {name: what for name, what in found.items() if what}
+
+    def _damage(
+        self, row: ShardRow, claimed: Mapping[int, str], places: Mapping[str, Place]
+    ) -> str:
+        """Return what is wrong with one shard, of which the catalog claims some rows."""
         path = self.shard_path(row.spec_id, row.name)
         try:
             check_shard(path, row.sha256)
             _, digests = read_header(path)
         except StoreCorrupt as error:
             return error.got
-        claimed = {place.row: d for d, place in places.items() if place.shard == row.name}
         own = dict(enumerate(digests))
-        if not claimed.items() <= own.items() or not set(digests) <= set(places):
+        if not claimed.items() <= own.items() or any(d not in places for d in digests):
             return "The catalog's rows are not those of the shard."
         return ""
 

@@ -40,13 +40,9 @@ def verify_store(store: FeatureStore) -> Report:
     if _shard_files(store) and not store.catalog.exists():
         damaged.append((store.catalog.path.name, "It is missing; --rebuild makes it again."))
     for spec_id in sorted({row.spec_id for row in shards}):
-        places = store.places(spec_id)
-        names = {row.name for row in shards if row.spec_id == spec_id}
-        for row in (row for row in shards if row.spec_id == spec_id):
-            what = store.what_is_wrong(row, places)
-            damaged += [(f"{spec_id}/{row.name}", what)] if what else []
-        lost = {place.shard for place in places.values()} - names
-        damaged += [(f"{spec_id}/{name}", "The catalog has its rows only.") for name in lost]
+        own = [row for row in shards if row.spec_id == spec_id]
+        wrong = store.what_is_wrong(own, store.places(spec_id))
+        damaged += [(f"{spec_id}/{name}", what) for name, what in wrong.items()]
     damaged += [(path.name, w) for path in store.views() if (w := _view_damage(store, path))]
     known = {f"{row.spec_id}/{row.name}" for row in shards}
     present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}

@@ -147,7 +147,7 @@ def test_a_folder_that_can_not_be_read_is_quarantined_with_its_reason(
     def refusing(path: object) -> object:
         if Path(str(path)).name == "red":
             raise PermissionError(13, "Permission denied")
-        return real(path)  # type: ignore[call-overload]  # as given
+        return real(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
     dataset = read_folder(root)

@@ -53,8 +53,8 @@ class Wrong(NativeEngine):
 
     name = "openvino"
 
-    def session(self):  # type: ignore[no-untyped-def]
-        def run(batch):  # type: ignore[no-untyped-def]
+    def session(self):
+        def run(batch):
             return {name: rows * np.float32(1.01) for name, rows in self._cut(batch).items()}
 
         return run

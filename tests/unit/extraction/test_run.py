@@ -58,7 +58,7 @@ def test_an_engine_that_fails_to_convert_is_told_and_native_runs(
 ) -> None:
     class Unlucky(FakeBackbone):
         def cut_at(self, taps: object) -> object:
-            cut = super().cut_at(taps)  # type: ignore[arg-type]  # as given
+            cut = super().cut_at(taps)
             cut.converts_to = ("openvino",)
             return cut
 
@@ -132,7 +132,7 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
     def without_png(payload: object, spec: object, name: str) -> object:
         if isinstance(payload, bytes):
             raise BadItem("no plug-in")
-        return real(payload, spec, name)  # type: ignore[arg-type]  # as given
+        return real(payload, spec, name)
 
     monkeypatch.setattr(unit, "prepare_image", without_png)
     assert len(fill(tmp_path, data, max_bad=1.0).features) == 3

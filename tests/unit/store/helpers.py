@@ -22,9 +22,9 @@ class CountingBackbone(FakeBackbone):
         self.cuts: list[FakeCut] = []
 
     def cut_at(self, taps: object) -> FakeCut:
-        cut = super().cut_at(taps)  # type: ignore[arg-type]  # the fake returns its own cut
-        self.cuts.append(cut)  # type: ignore[arg-type]
-        return cut  # type: ignore[return-value]
+        cut = super().cut_at(taps)
+        self.cuts.append(cut)
+        return cut
 
     @property
     def n_forward(self) -> int:
@@ -45,7 +45,7 @@ def fill(
 ) -> Extraction:
     backbone = backbone or FakeBackbone()
     spec = spec or backbone.feature_spec(["conv2", "conv3"], ["gap", "gmp"])
-    run = ExtractOptions(**options)  # type: ignore[arg-type]
+    run = ExtractOptions(**options)
     dataset = read_dataset(data)
     return extract_features(dataset, backbone, spec, FeatureStore(path), run, Reporter(quiet=True))
 

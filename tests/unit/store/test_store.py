@@ -344,7 +344,7 @@ def test_i6_a_writer_sweeps_only_what_its_own_spec_left(
         if "views" in str(target) and not done:
             done.append(None)
             fill(tmp_path, images(20), FakeBackbone(1))
-        real(source, target)  # type: ignore[arg-type]  # as given
+        real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
     fill(tmp_path, images(20), FakeBackbone(0))
