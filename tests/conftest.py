@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,10 @@ from cutpoint.testing import FakeBackbone
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
+
+# A shared machine may stall for longer than hypothesis' own limit of 200 ms an example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # scikit-learn's checks of array-API inputs ask for it, before SciPy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
