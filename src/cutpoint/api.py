@@ -11,9 +11,16 @@ from typing import Any
 from cutpoint.backbone import AUTO, Backbone
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
+from cutpoint.errors import TooManyBadItems
 from cutpoint.evaluation import Evaluation, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, extract_features
-from cutpoint.fitting import DEFAULT_POOLS, FitOptions, default_store, run_fit
+from cutpoint.fitting import (
+    DEFAULT_POOLS,
+    FitOptions,
+    default_store,
+    run_fit,
+    write_bad_rows,
+)
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.report import ReportInputs, write_report
@@ -67,6 +74,8 @@ def extract(
 ) -> Features:
     """Compute frozen features of `data` once and keep them on disk.
 
+    Items that can't be used are listed with their reasons in ``bad_rows.csv`` in the store.
+
     Parameters
     ----------
     data : folder of class folders, manifest (CSV, JSON lines, Parquet), or sequence of items
@@ -107,7 +116,13 @@ def extract(
     spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool)
     options = ExtractOptions(engine, n_workers, max_bad)
     where = FeatureStore(store or default_store())
-    return extract_features(dataset, found, spec, where, options, reporter).features
+    try:
+        features = extract_features(dataset, found, spec, where, options, reporter).features
+    except TooManyBadItems as error:
+        write_bad_rows(where.path, error.quarantined)
+        raise
+    write_bad_rows(where.path, features.quarantined)
+    return features
 
 
 def choose(features: Features | str | os.PathLike[str], quiet: bool = False) -> Ranking:

@@ -62,6 +62,20 @@ def test_extract_then_choose(colour_folder: Maker, tmp_path: Path) -> None:
     assert straight == run("choose", tmp_path / "f").stdout
 
 
+def test_extract_lists_bad_items_with_their_reasons(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder()
+    (folder / "red" / "bad.png").write_bytes(b"")
+    refused = run("extract", folder, FAKE, "-o", tmp_path / "f", code=1)
+    assert "1 are so far (1.6%)" in refused.stderr
+    listed = "key,reason\nred/bad.png,empty file (0 bytes)\n"
+    assert (tmp_path / "f" / "bad_rows.csv").read_text() == listed
+    done = run("extract", folder, FAKE, "-o", tmp_path / "f", "--max-bad", "0.1")
+    assert f"1 items quarantined, see {tmp_path / 'f' / 'bad_rows.csv'}" in done.stdout
+    (folder / "red" / "bad.png").unlink()
+    run("extract", folder, FAKE, "-o", tmp_path / "f")
+    assert not (tmp_path / "f" / "bad_rows.csv").exists()
+
+
 def test_fit_prints_ranking_score_and_where_things_are(
     colour_folder: Maker, tmp_path: Path
 ) -> None:

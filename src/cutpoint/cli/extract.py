@@ -46,6 +46,7 @@ def extract(
     """Compute frozen features once and keep them on disk."""
     from cutpoint import api
     from cutpoint.fitting import default_store
+    from cutpoint.predictor import BAD_ROWS
 
     store = output or default_store()
     features = api.extract(
@@ -68,6 +69,6 @@ def extract(
         return
     for warning in features.warnings:
         print_wrapped(f"Warning: {warning}")
-    for key, reason in features.quarantined:
-        print_wrapped(f"Quarantined: {key}: {reason}")
+    if features.quarantined:
+        typer.echo(f"{len(features.quarantined)} items quarantined, see {store / BAD_ROWS}")
     typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")
