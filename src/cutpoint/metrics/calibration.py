@@ -27,18 +27,26 @@ def fit_temperature(scores: Array, truth: Array) -> float:
     truth : int array of shape (n_items,)
         Column of the right class.
 
+    Notes
+    -----
+    The right class counts 1 − 1/(n_items + 2), the others share the rest. So n right answers out of
+    n do not prove certainty: 20 of 20 give a confidence of about .95.
+
     References
     ----------
-    Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    Guo et al., "On Calibration of Modern Neural Networks", 2017; the smoothed targets are those of
+    Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
     """
+    n_items, n_classes = scores.shape
+    doubt = 1.0 / (n_items + 2)
+    targets = np.full((n_items, n_classes), doubt / (n_classes - 1))
+    targets[np.arange(n_items), truth] = 1.0 - doubt
 
     def log_loss(log_temperature: float) -> float:
-        logits = scores / np.exp(log_temperature)
-        chosen = logits[np.arange(len(truth)), truth]
-        return float((scipy.special.logsumexp(logits, axis=1) - chosen).mean())
+        log_probabilities = scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)
+        return float(-(targets * log_probabilities).sum(axis=1).mean())
 
-    # Ridge scores of one-hot targets differ by about 1, so 1/1000 to 1000 holds every optimum
-    # short of perfect separation, where the bound keeps probabilities below 1.
+    # Ridge scores of one-hot targets differ by about 1: 1/1000 to 1000 holds every optimum.
     found = minimize_scalar(log_loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
     return float(np.exp(found.x))
 

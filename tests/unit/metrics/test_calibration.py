@@ -46,7 +46,10 @@ def test_bins_have_equal_mass() -> None:
     assert set(rows[:, 2]) == {10}
 
 
-def test_separable_scores_keep_probabilities_below_one() -> None:
-    scores = np.eye(3)[[0, 1, 2] * 10]
-    temperature = fit_temperature(scores, np.array([0, 1, 2] * 10))
-    assert np.isfinite(softmax(scores, temperature)).all()
+@pytest.mark.parametrize("n_items", [20, 200, 2000])
+def test_n_right_out_of_n_is_no_certainty(n_items: int) -> None:
+    """Laplace's rule: (n + 1) / (n + 2), by Platt's smoothed targets."""
+    truth = np.arange(n_items) % 3
+    scores = np.eye(3)[truth]
+    found = softmax(scores, fit_temperature(scores, truth)).max(1)
+    np.testing.assert_allclose(found, (n_items + 1) / (n_items + 2), atol=1e-4)
