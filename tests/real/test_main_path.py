@@ -28,10 +28,10 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_digits_from_png_files_to_a_predictor(digits: Path, tmp_path: Path) -> None:
-    """Measured with this cut on these 200 scans: .93 of 40 test rows; chance is .10."""
+    """Seen on these 200 scans: 39 of 40 test rows right; chance is 4."""
     model = cp.fit(digits, tmp_path / "m", BACKBONE, quiet=True)
     found = model.card["evaluation"]["scores"]["accuracy"]
-    assert found["value"] >= 0.75
+    assert found["value"] >= 0.9
     assert model.card["extraction"]["engine"] == "openvino"
     again = cp.load_predictor(tmp_path / "m")
     scored = cp.evaluate(again, digits, quiet=True)

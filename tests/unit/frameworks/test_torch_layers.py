@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -63,11 +64,14 @@ def test_listing_leaves_the_network_as_it_was() -> None:
     assert all(not module._forward_hooks for module in network.modules())
 
 
-def test_macs_equal_published_counts() -> None:
-    """torchvision's documentation gives ResNet-18 1.81 and MobileNetV2 0.30 GMACs at 224×224."""
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "squeezenet1_1"])
+def test_macs_and_parameters_equal_those_torchvision_publishes(name: str) -> None:
+    """Reference: `meta` of torchvision 0.28's weights, ``_ops`` in GMACs at 224×224."""
     from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 
     models = import_with_shim("torchvision").models
-    for name, gmacs in (("resnet18", 1.81), ("mobilenet_v2", 0.30)):
-        table = list_layers(models.get_model(name, weights=None), (224, 224, 3), name)
-        assert round(table[-1].macs / 1e9, 2) == gmacs
+    meta = models.get_model_weights(name).DEFAULT.meta
+    network = models.get_model(name, weights=None)
+    table = list_layers(network, (224, 224, 3), name)
+    assert table[-1].macs / 1e9 == pytest.approx(meta["_ops"], abs=0.001)
+    assert sum(p.numel() for p in network.parameters()) == meta["num_params"]

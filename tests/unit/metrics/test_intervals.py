@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import pytest
 
 from cutpoint.metrics import wilson
 
 
-def test_wilson_equals_a_published_example() -> None:
-    """Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 81/263, 15/148, 0/20."""
-    for n_right, n_items, low, high in (
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-    ):
-        found = wilson(n_right, n_items)
-        assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+@pytest.mark.parametrize(("n_right", "n_items"), [(81, 263), (15, 148), (0, 20), (20, 20)])
+def test_wilson_equals_its_formula(n_right: int, n_items: int) -> None:
+    """Wilson 1927, written out; the first two are the examples of Newcombe 1998 for method 3."""
+    z = NormalDist().inv_cdf(0.975)
+    share = n_right / n_items
+    middle = 2 * n_right + z**2
+    half = z * math.sqrt(z**2 + 4 * n_items * share * (1 - share))
+    found = wilson(n_right, n_items)
+    assert found.low == pytest.approx((middle - half) / (2 * (n_items + z**2)), abs=1e-12)
+    assert found.high == pytest.approx((middle + half) / (2 * (n_items + z**2)), abs=1e-12)
 
 
 def test_an_interval_prints_its_bounds() -> None:

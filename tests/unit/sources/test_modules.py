@@ -10,6 +10,7 @@ from torch import nn
 
 import cutpoint as cp
 from cutpoint.errors import UsageError, WeightsError
+from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.spec import PreprocessSpec
 
 SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
@@ -38,10 +39,14 @@ def test_preprocessing_is_never_guessed() -> None:
 
 
 def test_the_named_recipes_are_those_of_the_field() -> None:
-    """torchvision's documentation: mean .485 .456 .406, std .229 .224 .225 on 0–1."""
+    """Reference: the transforms torchvision 0.28 keeps with its ResNet-18 V1 weights."""
+    models = import_with_shim("torchvision").models
+    reference = models.ResNet18_Weights.IMAGENET1K_V1.transforms()
     recipe = cp.load(network(), preprocess="imagenet").spec.preprocess
-    assert recipe.mean == pytest.approx((123.675, 116.28, 103.53))
-    assert recipe.std == pytest.approx((58.395, 57.12, 57.375))
+    assert recipe.mean == pytest.approx([255 * value for value in reference.mean])
+    assert recipe.std == pytest.approx([255 * value for value in reference.std])
+    assert (recipe.resize_px, recipe.crop_px) == (reference.resize_size[0], reference.crop_size[0])
+    assert recipe.interpolation == reference.interpolation.value
 
 
 def test_weights_and_preprocessing_are_part_of_the_spec() -> None:
