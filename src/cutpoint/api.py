@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cutpoint.backbone import AUTO, Backbone
+from cutpoint.backbone import AUTO, Backbone, LoadOptions
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.errors import TooManyBadItems
@@ -24,8 +24,8 @@ from cutpoint.fitting import (
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.report import ReportInputs, write_report
-from cutpoint.sources import load_backbone, load_module
-from cutpoint.spec import PreprocessSpec
+from cutpoint.sources import load_backbone, load_object
+from cutpoint.spec import Preprocess
 from cutpoint.store import Features, FeatureStore
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
@@ -33,26 +33,41 @@ DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 __all__ = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
 
 
-def load(name: Any, preprocess: str | PreprocessSpec | None = None) -> Backbone:
-    """Return a backbone by its name, or around a network.
+def load(
+    name: Any,
+    preprocess: str | Preprocess | None = None,
+    *,
+    trust_weights: bool = False,
+    build: Callable[[], Any] | None = None,
+) -> Backbone:
+    """Return a backbone by its name or path, or around a network.
 
     Parameters
     ----------
-    name : str, nn.Module or Backbone
-        ``"packaged:efficientnet_lite0"``, ``"torchvision:resnet50"``, or a PyTorch module.
-    preprocess : {"imagenet", "tf", "none"} or PreprocessSpec, optional
-        For a module alone, and required there; named weights bring their own.
+    name : str, path, nn.Module, keras.Model or Backbone
+        ``"packaged:efficientnet_lite0"``, ``"tfjs:folder/model.json"``, ``"net.onnx"``, a network.
+    preprocess : {"imagenet", "tf", "caffe", "unit", "none"}, JSON file, or spec, optional
+        How the weights were fed in training. Required where the source can't know: bare files and
+        networks. Named weights bring their own.
+    trust_weights : bool
+        Whether formats that can run code (SavedModel, Lambda layers) may be loaded.
+    build : callable, optional
+        Returns the network that the state dict of ``"torch:file"`` belongs to.
 
     Raises
     ------
     BackboneNotFound
         If there is no such source or backbone.
+    WeightsError
+        If weights are missing, broken, partial, or can run code and are not trusted.
     UsageError
-        If a module comes without its preprocessing.
+        If the preprocessing is not known and not stated.
     """
     if isinstance(name, Backbone):
         return name
-    return load_backbone(name) if isinstance(name, str) else load_module(name, preprocess)
+    if isinstance(name, (str, os.PathLike)):
+        return load_backbone(os.fspath(name), LoadOptions(preprocess, trust_weights, build))
+    return load_object(name, preprocess)
 
 
 def extract(
@@ -83,7 +98,7 @@ def extract(
     backbone : str or Backbone
     taps : "auto", or names, indices and globs of layers
     pool : str or sequence of str
-        ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``none``.
+        ``auto``, ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``cls``, ``gram``, ``none``.
     store : path, optional
         `default_store` if absent.
     labels, groups, splits : sequences, optional
@@ -203,6 +218,7 @@ def evaluate(
     splits: Sequence[str | None] | None = None,
     leave_out_trained: bool = False,
     follow_links: bool = False,
+    trust_weights: bool = False,
     engine: str = "auto",
     report: str | os.PathLike[str] | None = None,
     quiet: bool = False,
@@ -219,6 +235,8 @@ def evaluate(
         As in `extract`; groups matter where the splits are drawn again.
     leave_out_trained : bool
         Leave items out that the predictor learned from, instead of refusing.
+    trust_weights : bool
+        As in `load`, for the predictor's backbone.
     report : path, optional
         Where to write an HTML report.
 
@@ -229,7 +247,7 @@ def evaluate(
     DataError
         If there are labels the predictor does not know.
     """
-    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    predictor = _predictor(model, trust_weights)
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     reporter = Reporter(quiet)
     for warning in dataset.warnings:
@@ -245,6 +263,7 @@ def evaluate(
         words = ["cutpoint", "evaluate", _shown(model), _shown(data), "--split", split]
         words += ["--leave-out-trained"] if leave_out_trained else []
         words += ["--follow-links"] if follow_links else []
+        words += ["--trust-weights"] if trust_weights else []
         words += ["--engine", engine]
         command = shlex.join(words)
         inputs = ReportInputs(
@@ -258,6 +277,7 @@ def predict(
     model: Predictor | str | os.PathLike[str],
     data: Any,
     *,
+    trust_weights: bool = False,
     engine: str = "auto",
     n_workers: int | None = None,
     quiet: bool = False,
@@ -268,9 +288,17 @@ def predict(
     ----------
     model : Predictor, or the path of a saved one
     data : sequence of paths, bytes or arrays; or a folder or manifest
+    trust_weights : bool
+        As in `load`, for the predictor's backbone.
     """
-    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    predictor = _predictor(model, trust_weights)
     return predictor.predict(data, engine, n_workers, Reporter(quiet))
+
+
+def _predictor(model: Any, trust_weights: bool) -> Predictor:
+    if isinstance(model, Predictor):
+        return model
+    return load_predictor(model, trust_weights=trust_weights)
 
 
 def _shown(given: Any) -> str:

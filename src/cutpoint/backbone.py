@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cutpoint.errors import TapNotFound, UsageError
 from cutpoint.layer_table import Layer, LayerTable
-from cutpoint.pooling import canonical_pool
-from cutpoint.spec import BackboneSpec, FeatureSpec, TapSpec
-from cutpoint.types import Cut, Framework
+from cutpoint.pooling import pools_of
+from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
+from cutpoint.types import Array, Batch, Cut, Framework
 
 AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a user says beside a backbone's name; every source is given it.
+
+    Attributes
+    ----------
+    preprocess : str, PreprocessSpec, ArraySpec or None
+        How the weights were fed in training: a recipe's name, a JSON file, a spec. Goes before
+        what the source knows; where it knows nothing, it is required.
+    trust_weights : bool
+        Whether formats that can run code may be loaded.
+    build : callable or None
+        Returns the network a state dict belongs to.
+    """
+
+    preprocess: str | Preprocess | None = None
+    trust_weights: bool = False
+    build: Callable[[], Any] | None = None
 
 
 class Backbone:
@@ -24,12 +46,19 @@ class Backbone:
         Returns the network with its weights loaded. Called when first needed, once.
     framework : callable
         Returns the framework that lists and cuts it, such as ``cutpoint.frameworks.torch``.
+    load_name : str, optional
+        What to type to load it again, where that is more than ``source:name``: a path.
     """
 
     def __init__(
-        self, spec: BackboneSpec, build: Callable[[], Any], framework: Callable[[], Framework]
+        self,
+        spec: BackboneSpec,
+        build: Callable[[], Any],
+        framework: Callable[[], Framework],
+        load_name: str = "",
     ) -> None:
         self.spec = spec
+        self.load_name = load_name or spec.id
         self._build = build
         self._load_framework = framework
 
@@ -47,8 +76,7 @@ class Backbone:
 
     @cached_property
     def _table(self) -> LayerTable:
-        shape = self.spec.preprocess.array_shape
-        return self._framework.list_layers(self.network, shape, self.spec.id)
+        return self._framework.list_layers(self.network, self.spec.preprocess, self.load_name)
 
     def layers(self) -> LayerTable:
         """Return all layers: index, name, kind, shape, stride, parameters, MACs to here."""
@@ -66,7 +94,7 @@ class Backbone:
         """
         return self._table.get(name, index)
 
-    def cut(self, *taps: str | int, pool: str | Sequence[str] = "gap") -> Cut:
+    def cut(self, *taps: str | int, pool: str | Sequence[str] = "auto") -> Cut:
         """Return the network truncated after the deepest tap, pools inside.
 
         Parameters
@@ -74,7 +102,8 @@ class Backbone:
         *taps : str or int
             Names, indices, or globs such as ``"blocks.[56].*"``. Without any, `auto_taps`.
         pool : str or sequence of str
-            ``gap``, ``gmp``, ``gem``, ``gem(p)`` or ``none``; several give several features a tap.
+            ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``cls``, ``gram`` or ``none``; several give
+            several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
         """
         chosen = self.tap_specs(taps or AUTO, (pool,) if isinstance(pool, str) else pool)
         return self.cut_at(chosen)
@@ -82,8 +111,45 @@ class Backbone:
     def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
         """Return the network cut at exact taps."""
         for tap in taps:
-            self._table.select(tap.layer)
-        return self._framework.make_cut(self.network, self.spec, taps)
+            (layer,) = self._table.select(tap.layer)
+            pools_of(layer, tap.pool)
+        return self._framework.make_cut(self.network, self.spec, taps, self._table)
+
+    def symbolic(self, tap: str | int) -> Any:
+        """Return what ends at `tap` and a new head can be connected to.
+
+        In Keras a ``keras.KerasTensor`` of the network's own graph, in PyTorch an ``nn.Module``
+        that takes what the network takes and returns the activation; both share the network's
+        weights, so that training the whole reaches them.
+
+        Raises
+        ------
+        UsageError
+            If the framework is neither.
+        """
+        (layer,) = self._table.select(tap)
+        return self._framework.symbolic(self.network, layer, self.spec.preprocess)
+
+    def pyramid(self, strides: Sequence[int] = (4, 8, 16, 32)) -> Pyramid:
+        """Return the deepest map of each stride, as feature pyramids take them.
+
+        Raises
+        ------
+        TapNotFound
+            If the network has no map of a stride; those it has are listed.
+        """
+        found = {row.stride: row for row in self._table if row.tappable and row.stride}
+        for stride in strides:
+            if stride not in found:
+                raise TapNotFound(
+                    f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
+                    "It has none.",
+                    f"Strides: {', '.join(map(str, sorted(filter(None, found))))}.",
+                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
+                )
+        levels = tuple(found[stride] for stride in strides)
+        names = sorted({level.name for level in levels}, key=lambda name: self._table[name].index)
+        return Pyramid(levels, self.cut_at([TapSpec(name, "none") for name in names]))
 
     def tap_specs(
         self, taps: Sequence[str | int] | str, pools: Sequence[str]
@@ -92,11 +158,60 @@ class Backbone:
         if taps == AUTO:
             taps = self._table.auto_taps()
         layers = self._table.select(*([taps] if isinstance(taps, str) else taps))
-        spelled = sorted({canonical_pool(pool) for pool in pools})  # order is no part of a spec
-        return tuple(TapSpec(layer.name, pool) for layer in layers for pool in spelled)
+        return tuple(
+            TapSpec(layer.name, pool)
+            for layer in layers
+            # Sorted, as the order in which pools are named is no part of a spec.
+            for pool in sorted({each for text in pools for each in pools_of(layer, text)})
+        )
 
     def feature_spec(
-        self, taps: Sequence[str | int] | str = AUTO, pools: Sequence[str] = ("gap",)
+        self, taps: Sequence[str | int] | str = AUTO, pools: Sequence[str] = (AUTO,)
     ) -> FeatureSpec:
         """Return the spec of what `cutpoint.extract` would compute."""
         return FeatureSpec(self.spec, self.tap_specs(taps, pools))
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Maps of falling resolution from one pass.
+
+    Attributes
+    ----------
+    levels : tuple of Layer
+        One a stride, in the order asked for; each knows its stride, channels and layout.
+    cut : Cut
+        Gives all of them.
+    """
+
+    levels: tuple[Layer, ...]
+    cut: Cut
+
+    @property
+    def channels(self) -> tuple[int | None, ...]:
+        return tuple(level.channels for level in self.levels)
+
+    @property
+    def strides(self) -> tuple[int | None, ...]:
+        return tuple(level.stride for level in self.levels)
+
+    def __call__(self, batch: Batch) -> list[Array]:
+        """Return the maps of a prepared batch, each ``(n_items, …)`` in its level's layout."""
+        found = self.cut(batch)
+        return [found[f"{level.name}/none"] for level in self.levels]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {row.name}"
+            for row in self.levels
+        )
+
+
+def no_symbolic(layer: Layer, what: str) -> UsageError:
+    """Return the error of a framework in which no new head can be connected to a layer."""
+    return UsageError(
+        f'Something to connect a head to at layer "{layer.name}" was asked for.',
+        f"The network is {what}.",
+        "symbolic() is there for Keras and PyTorch networks; features are, for all.",
+        f'Type, for example:  backbone.cut("{layer.name}")',
+    )

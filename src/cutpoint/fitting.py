@@ -27,7 +27,7 @@ from cutpoint.spec import TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
 
-DEFAULT_POOLS = ("gap", "gmp")
+DEFAULT_POOLS = ("auto",)
 SPLITS, REPORT = "splits.csv", "report.html"
 
 
@@ -44,7 +44,10 @@ def default_store() -> Path:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What to try and where to keep it; fields as in `cutpoint.fit`."""
+    """What to try and where to keep it; fields as in `cutpoint.fit`.
+
+    `load_words` are the options the backbone was loaded with, for the command in the report.
+    """
 
     taps: Sequence[str | int] | str = AUTO
     pools: tuple[str, ...] = DEFAULT_POOLS
@@ -53,6 +56,7 @@ class FitOptions:
     seed: int = 0
     allow_group_overlap: bool = False
     follow_links: bool = False
+    load_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,10 +214,11 @@ def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None
 
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     """Return the command line that repeats the run."""
-    data, backbone = result.dataset.name, result.predictor.backbone.spec.id
+    data, backbone = result.dataset.name, result.predictor.backbone.load_name
     if not Path(data).exists():
         return f"cp.fit(<{data}>, {str(output)!r}, {backbone!r}, seed={options.seed}, …)"
     words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
+    words += options.load_words
     taps = [options.taps] if isinstance(options.taps, str) else options.taps
     for tap in [] if options.taps == AUTO else taps:
         words += ["--tap", str(tap)]

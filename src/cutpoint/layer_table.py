@@ -25,7 +25,10 @@ class Layer:
     kind : str
         Class of the layer.
     shape : tuple
-        Output shape; the batch is ``None``.
+        Output shape as the framework has it; the batch is ``None``.
+    layout : str
+        A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NC"``;
+        empty where nobody can tell.
     stride : int or None
         Input pixels per output pixel; None where the output is no map.
     params : int
@@ -47,6 +50,12 @@ class Layer:
     macs: int
     tappable: bool = True
     is_block: bool = False
+    layout: str = "NCHW"
+
+    @property
+    def channels(self) -> int | None:
+        """Size of the channel axis."""
+        return self.shape[self.layout.index("C")] if "C" in self.layout else None
 
     @property
     def shape_text(self) -> str:

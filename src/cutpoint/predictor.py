@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.data import Item, read_items
 from cutpoint.engines import ENGINES, checked_engine, preferred_engine
 from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
@@ -32,7 +32,7 @@ from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Engine, Float64
 
 FORMAT = 1
-MODALITIES = ("image",)
+MODALITIES = ("image", "array")
 MANIFEST, HEAD = "predictor.json", "head"
 BAD_ROWS = "bad_rows.csv"
 _CHUNK = 32  # items a worker takes at a time
@@ -179,7 +179,7 @@ class Predictor:
                 continue
             if len(images) == BATCH_SIZE:
                 break
-        batch = np.stack(images or [np.zeros(cut.input_shape, np.uint8)])
+        batch = np.stack(images or [np.zeros(cut.input_shape, cut.input_dtype)])
         checked = checked_engine(cut, name, n_threads, batch)
         if checked.refused:
             reporter.say(checked.refused)
@@ -219,6 +219,7 @@ class Predictor:
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": asdict(self.backbone.spec),
+            "load_name": self.backbone.load_name,
             "tap": self.tap.name,
             "head": {
                 "kind": "ridge",
@@ -253,7 +254,9 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
-def load_predictor(path: str | os.PathLike[str], backbone: Backbone | None = None) -> Predictor:
+def load_predictor(
+    path: str | os.PathLike[str], backbone: Backbone | None = None, *, trust_weights: bool = False
+) -> Predictor:
     """Return a saved predictor.
 
     Parameters
@@ -262,6 +265,8 @@ def load_predictor(path: str | os.PathLike[str], backbone: Backbone | None = Non
         The folder `Predictor.save` wrote.
     backbone : Backbone, optional
         The backbone it was fitted on, where no source can load it by name.
+    trust_weights : bool
+        As in `cutpoint.load`; asked anew each time, whoever made the predictor.
 
     Raises
     ------
@@ -280,7 +285,7 @@ def load_predictor(path: str | os.PathLike[str], backbone: Backbone | None = Non
             "Upgrade with:  pip install --upgrade cutpoint",
         )
     try:
-        return _predictor(folder, fields, backbone)
+        return _predictor(folder, fields, backbone, trust_weights)
     except (KeyError, TypeError, AttributeError) as error:
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
 
@@ -291,9 +296,12 @@ def signed(fields: dict[str, Any]) -> dict[str, Any]:
     return {**bare, "sha256": hashlib.sha256(canonical_json(bare).encode()).hexdigest()}
 
 
-def _predictor(folder: Path, fields: dict[str, Any], backbone: Backbone | None) -> Predictor:
+def _predictor(
+    folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
+) -> Predictor:
     spec = BackboneSpec.from_json(fields["backbone"])
-    found = backbone or load_backbone(spec.id)
+    options = LoadOptions(spec.preprocess, trust_weights)
+    found = backbone or load_backbone(fields["load_name"], options)
     if found.spec != spec:
         raise _broken(
             folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}"

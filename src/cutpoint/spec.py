@@ -22,13 +22,18 @@ class PreprocessSpec:
     resize_px : int
         Length of the shorter side after resizing, pixels.
     crop_px : int
-        Side of the central square kept, pixels.
-    interpolation : {"bilinear", "bicubic"}
+        Side of the square the network sees, pixels.
+    interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}
         Antialiased, as Pillow defines it.
-    mean, std : RGB triples on the 0–255 scale
+    mean, std : triples on the 0–255 scale, in the order of `channels`
         The network sees ``(pixel - mean) / std``.
     background : RGB triple, 0–255
         What shows through transparent pixels.
+    fit : {"crop", "squash"}
+        Whether the central square is kept, or the whole image pressed into the square
+        (`resize_px` then plays no part and equals `crop_px`).
+    channels : {"RGB", "BGR"}
+        The order in which the network sees the colours.
     recipe : int
         Version of the decoding rules (`cutpoint.preprocess.image`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.
@@ -40,12 +45,19 @@ class PreprocessSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     background: tuple[int, int, int] = (255, 255, 255)
+    fit: str = "crop"
+    channels: str = "RGB"
     recipe: int = 1
 
     @property
-    def array_shape(self) -> tuple[int, int, int]:
-        """Shape of one prepared item, ``(height, width, 3)`` uint8."""
+    def array_shape(self) -> tuple[int, ...]:
+        """Shape of one prepared item, ``(height, width, 3)``, always RGB."""
         return (self.crop_px, self.crop_px, 3)
+
+    @property
+    def dtype(self) -> str:
+        """Type of a prepared item: pixels stay uint8, mean and deviation are in the graph."""
+        return "uint8"
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> PreprocessSpec:
@@ -54,23 +66,61 @@ class PreprocessSpec:
 
 
 @dataclass(frozen=True)
+class ArraySpec:
+    """Arrays that are what the weights were trained on already; nothing is done to them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one item.
+    dtype : str
+        NumPy name, ``"float32"`` or ``"int64"``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """Shape of one item."""
+        return self.shape
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ArraySpec:
+        return cls(tuple(fields["shape"]), fields["dtype"])
+
+
+Preprocess = PreprocessSpec | ArraySpec
+
+
+def preprocess_from_json(fields: Mapping[str, Any]) -> Preprocess:
+    """Return the spec that `fields` describe; the two kinds share no field."""
+    kind = ArraySpec if "shape" in fields else PreprocessSpec
+    return kind.from_json(fields)
+
+
+@dataclass(frozen=True)
 class BackboneSpec:
-    """Which network, with which weights, fed how."""
+    """Which network, with which weights, fed how.
+
+    `name` is what the source calls it; of a file, its name without the folders before it, so that
+    moving the file changes no fingerprint. `modality` is "image" or "array".
+    """
 
     source: str
     name: str
     modality: str
     weights_sha256: str
-    preprocess: PreprocessSpec
+    preprocess: Preprocess
 
     @property
     def id(self) -> str:
-        """What a user types to load it, ``"packaged:efficientnet_lite0"``."""
+        """Source and name, ``"packaged:efficientnet_lite0"``."""
         return f"{self.source}:{self.name}"
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> BackboneSpec:
-        return cls(**{**fields, "preprocess": PreprocessSpec.from_json(fields["preprocess"])})
+        return cls(**{**fields, "preprocess": preprocess_from_json(fields["preprocess"])})
 
 
 @dataclass(frozen=True, order=True)

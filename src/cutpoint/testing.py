@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions, no_symbolic
 from cutpoint.layer_table import Layer, LayerTable
-from cutpoint.pooling import parse_pool
-from cutpoint.spec import BackboneSpec, PreprocessSpec, TapSpec
+from cutpoint.pooling import NUMPY, apply_pool
+from cutpoint.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
 from cutpoint.types import Array, Batch, Cut, Features
 
 _SIDE = 16
@@ -42,11 +42,13 @@ class FakeBackbone(Backbone):
 class FakeCut:
     """A cut of a `FakeBackbone`; `n_forward` counts the items it has seen."""
 
+    input_shape: tuple[int, ...] = _SPEC.array_shape
+    input_dtype = "uint8"
     converts_to: tuple[str, ...] = ()
+    why_native = ""
 
     def __init__(self, weights: Sequence[Array], taps: Sequence[TapSpec]) -> None:
         self.taps = tuple(taps)
-        self.input_shape = _SPEC.array_shape
         self.n_forward = 0
         depth = max(_index(tap.layer) for tap in taps) + 1
         self._weights = tuple(weights[:depth])
@@ -59,7 +61,8 @@ class FakeCut:
             maps = np.maximum(np.einsum("oi,nihw->nohw", weight, _halved(maps)), 0)
             for tap in self.taps:
                 if _index(tap.layer) == index:
-                    found[tap.name] = np.ascontiguousarray(parse_pool(tap.pool)(maps), np.float32)
+                    pooled = apply_pool(tap.pool, maps, "NCHW", NUMPY)
+                    found[tap.name] = np.ascontiguousarray(pooled, np.float32)
         return {tap.name: found[tap.name] for tap in self.taps}
 
     def convert(self, engine: str) -> Any:
@@ -71,7 +74,7 @@ class FakeCut:
 
 class _FakeFramework:
     @staticmethod
-    def list_layers(network: Any, input_shape: tuple[int, int, int], name: str) -> LayerTable:
+    def list_layers(network: Any, preprocess: Preprocess, name: str) -> LayerTable:
         rows, macs, channels = [], 0, 3
         for index, width in enumerate(_WIDTHS):
             side = _SIDE >> (index + 1)
@@ -83,11 +86,17 @@ class _FakeFramework:
         return LayerTable(name, tuple(rows))
 
     @staticmethod
-    def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut:
+    def make_cut(
+        network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
+    ) -> Cut:
         return FakeCut(network, taps)
 
+    @staticmethod
+    def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
+        raise no_symbolic(layer, "NumPy alone")
 
-def load_fake(name: str) -> Backbone:
+
+def load_fake(name: str, options: LoadOptions) -> Backbone:
     """Return ``fake:seed0`` and its like; the source of that name."""
     return FakeBackbone(int(name.removeprefix("seed") or 0))
 

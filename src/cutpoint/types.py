@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cutpoint.layer_table import LayerTable
-    from cutpoint.spec import BackboneSpec, TapSpec
+    from cutpoint.layer_table import Layer, LayerTable
+    from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
 
 Array = NDArray[Any]
 Float32 = NDArray[np.float32]
@@ -18,7 +18,7 @@ Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 
 Batch = Array
-"""One prepared batch, ``(n_items, height, width, 3)`` uint8 for images."""
+"""One prepared batch, ``(n_items, height, width, 3)`` uint8 RGB for images."""
 
 Features = dict[str, Array]
 """Tap name (``"blocks.6/gap"``) → ``(n_items, …)`` float32."""
@@ -28,11 +28,24 @@ Run = Callable[[Batch], Features]
 
 
 class Cut(Protocol):
-    """A truncated network with its pools, frozen."""
+    """A truncated network with its pools, frozen.
+
+    Attributes
+    ----------
+    taps : tuple of TapSpec
+    input_shape, input_dtype : tuple of int, str
+        Of one item.
+    converts_to : tuple of str
+        Engines it can be converted for.
+    why_native : str
+        Why it can't be converted; empty if it can.
+    """
 
     taps: tuple[TapSpec, ...]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
+    input_dtype: str
     converts_to: tuple[str, ...]
+    why_native: str
 
     def __call__(self, batch: Batch) -> Features: ...
 
@@ -57,8 +70,13 @@ class Engine(Protocol):
 class Framework(Protocol):
     """The one face of each folder in ``frameworks/``."""
 
-    def list_layers(
-        self, network: Any, input_shape: tuple[int, int, int], name: str
-    ) -> LayerTable: ...
+    def list_layers(self, network: Any, preprocess: Preprocess, name: str) -> LayerTable:
+        """Return the layers of `network`, fed as `preprocess` says; `name` is for messages."""
 
-    def make_cut(self, network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut: ...
+    def make_cut(
+        self, network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
+    ) -> Cut:
+        """Return `network` cut at `taps`, which are layers of `table`."""
+
+    def symbolic(self, network: Any, layer: Layer, preprocess: Preprocess) -> Any:
+        """Return what ends at `layer` and a new head can be connected to."""

@@ -14,6 +14,7 @@ from cutpoint.cli.options import (
     Json,
     ModelArgument,
     Quiet,
+    TrustWeights,
     print_json,
 )
 
@@ -29,6 +30,7 @@ def evaluate(
         Path | None, typer.Option("--report", help="Write an HTML report here.")
     ] = None,
     follow_links: FollowLinks = False,
+    trust_weights: TrustWeights = False,
     engine: EngineName = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -42,6 +44,7 @@ def evaluate(
         split,
         leave_out_trained=leave_out_trained,
         follow_links=follow_links,
+        trust_weights=trust_weights,
         engine=engine,
         report=report,
         quiet=quiet,

@@ -14,9 +14,11 @@ from cutpoint.cli.options import (
     Json,
     MaxBad,
     Pools,
+    PreprocessName,
     Quiet,
     Seed,
     Taps,
+    TrustWeights,
     Workers,
     pool_list,
     print_json,
@@ -28,11 +30,13 @@ from cutpoint.cli.options import (
 def extract(
     data: DataArgument,
     backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="source:name")
+        str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
     ] = "packaged:efficientnet_lite0",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Store. Default: the user's cache.")
     ] = None,
+    preprocess: PreprocessName = None,
+    trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
     engine: EngineName = "auto",
@@ -51,7 +55,7 @@ def extract(
     store = output or default_store()
     features = api.extract(
         data,
-        backbone,
+        api.load(backbone, preprocess, trust_weights=trust_weights),
         tap_list(tap),
         pool_list(pool),
         store,

@@ -8,17 +8,21 @@ from typing import Annotated
 import typer
 
 from cutpoint.cli.options import (
+    BackboneName,
     DataArgument,
     EngineName,
     FollowLinks,
     Json,
     MaxBad,
     Pools,
+    PreprocessName,
     Quiet,
     Seed,
     Store,
     Taps,
+    TrustWeights,
     Workers,
+    load_words,
     pool_list,
     print_json,
     print_wrapped,
@@ -32,9 +36,9 @@ N_SHOWN = 6  # candidates printed; the report has all
 def fit(
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictor.")],
-    backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="source:name")
-    ] = "packaged:efficientnet_lite0",
+    backbone: BackboneName = "packaged:efficientnet_lite0",
+    preprocess: PreprocessName = None,
+    trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
     store: Store = None,
@@ -64,9 +68,11 @@ def fit(
         seed=seed,
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
+        load_words=load_words(preprocess, trust_weights),
     )
     dataset = read_dataset(data, follow_links=follow_links)
-    result = run_fit(dataset, load(backbone), options, output, Reporter(quiet))
+    found = load(backbone, preprocess, trust_weights=trust_weights)
+    result = run_fit(dataset, found, options, output, Reporter(quiet))
     report = output / REPORT
     if as_json:
         print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})

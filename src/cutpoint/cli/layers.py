@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, print_json
+from cutpoint.cli.options import Json, PreprocessName, TrustWeights, print_json
 
 
 def layers(
-    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="source:name")],
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")],
     find: Annotated[str, typer.Option("--find", help="Only names that match this glob.")] = "*",
+    preprocess: PreprocessName = None,
+    trust_weights: TrustWeights = False,
     as_json: Json = False,
 ) -> None:
     """List the layers: index, name, kind, shape, stride, parameters, MACs to here."""
     from cutpoint.api import load
 
-    table = load(backbone).layers().find(find)
+    table = load(backbone, preprocess, trust_weights=trust_weights).layers().find(find)
     if as_json:
         print_json(table.to_json())
     else:

@@ -22,7 +22,21 @@ Taps = Annotated[
 ]
 Pools = Annotated[
     list[str] | None,
-    typer.Option("--pool", help="gap, gmp, gem, gem(p) or none; repeat. Default: gap and gmp."),
+    typer.Option(
+        "--pool", help="auto, gap, gmp, gem, gem(p), cls, gram or none; repeat. Default: auto."
+    ),
+]
+BackboneName = Annotated[str, typer.Option("--backbone", "-b", help="source:name, or a path.")]
+PreprocessName = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="RECIPE",
+        help="imagenet, tf, caffe, unit, none, or a JSON file; where the weights don't say.",
+    ),
+]
+TrustWeights = Annotated[
+    bool, typer.Option("--trust-weights", help="Load weights in formats that can run code.")
 ]
 Store = Annotated[
     Path | None,
@@ -44,6 +58,12 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     if not taps:
         return "auto"
     return [int(tap) if re.fullmatch(r"-?[0-9]+", tap) else tap for tap in taps]
+
+
+def load_words(preprocess: str | None, trust_weights: bool) -> tuple[str, ...]:
+    """Return how a backbone was loaded, as it was typed."""
+    words = () if preprocess is None else ("--preprocess", preprocess)
+    return (*words, "--trust-weights") if trust_weights else words
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import EngineName, Json, ModelArgument, Quiet, Workers, print_json
+from cutpoint.cli.options import (
+    EngineName,
+    Json,
+    ModelArgument,
+    Quiet,
+    TrustWeights,
+    Workers,
+    print_json,
+)
 from cutpoint.progress import printable
 
 
@@ -16,6 +24,7 @@ def predict(
     files: Annotated[
         list[str], typer.Argument(metavar="FILES", help="Files, or one folder or manifest.")
     ],
+    trust_weights: TrustWeights = False,
     engine: EngineName = "auto",
     workers: Workers = None,
     as_json: Json = False,
@@ -25,7 +34,9 @@ def predict(
     from cutpoint import api
 
     data = files[0] if len(files) == 1 else files
-    predictions = api.predict(model, data, engine=engine, n_workers=workers, quiet=quiet)
+    predictions = api.predict(
+        model, data, trust_weights=trust_weights, engine=engine, n_workers=workers, quiet=quiet
+    )
     if as_json:
         # JSON has no NaN: a bad file has no probability.
         print_json(

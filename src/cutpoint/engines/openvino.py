@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cutpoint.silent_openvino import import_openvino
+from cutpoint.runtimes.openvino import import_openvino
 from cutpoint.types import Batch, Cut, Features, Run
 
 

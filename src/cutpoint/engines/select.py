@@ -51,7 +51,7 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
     "auto" is OpenVINO where it is installed and the cut can be converted, else native.
     """
     if name == "auto" and "openvino" not in cut.converts_to:
-        return "native", ""
+        return "native", f"Running natively: {cut.why_native}" if cut.why_native else ""
     if name == "auto":
         if importlib.util.find_spec("openvino") is not None:
             return "openvino", ""
@@ -65,6 +65,13 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
         )
     if name != "native" and importlib.util.find_spec(name) is None:
         raise MissingExtra(f'The engine "{name}"', name)
+    if name != "native" and name not in cut.converts_to:
+        raise UsageError(
+            f'Engine "{name}" was asked for.',
+            f"This cut can't be converted for it: {cut.why_native}.",
+            "The engine native, which runs every cut.",
+            "Type:  --engine native",
+        )
     return name, ""
 
 

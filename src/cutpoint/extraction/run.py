@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections import Counter, defaultdict
@@ -209,7 +210,8 @@ class _Job:
         return cls(spec, store, checked.engine, record, len(batch), executor)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
-        item_bytes = int(np.prod(self.spec.backbone.preprocess.array_shape))
+        prepared = self.spec.backbone.preprocess
+        item_bytes = math.prod(prepared.array_shape) * np.dtype(prepared.dtype).itemsize
         n_workers = self.executor.n_workers
         n_engines = 1 if self.engine.is_serial else n_workers
         plan = size_plan(n_items, units, self.record, n_workers, n_engines, item_bytes)
@@ -253,7 +255,7 @@ def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tu
             break
     seconds = (time.perf_counter() - start) / max(n_tried, 1)
     if not images:  # nothing but bad items; any input will do to set the engine up
-        images = [np.zeros(cut.input_shape, np.uint8)]
+        images = [np.zeros(cut.input_shape, cut.input_dtype)]
     return np.stack(images), seconds
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from cutpoint.data import Item, digest_payload, read_payload
 from cutpoint.errors import BadItem
 from cutpoint.extraction.plan import BATCH_SIZE, Unit
-from cutpoint.preprocess import prepare_image
-from cutpoint.spec import FeatureSpec, PreprocessSpec
+from cutpoint.preprocess import prepare_item
+from cutpoint.spec import FeatureSpec, Preprocess
 from cutpoint.store.shard import Receipt, write_shard
 from cutpoint.types import Array, Batch, Features, Run
 
@@ -70,7 +70,7 @@ def run_unit(
 
 def describe(
     items: Sequence[Item],
-    preprocess: PreprocessSpec,
+    preprocess: Preprocess,
     run: Run,
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
@@ -80,7 +80,7 @@ def describe(
     Parameters
     ----------
     items : sequence of Item
-    preprocess : PreprocessSpec
+    preprocess : PreprocessSpec or ArraySpec
     run : callable
         An engine's session.
     digests : sequence of str, optional
@@ -103,19 +103,19 @@ def describe(
     return found
 
 
-def prepare(item: Item, preprocess: PreprocessSpec, digest: str | None = None) -> Any:
+def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> Any:
     """Return (array, notes) of an item, or raise `BadItem`."""
     payload = read_payload(item)
     if digest is not None and digest_payload(payload) != digest:
         raise BadItem("changed while the run was going on: its digest differs from the plan's")
     name = item.payload.name if isinstance(item.payload, Path) else ""
-    return prepare_image(payload, preprocess, name)
+    return prepare_item(payload, preprocess, name)
 
 
 def _prepared(
     items: Sequence[Item],
     places: Sequence[int],
-    preprocess: PreprocessSpec,
+    preprocess: Preprocess,
     digests: Sequence[str] | None,
     found: Described,
 ) -> Iterator[tuple[int, Batch]]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.pooling.ops import NUMPY, Ops, space_axes
 
-def pool_gap(activation: Any) -> Any:
-    """Mean over space.
+
+def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
+    """Mean over space, or over all tokens.
 
     Parameters
     ----------
     activation : array or tensor of shape (n_items, channels, height, width)
+        Or as `layout` says.
+    layout : str
+        As in `Layer.layout`.
+    ops : Ops
+        Operations on this kind of array.
 
     Returns
     -------
@@ -22,4 +29,4 @@ def pool_gap(activation: Any) -> Any:
     >>> pool_gap(np.array([[[[1.0, 3.0]]]]))
     array([[2.]])
     """
-    return activation.mean((2, 3))
+    return ops.mean(activation, space_axes(layout))

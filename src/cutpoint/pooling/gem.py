@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.pooling.ops import NUMPY, Ops, space_axes
 
-def pool_gem(activation: Any, p: float = 3.0, eps: float = 1e-6) -> Any:
+
+def pool_gem(
+    activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, p: float = 3.0, eps: float = 1e-6
+) -> Any:
     """Generalised mean over space, ``mean(max(x, eps)^p)^(1/p)``.
 
     Parameters
     ----------
-    activation : array or tensor of shape (n_items, channels, height, width)
-        Meant for non-negative activations; values below `eps` are raised to it.
+    activation, layout, ops
+        As in `pool_gap`. Meant for non-negative activations; values below `eps` are raised to it.
     p : float, default 3.0
         Exponent, > 0. 1 is the mean; large values approach the maximum.
     eps : float, default 1e-6
@@ -31,4 +35,5 @@ def pool_gem(activation: Any, p: float = 3.0, eps: float = 1e-6) -> Any:
     >>> pool_gem(np.array([[[[1.0, 1.0]]]])).round(6)
     array([[1.]])
     """
-    return (activation.clip(eps) ** p).mean((2, 3)) ** (1.0 / p)
+    powers = ops.power(ops.at_least(activation, eps), p)
+    return ops.power(ops.mean(powers, space_axes(layout)), 1.0 / p)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.pooling.ops import NUMPY, Ops, space_axes
 
-def pool_gmp(activation: Any) -> Any:
-    """Maximum over space.
+
+def pool_gmp(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
+    """Maximum over space, or over all tokens.
 
     Parameters
     ----------
-    activation : array or tensor of shape (n_items, channels, height, width)
+    activation, layout, ops
+        As in `pool_gap`.
 
     Returns
     -------
@@ -22,6 +25,4 @@ def pool_gmp(activation: Any) -> Any:
     >>> pool_gmp(np.array([[[[1.0, 3.0]]]]))
     array([[3.]])
     """
-    # Torch calls the plain maximum over axes `amax`; its `max` also returns indices.
-    maximum = activation.amax if hasattr(activation, "amax") else activation.max
-    return maximum((2, 3))
+    return ops.max(activation, space_axes(layout))

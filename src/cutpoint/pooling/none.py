@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.pooling.ops import NUMPY, Ops
 
-def pool_none(activation: Any) -> Any:
+
+def pool_none(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
     """Return a copy of the activation, of any shape ``(n_items, …)``.
 
     A copy, because an in-place operation later in the network would otherwise change it.
     """
-    return activation.clone() if hasattr(activation, "clone") else activation.copy()
+    return ops.copy(activation)

@@ -11,7 +11,8 @@ Rules, all part of `PreprocessSpec.recipe` 1:
   maximum to 0–255.
 - Transparent pixels are composited on `PreprocessSpec.background`.
 - Shorter side to `resize_px`, antialiased by Pillow; then the central square of `crop_px`.
-  Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them.
+  Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them. Or, with
+  `fit` "squash", the whole image to that square.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from cutpoint.types import UInt8
 Payload = bytes | Image.Image | UInt8
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 178_956_970  # Pillow's own line between a warning and an error
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_RESAMPLING = {each.name.lower(): each for each in Image.Resampling}
 _REFUSED = {
     b"%!PS": "EPS",
     b"\xc5\xd0\xd3\xc6": "EPS",
@@ -101,8 +102,12 @@ def decode_image(
 
 
 def fit_to_recipe(image: Image.Image, spec: PreprocessSpec) -> UInt8:
-    """Resize the shorter side, crop the centre, return uint8 (crop_px, crop_px, 3)."""
+    """Resize the shorter side and crop the centre, or squash; uint8 (crop_px, crop_px, 3)."""
     width, height = image.size
+    if spec.fit == "squash":
+        return np.asarray(
+            image.resize((spec.crop_px, spec.crop_px), _RESAMPLING[spec.interpolation])
+        )
     scale = spec.resize_px / min(width, height)
     if max(width, height) * scale * spec.resize_px > MAX_PIXELS:
         raise BadItem(f"{width}×{height} px is too long and thin to resize to {spec.resize_px} px")

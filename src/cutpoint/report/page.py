@@ -17,7 +17,7 @@ from cutpoint.layer_table import human_count
 from cutpoint.predictor import Predictor
 from cutpoint.preprocess import decode_image
 from cutpoint.progress import printable
-from cutpoint.spec import TapSpec
+from cutpoint.spec import PreprocessSpec, TapSpec
 from cutpoint.store.shard import write_durably
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
@@ -111,9 +111,12 @@ def _mistake(verdict: Verdict, item: Item, inputs: ReportInputs) -> dict[str, An
 
 
 def _thumbnail(item: Item, predictor: Predictor) -> str:
-    """Return the item as a data URI; empty if it can no longer be read."""
+    """Return the item as a data URI; empty if it can no longer be read, or is no image."""
+    preprocess = predictor.backbone.spec.preprocess
+    if not isinstance(preprocess, PreprocessSpec):
+        return ""
     try:
-        image, _ = decode_image(read_payload(item), predictor.backbone.spec.preprocess)
+        image, _ = decode_image(read_payload(item), preprocess)
     except BadItem:
         return ""
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))

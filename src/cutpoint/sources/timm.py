@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.preprocess import stated_preprocess
 from cutpoint.sources.torch_weights import (
     import_torchvision_based,
     refuse_nan,
@@ -18,7 +19,7 @@ from cutpoint.sources.torch_weights import (
 from cutpoint.spec import BackboneSpec, PreprocessSpec
 
 
-def load(name: str) -> Backbone:
+def load(name: str, options: LoadOptions) -> Backbone:
     """Return a timm network with pretrained weights, never random ones.
 
     `name` is what ``timm.create_model`` takes: a model with or without a tag, or
@@ -31,7 +32,8 @@ def load(name: str) -> Backbone:
     except Exception as error:  # whatever timm, the hub client or the file meets
         raise _refused(timm, name, error) from error
     refuse_nan(network, f"timm:{name}")
-    preprocess = _preprocess(name, timm.data.resolve_model_data_config(network))
+    known = options.preprocess or _preprocess(name, timm.data.resolve_model_data_config(network))
+    preprocess = stated_preprocess(known, f"timm:{name}")
     spec = BackboneSpec("timm", name, "image", state_sha256(network), preprocess)
     return Backbone(spec, lambda: network, torch_framework)
 

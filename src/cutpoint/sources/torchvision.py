@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, WeightsError
+from cutpoint.preprocess import stated_preprocess
 from cutpoint.sources.torch_weights import (
     import_torchvision_based,
     refuse_nan,
@@ -17,7 +18,7 @@ from cutpoint.sources.torch_weights import (
 from cutpoint.spec import BackboneSpec, PreprocessSpec
 
 
-def load(name: str) -> Backbone:
+def load(name: str, options: LoadOptions) -> Backbone:
     """Return a torchvision network with the weights torchvision calls DEFAULT.
 
     The weights file is looked for where torch keeps it (``$TORCH_HOME/hub/checkpoints``) and
@@ -29,7 +30,9 @@ def load(name: str) -> Backbone:
     weights = models.get_model_weights(name).DEFAULT
     path = _weights_file(name, weights.url)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    spec = BackboneSpec("torchvision", name, "image", sha256, _preprocess(weights.transforms()))
+    known = _preprocess(weights.transforms())
+    preprocess = stated_preprocess(options.preprocess or known, f"torchvision:{name}")
+    spec = BackboneSpec("torchvision", name, "image", sha256, preprocess)
     return Backbone(spec, lambda: _build(models, name, path), torch_framework)
 
 

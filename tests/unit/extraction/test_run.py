@@ -127,15 +127,15 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
     from cutpoint.errors import BadItem
 
     data = read_arrays([encoded(noisy_image(0, 0), "PNG"), *images(3)])
-    real = unit.prepare_image
+    real = unit.prepare_item
 
     def without_png(payload: object, spec: object, name: str) -> object:
         if isinstance(payload, bytes):
             raise BadItem("no plug-in")
         return real(payload, spec, name)
 
-    monkeypatch.setattr(unit, "prepare_image", without_png)
+    monkeypatch.setattr(unit, "prepare_item", without_png)
     assert len(fill(tmp_path, data, max_bad=1.0).features) == 3
-    monkeypatch.setattr(unit, "prepare_image", real)
+    monkeypatch.setattr(unit, "prepare_item", real)
     mended = fill(tmp_path, data, max_bad=1.0)
     assert (mended.n_forward, len(mended.features), mended.features.quarantined) == (1, 4, ())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from cutpoint.silent_openvino import import_openvino
+from cutpoint.runtimes.openvino import import_openvino
 
 if TYPE_CHECKING:
     from cutpoint.frameworks.torch.cut import TorchCut
@@ -25,7 +25,7 @@ def to_openvino(cut: TorchCut) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = torch.zeros((2, *cut.input_shape), dtype=torch.uint8)
+    example = torch.zeros((2, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
     with warnings.catch_warnings(), torch.inference_mode():
         # Python values that decide shapes are constants here on purpose: space is fixed.
         warnings.simplefilter("ignore")

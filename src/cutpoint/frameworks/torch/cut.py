@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from cutpoint.errors import ShapeError
-from cutpoint.pooling import parse_pool
-from cutpoint.spec import BackboneSpec, PreprocessSpec, TapSpec
+from cutpoint.frameworks.torch.inputs import InputLayer, example_input
+from cutpoint.frameworks.torch.ops import TORCH
+from cutpoint.layer_table import LayerTable
+from cutpoint.pooling import apply_pool
+from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.types import Batch, Cut, Features
 
 
@@ -32,28 +34,37 @@ class TorchCut:
     network : nn.Module
         Left as it is: the cut works on its own copy of the module tree, which shares the weights
         it needs and drops the rest.
-    preprocess : PreprocessSpec
-        Its mean and standard deviation are applied in the graph.
+    preprocess : PreprocessSpec or ArraySpec
+        Mean and standard deviation are applied in the graph.
     taps : sequence of TapSpec
         All are read in one pass.
+    table : LayerTable
+        Of the network; says how each tap's axes are laid out.
     """
 
     converts_to: tuple[str, ...] = ("openvino",)
+    why_native = ""
 
     def __init__(
-        self, network: nn.Module, preprocess: PreprocessSpec, taps: Sequence[TapSpec]
+        self,
+        network: nn.Module,
+        preprocess: Preprocess,
+        taps: Sequence[TapSpec],
+        table: LayerTable,
     ) -> None:
         self.taps = tuple(taps)
         self.input_shape = preprocess.array_shape
-        self.module = _CutModule(network, preprocess, self.taps).eval()
+        self.input_dtype = preprocess.dtype
+        layouts = {tap.layer: table[tap.layer].layout for tap in taps}
+        self.module = _CutModule(network, preprocess, self.taps, layouts).eval()
 
     def __call__(self, batch: Batch) -> Features:
         """Return features of a batch.
 
         Parameters
         ----------
-        batch : uint8 array of shape (n_items, height, width, 3)
-            RGB, 0–255.
+        batch : array of shape (n_items, *input_shape)
+            Images uint8 RGB, 0–255.
 
         Returns
         -------
@@ -79,35 +90,35 @@ class TorchCut:
         return digest.hexdigest()
 
 
-def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec]) -> Cut:
+def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable) -> Cut:
     """Return `network` cut at `taps`."""
-    return TorchCut(network, spec.preprocess, taps)
+    return TorchCut(network, spec.preprocess, taps, table)
 
 
 class _CutModule(nn.Module):
-    """uint8 NHWC batch → tuple of pooled taps."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
+    """Prepared batch → tuple of pooled taps."""
 
     def __init__(
-        self, network: nn.Module, preprocess: PreprocessSpec, taps: tuple[TapSpec, ...]
+        self,
+        network: nn.Module,
+        preprocess: Preprocess,
+        taps: tuple[TapSpec, ...],
+        layouts: dict[str, str],
     ) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
+        self.prepare = InputLayer(preprocess)
         self.taps = taps
+        self.layouts = layouts
         layers = list(dict.fromkeys(tap.layer for tap in taps))
-        self.network = _truncated(network, layers, preprocess.array_shape)
+        self.network = _truncated(network, layers, example_input(preprocess))
         self._pass = threading.local()  # what one pass of one thread has read so far
         for layer in layers:
             self.network.get_submodule(layer).register_forward_hook(self._reader(layer))
 
     def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self._pass.pooled, self._pass.waiting = {}, {tap.layer for tap in self.taps}
-        images = (batch.permute(0, 3, 1, 2).float() - self.mean) / self.std
         with suppress(_DeepestTapReached):
-            self.network(images)
+            self.network(self.prepare(batch))
         pooled = self._pass.pooled
         return tuple(pooled.pop(tap.name) for tap in self.taps)
 
@@ -116,7 +127,8 @@ class _CutModule(nn.Module):
             # Pooled here and now: an in-place operation further on can't reach the result.
             for tap in self.taps:
                 if tap.layer == layer:
-                    self._pass.pooled[tap.name] = _pool(output, tap)
+                    pooled = apply_pool(tap.pool, output, self.layouts[layer], TORCH)
+                    self._pass.pooled[tap.name] = pooled.float()
             self._pass.waiting.discard(layer)
             if not self._pass.waiting:
                 raise _DeepestTapReached
@@ -124,21 +136,7 @@ class _CutModule(nn.Module):
         return read
 
 
-def _pool(activation: torch.Tensor, tap: TapSpec) -> torch.Tensor:
-    if tap.pool != "none" and activation.ndim != 4:
-        raise ShapeError(
-            f'Pool "{tap.pool}" was asked for at layer "{tap.layer}".',
-            f"That layer gives shape {tuple(activation.shape)}, which has no space to pool over.",
-            "Spatial pools need (n_items, channels, height, width).",
-            'Take the layer as it is with:  pool="none"',
-        )
-    pooled: torch.Tensor = parse_pool(tap.pool)(activation)
-    return pooled.float()
-
-
-def _truncated(
-    network: nn.Module, layers: Sequence[str], input_shape: tuple[int, int, int]
-) -> nn.Module:
+def _truncated(network: nn.Module, layers: Sequence[str], item: torch.Tensor) -> nn.Module:
     """Return a copy of the module tree without what runs only after the deepest of `layers`.
 
     A module is dropped if a whole pass calls it, but not before the deepest tap, and nothing in it
@@ -147,8 +145,8 @@ def _truncated(
     """
     clone = _clone_tree(network, {})
     clone.eval()
-    early = _modules_called(clone, set(layers), input_shape)
-    late = _modules_called(clone, set(), input_shape) - early
+    early = _modules_called(clone, set(layers), item)
+    late = _modules_called(clone, set(), item) - early
     for parent in list(clone.modules()):
         for name, child in list(parent.named_children()):
             if child in late and early.isdisjoint(child.modules()):
@@ -174,11 +172,8 @@ def _clone_tree(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
     return clone
 
 
-def _modules_called(
-    network: nn.Module, layers: set[str], input_shape: tuple[int, int, int]
-) -> set[nn.Module]:
+def _modules_called(network: nn.Module, layers: set[str], item: torch.Tensor) -> set[nn.Module]:
     """Return the modules called before the last of `layers` ends; all called, if there are none."""
-    height, width, channels = input_shape
     called: set[nn.Module] = set()
     waiting = set(layers)
     handles = []
@@ -197,7 +192,7 @@ def _modules_called(
         handles.append(network.get_submodule(name).register_forward_hook(on_leave(name)))
     try:
         with suppress(_DeepestTapReached), torch.inference_mode():
-            network(torch.zeros(1, channels, height, width))
+            network(item)
     finally:
         for handle in handles:
             handle.remove()

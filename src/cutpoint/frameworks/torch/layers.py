@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from cutpoint.frameworks.torch.inputs import example_input
 from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.spec import Preprocess
 
 # What does nothing in inference mode, by definition.
 _INACTIVE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -24,14 +26,14 @@ class _Call:
         self.shape = tuple(output.shape) if self.is_tensor else ()
 
 
-def list_layers(network: Any, input_shape: tuple[int, int, int], name: str = "") -> LayerTable:
+def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
     """Return all layers in the order in which they finish.
 
     Parameters
     ----------
     network : nn.Module
-    input_shape : (height, width, channels)
-        Of one prepared item, pixels.
+    preprocess : PreprocessSpec or ArraySpec
+        Says what one item looks like.
     name : str
         How the backbone is called in messages.
 
@@ -41,10 +43,10 @@ def list_layers(network: Any, input_shape: tuple[int, int, int], name: str = "")
     A module that is called more than once, or whose output is not one tensor, is no tap.
     MACs come from torch's own `FlopCounterMode` (matrix products and convolutions), halved.
     """
-    height, width, channels = input_shape
-    calls = _record_calls(network, torch.zeros(1, channels, height, width))
+    calls = _record_calls(network, example_input(preprocess))
     times = Counter(call.name for call in calls)
-    rows = (_layer(index, call, times[call.name] == 1, height) for index, call in enumerate(calls))
+    side = preprocess.array_shape[0]
+    rows = (_layer(index, call, times[call.name] == 1, side) for index, call in enumerate(calls))
     return LayerTable(name, tuple(rows))
 
 
@@ -100,4 +102,5 @@ def _layer(index: int, call: _Call, called_once: bool, height: int) -> Layer:
         macs=call.macs,
         tappable=called_once and call.is_tensor,
         is_block=any(True for _ in call.module.children()),
+        layout={4: "NCHW", 3: "NTC", 2: "NC"}.get(len(call.shape), ""),
     )

@@ -1,4 +1,4 @@
-"""Import OpenVINO without its report to its makers."""
+"""OpenVINO, without its report to its makers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,41 @@
+"""Prepared batch → what the network takes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from cutpoint.spec import Preprocess, PreprocessSpec
+
+
+def example_input(preprocess: Preprocess) -> torch.Tensor:
+    """Return one item of zeros as the network takes it."""
+    batch = torch.zeros(1, *preprocess.array_shape, dtype=getattr(torch, preprocess.dtype))
+    found: torch.Tensor = InputLayer(preprocess)(batch)
+    return torch.zeros_like(found)
+
+
+class InputLayer(nn.Module):
+    """Images: uint8 NHWC RGB → float NCHW, normalised, in the order of colours the weights want.
+
+    Arrays go through as they are.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.is_image = isinstance(preprocess, PreprocessSpec)
+        if isinstance(preprocess, PreprocessSpec):
+            self.is_reversed = preprocess.channels == "BGR"
+            self.register_buffer("mean", torch.tensor(preprocess.mean).view(1, 3, 1, 1))
+            self.register_buffer("std", torch.tensor(preprocess.std).view(1, 3, 1, 1))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if not self.is_image:
+            return batch
+        images = batch.permute(0, 3, 1, 2)
+        if self.is_reversed:
+            images = images.flip(1)
+        return (images.float() - self.mean) / self.std

@@ -1,0 +1,86 @@
+"""The few array operations pools are written in; each framework brings its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+Axes = tuple[int, ...]
+
+
+class Ops(Protocol):
+    """Operations on one kind of array. Every array has a `shape`; axis 0 is the batch."""
+
+    def mean(self, x: Any, axes: Axes) -> Any:
+        """Mean over `axes`, which are dropped."""
+
+    def max(self, x: Any, axes: Axes) -> Any:
+        """Maximum over `axes`, which are dropped."""
+
+    def at_least(self, x: Any, low: float) -> Any:
+        """Raise smaller values to `low`."""
+
+    def power(self, x: Any, exponent: float) -> Any:
+        """Element-wise power of non-negative values."""
+
+    def take(self, x: Any, axis: int, index: int) -> Any:
+        """One place along `axis`, which is dropped."""
+
+    def permute(self, x: Any, order: Axes) -> Any:
+        """Axes in another order."""
+
+    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
+        """The batch kept, the other axes of sizes `shape`."""
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        """Matrix product of the last two axes."""
+
+    def scale(self, x: Any, factor: float) -> Any:
+        """Every value times `factor`."""
+
+    def copy(self, x: Any) -> Any:
+        """The same values in memory of their own, where the framework can alias them."""
+
+
+class NumpyOps:
+    """NumPy arrays."""
+
+    def mean(self, x: Any, axes: Axes) -> Any:
+        return np.mean(x, axis=axes)
+
+    def max(self, x: Any, axes: Axes) -> Any:
+        return np.max(x, axis=axes)
+
+    def at_least(self, x: Any, low: float) -> Any:
+        return np.maximum(x, low)
+
+    def power(self, x: Any, exponent: float) -> Any:
+        return x**exponent
+
+    def take(self, x: Any, axis: int, index: int) -> Any:
+        return np.take(x, index, axis)
+
+    def permute(self, x: Any, order: Axes) -> Any:
+        return np.transpose(x, order)
+
+    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
+        return np.reshape(x, (len(x), *shape))
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        return np.matmul(x, y)
+
+    def scale(self, x: Any, factor: float) -> Any:
+        return x * factor
+
+    def copy(self, x: Any) -> Any:
+        return np.copy(x)
+
+
+NUMPY = NumpyOps()
+
+
+def space_axes(layout: str) -> Axes:
+    """Return the axes pools run over: height and width, or tokens."""
+    return tuple(axis for axis, letter in enumerate(layout) if letter in "HWDT")
