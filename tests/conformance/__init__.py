@@ -1,0 +1,1 @@
+"""One suite over every framework: the same verbs, the same numbers."""
