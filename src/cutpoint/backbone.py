@@ -138,7 +138,7 @@ class Backbone:
         TapNotFound
             If the network has no map of a stride; those it has are listed.
         """
-        found = {row.stride: row for row in self._table if row.tappable and row.stride}
+        found = {row.stride: row for row in self._table.maps()}
         for stride in strides:
             if stride not in found:
                 raise TapNotFound(

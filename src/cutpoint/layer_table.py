@@ -115,17 +115,30 @@ class LayerTable:
                 raise self._not_tappable(layer)
         return tuple(chosen[index] for index in sorted(chosen))
 
+    def maps(self) -> list[Layer]:
+        """Return the tappable layers that give maps; one that only pads shows nothing new."""
+        return [
+            row
+            for row in self.rows
+            if row.tappable and row.stride is not None and "pad" not in row.kind.lower()
+        ]
+
     def auto_taps(self, at_most: int = 12) -> tuple[str, ...]:
         """Return the layers worth comparing when nobody has named any.
 
         The ends of the outermost blocks that give maps (``blocks.3``, ``layer2.1``), else of all
         layers that give maps; evenly thinned to `at_most`, the deepest always among them.
         """
-        maps = [row for row in self.rows if row.tappable and row.stride is not None]
+        maps = self.maps()
         blocks = [row for row in maps if row.is_block and row.name.count(".") < 2]
-        # A block and its last child are one tensor: equal shape and cost. Keep the inner name.
-        distinct = {(row.shape, row.macs): row.name for row in reversed(blocks or maps)}
-        names = list(reversed(distinct.values()))
+        if len(blocks) < 3:  # a chain of layers, wrapped once or not at all
+            blocks, maps = [], [row for row in maps if not row.is_block] or maps
+        # Equal shape and cost: a block and its last child are one tensor (keep the inner name), and
+        # what follows a convolution for free is its normalisation and activation (keep the last).
+        distinct = {
+            (row.shape, row.macs): row.name for row in (reversed(blocks) if blocks else maps)
+        }
+        names = [row.name for row in maps if row.name in distinct.values()]
         if not names:
             names = [row.name for row in self.rows if row.tappable][-1:]
         keep = min(at_most, len(names))

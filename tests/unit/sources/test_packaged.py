@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from cutpoint.backbone import Backbone
-from cutpoint.backbone import LoadOptions
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, TapNotFound, WeightsError
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone, packaged
