@@ -138,13 +138,13 @@ class Backbone:
         TapNotFound
             If the network has no map of a stride; those it has are listed.
         """
-        found = {row.stride: row for row in self._table.maps()}
+        found = {row.stride: row for row in self._table.maps() if row.stride is not None}
         for stride in strides:
             if stride not in found:
                 raise TapNotFound(
                     f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
                     "It has none.",
-                    f"Strides: {', '.join(map(str, sorted(filter(None, found))))}.",
+                    f"Strides: {', '.join(map(str, sorted(found)))}.",
                     f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
                 )
         levels = tuple(found[stride] for stride in strides)

@@ -18,8 +18,20 @@ from typing import Any
 from cutpoint.errors import WeightsError
 from cutpoint.sources.files import require_trust
 
-_PUBLIC = ["activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers", "quantizers", "regularizers"]
-_MODULES = re.compile(r"keras(\.src)?(\.(" + "|".join(_PUBLIC) + r")(\.\w+)*)?")
+_PUBLIC = (
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "quantizers",
+    "regularizers",
+)
+_MODULES = re.compile(rf"keras(\.src)?(\.({'|'.join(_PUBLIC)})(\.\w+)*)?")
 _CODE = {
     "Lambda": "a Lambda layer holds Python code",
     "__lambda__": "it holds Python code",
@@ -28,7 +40,15 @@ _CODE = {
     "FlaxLayer": "a FlaxLayer holds a function",
     "TorchModuleWrapper": "a TorchModuleWrapper holds a pickled module",
 }
-_MARKERS = {"__tuple__", "__tensor__", "__numpy__", "__complex__", "__ellipsis__", "Model"}
+_MARKERS = {
+    "__tuple__",
+    "__tensor__",
+    "__keras_tensor__",
+    "__numpy__",
+    "__complex__",
+    "__ellipsis__",
+    "Model",
+}
 _FILE_KEYS = ("vocabulary", "idf_weights")  # a string there is the path of a file Keras reads
 _MAX_RATIO, _SLACK_BYTES = 100, 1 << 20  # weights hardly compress; more is a bomb
 
@@ -62,7 +82,7 @@ def read_keras_config(path: Path, what: str) -> Any:
 
 
 def read_h5_config(path: Path, what: str) -> Any | None:
-    """Return the configuration in an ``.h5`` file that is safe to read; None if it has weights only."""
+    """Return the configuration in an ``.h5`` file safe to read; None if it holds weights only."""
     import h5py
 
     check_hdf5(path, path.stat().st_size, what)

@@ -1,4 +1,4 @@
-"""Topologies as Keras 1, 2 and 3 and TF.js write them → a Keras 3 network, weights not yet loaded."""
+"""Topologies as Keras 1, 2 and 3 and TF.js write them → a Keras 3 network without its weights."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
@@ -32,9 +33,11 @@ def load(name: str, options: LoadOptions) -> Backbone:
             "Type, for example:  cutpoint layers kerashub:./resnet_18_imagenet",
         ) from error
     known_spec = None if options.preprocess is not None else _preprocess(keras_hub, name)
-    return keras_backbone(
-        network, "kerashub", name, weights_sha256(network), options, known_spec, f"kerashub:{name}"
-    )
+    folder = Path(name).resolve() if Path(name).is_dir() else None
+    load_name = f"kerashub:{folder or name}"
+    spec_name = folder.name if folder else name
+    sha256 = weights_sha256(network)
+    return keras_backbone(network, "kerashub", spec_name, sha256, options, known_spec, load_name)
 
 
 def _preprocess(keras_hub: Any, name: str) -> PreprocessSpec | None:
@@ -53,7 +56,7 @@ def _preprocess(keras_hub: Any, name: str) -> PreprocessSpec | None:
         )
     scale, offset = _triple(converter.scale, 1.0), _triple(converter.offset, 0.0)
     std = tuple(1 / value for value in scale)
-    mean = tuple(-shift / value for shift, value in zip(offset, scale, strict=True))
+    mean = tuple(0.0 - shift / value for shift, value in zip(offset, scale, strict=True))
     return PreprocessSpec(
         resize_px=height,
         crop_px=height,

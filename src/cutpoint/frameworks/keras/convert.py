@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def to_openvino(cut: KerasCut) -> Any:
     """Return the cut as an ``openvino.Model``: prepared batch in, any batch size."""
-    model = tensorflow.to_openvino(cut._run.concrete, len(cut.taps))
+    model = tensorflow.to_openvino(cut.concrete, len(cut.taps))
     model.reshape([-1, *cut.input_shape])
     return model
 

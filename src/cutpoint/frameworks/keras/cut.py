@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from cutpoint.frameworks.keras.ops import KERAS
 from cutpoint.frameworks.keras.watch import (
     DeepestTapReached,
     all_layers,
+    call_network,
     is_channels_first,
     network_input,
     watched,
@@ -80,6 +82,12 @@ class KerasCut:
 
         return CONVERTERS[engine](self)
 
+    @property
+    def concrete(self) -> Any:
+        """The traced function, where there is one."""
+        assert isinstance(self._run, _Graph)
+        return self._run.concrete
+
     def state_sha256(self) -> str:
         """Digest of all weights and statistics held."""
         return self._run.state_sha256()
@@ -114,11 +122,8 @@ def _truncated(
             if not waiting:
                 raise DeepestTapReached
 
-        with watched(wanted, read):
-            try:
-                network(network_input(batch, preprocess, first), training=False)
-            except DeepestTapReached:
-                pass
+        with watched(wanted, read), contextlib.suppress(DeepestTapReached):
+            call_network(network, network_input(batch, preprocess, first))
         return [pooled[tap.name] for tap in taps]
 
     return forward
@@ -161,7 +166,7 @@ class _Eager:
     def state_sha256(self) -> str:
         digest = hashlib.sha256()
         for weight in self._network.weights:
-            digest.update(weight.path.encode() + np.asarray(weight).tobytes())
+            digest.update(weight.path.encode() + keras.ops.convert_to_numpy(weight).tobytes())
         return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from cutpoint.errors import UsageError
 from cutpoint.frameworks.keras.watch import (
     all_layers,
+    call_network,
     is_channels_first,
     network_input,
     watched,
@@ -57,7 +58,7 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     has_order = bool(getattr(network, "inputs", None))  # functional or sequential
     names = list(layers) if has_order else list(by_name)[::-1]
     side, first = preprocess.array_shape[0], is_channels_first(network)
-    rows = []
+    rows: list[Layer] = []
     for each in names:
         if each in by_name or type(layers[each]).__name__ == "InputLayer":
             call = by_name.get(each)
@@ -82,7 +83,7 @@ def _record(network: Any, layers: dict[str, Any], preprocess: Preprocess) -> lis
     first = is_channels_first(network)
 
     def run(batch: Any) -> Any:
-        return network(network_input(batch, preprocess, first), training=False)
+        return call_network(network, network_input(batch, preprocess, first))
 
     on_torch = keras.backend.backend() == "torch"
     return (_record_torch if on_torch else _record_tensorflow)(run, layers, item)

@@ -11,7 +11,7 @@ from cutpoint.spec import Preprocess
 
 
 def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
-    """Return the ``keras.KerasTensor`` at `layer`: ``keras.Model(network.inputs, head(tensor))``.
+    """Return the ``keras.KerasTensor`` at `layer`: ``keras.Model(network.input, head(tensor))``.
 
     Raises
     ------

@@ -78,3 +78,13 @@ def network_input(batch: Any, preprocess: Preprocess, channels_first: bool) -> A
     )
     images = (images - mean) / std
     return ops.transpose(images, (0, 3, 1, 2)) if channels_first else images
+
+
+def call_network(network: Any, inputs: Any) -> Any:
+    """Run `network` in inference mode, its one input wrapped as the network declares it."""
+    wanted = getattr(network, "input", None)
+    if isinstance(wanted, dict):
+        inputs = dict.fromkeys(wanted, inputs)
+    elif isinstance(wanted, (list, tuple)):
+        inputs = [inputs]
+    return network(inputs, training=False)
