@@ -7,6 +7,7 @@ pixels. Without `weights`, Keras downloads or finds its ImageNet weights as it a
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import json
@@ -102,28 +103,30 @@ def _load_weights(network: Any, path: Path, what: str) -> None:
 
 def _application(keras: Any, name: str, options: LoadOptions) -> Backbone:
     kind, _, query = name.partition("?")
-    arguments = {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    typed = {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
     make = getattr(keras.applications, kind, None)
     if not inspect.isfunction(make):
         raise _unknown(keras, kind)
-    weights = arguments.pop("weights", None)
-    if (side := arguments.pop("side", None)) is not None:
-        arguments["input_shape"] = (side, side, 3)
-    if weights is None:
+    arguments = {key: value for key, value in typed.items() if key not in ("weights", "side")}
+    if "side" in typed:
+        arguments["input_shape"] = (typed["side"], typed["side"], 3)
+    if "weights" not in typed:
         network, sha256 = _downloaded(make, name, arguments)
+        load_name = f"keras:{name}"
     else:
-        path = existing(str(weights), "keras", "Weights are an .h5 file").resolve()
+        path = existing(str(typed["weights"]), "keras", "Weights are an .h5 file").resolve()
         check_hdf5(path, path.stat().st_size, f'The weights "{path}"')
         network, sha256 = _filled(make, name, arguments, path), file_sha256(path)
-        name = _spelled(kind, {**arguments, "weights": path.name})
+        name = _spelled(kind, {**typed, "weights": path.name})
+        load_name = f"keras:{_spelled(kind, {**typed, 'weights': path})}"
     known = _own_preprocess(make, network.input_shape[1] or 224)
-    load_name = "" if weights is None else f"keras:{_spelled(kind, {**arguments, 'weights': path})}"
     return keras_backbone(network, "keras", name, sha256, options, known, load_name)
 
 
 def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, str]:
     try:
-        network = make(weights="imagenet", **arguments)
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
+            network = make(weights="imagenet", **arguments)
     except TypeError as error:
         raise _bad_arguments(name, make, error) from error
     except Exception as error:  # no network, a wrong digest, a size without weights
@@ -138,18 +141,17 @@ def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, s
 
 def _filled(make: Any, name: str, arguments: dict[str, Any], path: Path) -> Any:
     """Build the network with and without its classifier; the one that `path` fits whole it is."""
-    tops = [arguments.pop("include_top")] if "include_top" in arguments else [True, False]
-    for top in tops:
-        if not top:
-            arguments.setdefault("input_shape", (224, 224, 3))
+    whole, bare = {"include_top": True}, {"include_top": False, "input_shape": (224, 224, 3)}
+    attempts = [arguments] if "include_top" in arguments else [whole | arguments, bare | arguments]
+    for attempt in attempts:
         try:
-            network = make(weights=None, include_top=top, **arguments)
-        except TypeError as error:
+            network = make(weights=None, **attempt)
+        except (TypeError, ValueError) as error:
             raise _bad_arguments(name, make, error) from error
         try:
             _load_weights(network, path, f'Backbone "keras:{name}"')
         except WeightsError:
-            if top == tops[-1]:
+            if attempt is attempts[-1]:
                 raise
         else:
             return network

@@ -72,7 +72,7 @@ def _modern_layer(layer: dict[str, Any]) -> dict[str, Any]:
     if kind in _MODELS:
         config = layer["config"]
         if isinstance(config, list):  # Sequential, before Keras 2.2.3
-            config = {"layers": config}
+            config = {"name": "sequential", "layers": config}
         layers = [_modern_layer(each) for each in config["layers"]]
         if kind == "Sequential":
             layers = _with_input(layers, config["layers"])
