@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.errors import MissingExtra, UsageError
+from cutpoint.errors import UsageError
 from cutpoint.preprocess import modality_of, read_preprocess, stated_preprocess
+from cutpoint.runtimes.onnx import import_onnx, import_onnxruntime
 from cutpoint.sources.files import existing, file_sha256, files_sha256
 from cutpoint.sources.onnx_weights import read_model, unreadable
 from cutpoint.spec import ArraySpec, BackboneSpec, Preprocess
@@ -42,12 +43,10 @@ def load(name: str, options: LoadOptions) -> Backbone:
 
 def onnx_framework() -> Framework:
     """Return the framework folder, or name the extra that is missing."""
-    try:
-        import onnxruntime  # noqa: F401  # the framework runs its cuts by it
+    import_onnx()
+    import_onnxruntime()
+    from cutpoint.frameworks import onnx
 
-        from cutpoint.frameworks import onnx
-    except ImportError as error:
-        raise MissingExtra("The framework ONNX", "onnx") from error
     return onnx
 
 

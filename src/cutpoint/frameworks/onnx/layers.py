@@ -56,7 +56,7 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
 def _layer(
     index: int, name: str, kind: str, found: TensorType, layout: str, side: int | None
 ) -> Layer:
-    layout = layout if layout.startswith("N") else ""
+    layout = layout if layout.startswith("N") and "C" in layout else ""
     height = _height(layout, found.shape)
     return Layer(
         index=index,

@@ -12,11 +12,12 @@ from cutpoint.frameworks.onnx.graph import Graph, attribute, outputs_of
 Shapes = dict[str, tuple[int, ...]]
 
 # ONNX defines these for channels at axis 1, in and out.
-_CHANNELS_FIRST = frozenset(
-    ("Conv", "ConvInteger", "ConvTranspose", "QLinearConv", "FusedConv", "MaxPool", "AveragePool")
-    + ("LpPool", "LRN", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization")
-    + ("InstanceNormalization", "GroupNormalization", "DepthToSpace", "SpaceToDepth")
-)
+_CHANNELS_FIRST = {
+    *("Conv", "ConvInteger", "ConvTranspose", "QLinearConv", "FusedConv", "MaxPool", "AveragePool"),
+    *("LpPool", "LRN", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization"),
+    *("InstanceNormalization", "GroupNormalization", "DepthToSpace", "SpaceToDepth"),
+}
+_AXES_GONE = ("Squeeze", "Reduce", "ArgM", "Gather")  # how kinds begin that take axes away
 _FIRST = {2: "NC", 3: "NCT", 4: "NCHW", 5: "NCDHW"}
 
 
@@ -85,10 +86,8 @@ def _reshaped(layout: str, before: tuple[int, ...], after: tuple[int, ...]) -> s
 
 def _dropped(graph: Graph, node: Any, layout: str, rank: int) -> str | None:
     """Return `layout` without the axes that `node` takes away; None if that can't be told."""
-    axes = attribute(node, "axes", attribute(node, "axis"))
-    if axes is None and len(node.input) > 1:
-        axes = graph.constant(node.input[1])
-    if axes is None:
+    axes = _axes(graph, node)
+    if axes is None or not node.op_type.startswith(_AXES_GONE):
         return None
     gone = {int(axis) % len(layout) for axis in np.atleast_1d(axes)}
     left = "".join(letter for axis, letter in enumerate(layout) if axis not in gone)
@@ -96,6 +95,15 @@ def _dropped(graph: Graph, node: Any, layout: str, rank: int) -> str | None:
         return None
     space = [letter for letter in left if letter in "DHW"]
     return left.replace(space[0], "T") if len(space) == 1 else left
+
+
+def _axes(graph: Graph, node: Any) -> Any:
+    if node.op_type == "Gather":
+        return attribute(node, "axis", 0)
+    axes = attribute(node, "axes", attribute(node, "axis"))
+    if axes is None and len(node.input) > 1:
+        return graph.constant(node.input[1])
+    return axes
 
 
 def _by_shape(shape: tuple[int, ...]) -> str:

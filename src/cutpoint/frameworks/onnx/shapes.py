@@ -43,7 +43,10 @@ def tensor_types(graph: Graph, item: tuple[int, ...], name: str) -> dict[str, Te
 
 
 def _inferred(graph: Graph, shape: tuple[int, ...]) -> dict[str, TensorType]:
-    model = onnx.shape_inference.infer_shapes(_skeleton(graph, shape), data_prop=True)
+    try:
+        model = onnx.shape_inference.infer_shapes(_skeleton(graph, shape), data_prop=True)
+    except onnx.shape_inference.InferenceError:  # running the network tells more, or what is wrong
+        return {graph.input.name: TensorType(shape, graph.input.dtype)}
     infos = [*model.graph.value_info, *model.graph.output, *model.graph.input]
     known = ((info.name, _type_of(info)) for info in infos)
     return {name: kind for name, kind in known if kind is not None}
