@@ -15,7 +15,7 @@ from cutpoint.types import Array
 def import_onnx() -> Any:
     """Return the package ``onnx``."""
     try:
-        import onnx
+        import onnx.inliner  # which ``onnx`` does not import itself
     except ImportError as error:
         raise MissingExtra("ONNX", "onnx") from error
     return onnx

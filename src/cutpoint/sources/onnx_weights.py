@@ -126,7 +126,7 @@ def _read_external(onnx: Any, tensor: Any, path: Path, what: str) -> Path:
         opened.seek(offset)
         tensor.raw_data = opened.read(length)
     tensor.ClearField("external_data")
-    tensor.data_location = tensor.DEFAULT
+    tensor.ClearField("data_location")
     return file
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import numpy_helper
 
 from cutpoint.errors import ShapeError
 from cutpoint.frameworks.onnx.graph import Graph
@@ -120,7 +121,9 @@ class OnnxCut:
         """Digest of the names and bytes of all weights and constants held."""
         digest = hashlib.sha256()
         for tensor in sorted(self.model.graph.initializer, key=lambda each: str(each.name)):
-            digest.update(tensor.SerializeToString(deterministic=True))
+            values = numpy_helper.to_array(tensor)  # files have several spellings of one array
+            digest.update(f"{tensor.name}{values.dtype}{values.shape}".encode())
+            digest.update(values.tobytes())
         for node in self.model.graph.node:
             if node.op_type == "Constant":
                 digest.update(node.SerializeToString(deterministic=True))

@@ -21,8 +21,9 @@ def add_input(builder: Builder, batch: str, source: NetworkInput, preprocess: Pr
     """Append the nodes from input `batch` to the network's own input.
 
     Images: uint8 NHWC RGB → normalised in float32, in the order of colours and axes the weights
-    want. Arrays go through as they are. A network in float16 is given the nearest float16 numbers
-    and computes in float16; taps are float32 again before pools run.
+    want. Arrays go through as they are. A network in float16 is given the nearest float16 numbers;
+    between its nodes onnxruntime keeps float16 where the processor has it and float32 elsewhere,
+    and taps are float32 before pools run. What overflows float16 stays infinite up to the caller.
     """
     if isinstance(preprocess, PreprocessSpec):
         batch = _normalised(builder, batch, source, preprocess)
