@@ -11,6 +11,8 @@ import numpy as np
 from cutpoint.errors import MissingExtra
 from cutpoint.types import Array
 
+_FATAL = 4  # what onnxruntime logs below that it also raises
+
 
 def import_onnx() -> Any:
     """Return the package ``onnx``."""
@@ -22,13 +24,13 @@ def import_onnx() -> Any:
 
 
 def import_onnxruntime() -> Any:
-    """Return the package ``onnxruntime``, which reports nothing to its makers and errors alone."""
+    """Return the package ``onnxruntime``, which reports nothing to its makers and logs nothing."""
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingExtra("onnxruntime", "onnx") from error
     onnxruntime.disable_telemetry_events()
-    onnxruntime.set_default_logger_severity(3)
+    onnxruntime.set_default_logger_severity(_FATAL)
     return onnxruntime
 
 
@@ -46,7 +48,7 @@ class Session:
     def __init__(self, model: Any, is_optimised: bool = True) -> None:
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = _FATAL
         options.intra_op_num_threads = _n_processors()
         # Waiting threads sleep: others of this process decode meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,13 +109,18 @@ class Graph:
             return None if value is None else numpy_helper.to_array(value)
         return None
 
-    def weights_of(self, node: Any) -> Iterator[Any]:
-        """Yield the initializers of `node`, directly or through nodes that see no data."""
-        for name in node.input:
+    def weights_of(self, node: Any) -> list[Any]:
+        """Return the initializers of `node`, read directly or through nodes that see no data."""
+        found: dict[str, Any] = {}
+        waiting, seen = list(node.input), set(self.data)
+        while waiting:
+            name = waiting.pop()
             if name in self.weights:
-                yield self.weights[name]
-            elif name in self.producers and name not in self.data:
-                yield from self.weights_of(self.producers[name])
+                found[name] = self.weights[name]
+            elif name in self.producers and name not in seen:
+                waiting += self.producers[name].input
+            seen.add(name)
+        return list(found.values())
 
     def part(
         self,
