@@ -20,6 +20,7 @@ from cutpoint.sources.files import inside
 MOST_BYTES = 2**31 - 1
 """Of a file, and of a model in memory: the limit of protobuf, in which ONNX is written."""
 
+_SPARSE = "it holds sparse weights: a few bytes can stand for any size, so none are read"
 _PACKED = {"INT4": 4, "FLOAT4": 4, "INT2": 2}  # bits of types of which a byte holds several
 
 
@@ -41,7 +42,10 @@ def read_model(path: Path, what: str) -> tuple[Any, list[Path]]:
     onnx = import_onnx()
     model = _parsed(onnx, path, what)
     model.ClearField("training_info")  # never run, so never read
-    tensors = list(_tensors(onnx, model))
+    try:
+        tensors = list(_tensors(model))
+    except ValueError as error:
+        raise unreadable(path, what, str(error)) from error
     external = [tensor for tensor in tensors if tensor.data_location == tensor.EXTERNAL]
     n_bytes = path.stat().st_size + sum(_declared_bytes(onnx, each) for each in external)
     if n_bytes > MOST_BYTES:
@@ -77,32 +81,34 @@ def _parsed(onnx: Any, path: Path, what: str) -> Any:
         raise unreadable(path, what, f"it is no ONNX file, or cut short ({error})") from error
     if not model.graph.node:
         raise unreadable(path, what, "it is no ONNX file, or cut short: it has no nodes")
-    if model.graph.sparse_initializer:
-        raise unreadable(path, what, "sparse weights, whose size can't be checked, are not read")
     return model
 
 
-def _tensors(onnx: Any, model: Any) -> Iterator[Any]:
+def _tensors(model: Any) -> Iterator[Any]:
     """Yield every tensor of a model: weights, constants, those of inner graphs and functions."""
-    yield from _graph_tensors(onnx, model.graph)
+    yield from _graph_tensors(model.graph)
     for function in model.functions:
         for node in function.node:
-            yield from _node_tensors(onnx, node)
+            yield from _node_tensors(node)
 
 
-def _graph_tensors(onnx: Any, graph: Any) -> Iterator[Any]:
+def _graph_tensors(graph: Any) -> Iterator[Any]:
+    if graph.sparse_initializer:
+        raise ValueError(_SPARSE)
     yield from graph.initializer
     for node in graph.node:
-        yield from _node_tensors(onnx, node)
+        yield from _node_tensors(node)
 
 
-def _node_tensors(onnx: Any, node: Any) -> Iterator[Any]:
+def _node_tensors(node: Any) -> Iterator[Any]:
     for attribute in node.attribute:
+        if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+            raise ValueError(_SPARSE)
         yield from attribute.tensors
         if attribute.HasField("t"):
             yield attribute.t
         for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            yield from _graph_tensors(onnx, graph)
+            yield from _graph_tensors(graph)
 
 
 def _read_external(onnx: Any, tensor: Any, path: Path, what: str) -> Path:

@@ -284,6 +284,13 @@ def is_sparse(model: onnx.ModelProto) -> None:
     sparse.values.name = "sparse"
 
 
+def has_a_sparse_constant(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Constant", [], ["sparse"])
+    attribute = node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+    attribute.sparse_tensor.dims.extend([2**20, 2**20])
+    model.graph.node.insert(0, node)
+
+
 def is_of_no_type(model: onnx.ModelProto) -> None:
     model.graph.initializer[2].data_type = 999
 
@@ -295,6 +302,7 @@ def is_of_no_type(model: onnx.ModelProto) -> None:
         declares_less_than_nothing,
         declares_more_numbers_than_listed,
         is_sparse,
+        has_a_sparse_constant,
         is_of_no_type,
     ],
 )
