@@ -16,15 +16,8 @@ tf = import_tensorflow()
 # Read or run what lies outside the graph, yet are registered as free of state.
 _OUTSIDE = {"MatchingFiles", "PyFuncStateless", "ReadFile"}
 # Registered as stateful, yet give the same numbers every time.
-_HARMLESS = {
-    "Assert",
-    "If",
-    "Print",
-    "PrintV2",
-    "StatefulPartitionedCall",
-    "TensorArrayV3",
-    "While",
-}
+_HARMLESS = {"Assert", "If", "Print", "PrintV2", "StatefulPartitionedCall", "While"}
+_HARMLESS_FAMILY = "TensorArray"  # what loops keep their results in
 _V1_CONTROL_FLOW = {"Switch", "RefSwitch"}
 
 
@@ -79,6 +72,7 @@ def graph_network(graph_def: Any, input_name: str, outputs: Sequence[str], what:
     plain = _plain(graph_def)
     network = GraphNetwork(pruned(plain, [*outputs, input_name]), input_name, tuple(outputs))
     _refuse_unfit(network.graph_def, what)
+    _refuse_broken(network.graph_def, what)
     return network
 
 
@@ -169,12 +163,27 @@ def _refuse_unfit(graph_def: Any, what: str) -> None:
             )
 
 
+def _refuse_broken(graph_def: Any, what: str) -> None:
+    """Refuse a graph whose nodes do not fit together."""
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(graph_def, name="")
+    except ValueError as error:
+        raise WeightsError(
+            f"{what} was to be loaded.",
+            f"Its graph does not fit together: {' '.join(str(error).split())[:300]}",
+            "A whole graph, as TensorFlow writes it.",
+            "Export or convert the network anew",
+        ) from error
+
+
 def _unfit(node: Any) -> str:
     definition = op_def_registry.get(node.op)
     if definition is None:
         return "is unknown to this TensorFlow"
     if node.op.startswith("FusedBatchNorm") and node.attr["is_training"].b:
         return "is in training mode: it normalises by the batch it is given"
-    if node.op in _OUTSIDE or (definition.is_stateful and node.op not in _HARMLESS):
+    is_harmless = node.op in _HARMLESS or node.op.startswith(_HARMLESS_FAMILY)
+    if node.op in _OUTSIDE or (definition.is_stateful and not is_harmless):
         return "reaches beyond the graph: files, Python, tables, state or random numbers"
     return ""
