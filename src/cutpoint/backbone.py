@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import TapNotFound
 from cutpoint.layer_table import Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
@@ -205,13 +205,3 @@ class Pyramid:
             f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {row.name}"
             for row in self.levels
         )
-
-
-def no_symbolic(layer: Layer, what: str) -> UsageError:
-    """Return the error of a framework in which no new head can be connected to a layer."""
-    return UsageError(
-        f'Something to connect a head to at layer "{layer.name}" was asked for.',
-        f"The network is {what}.",
-        "symbolic() is there for Keras and PyTorch networks; features are, for all.",
-        f'Type, for example:  backbone.cut("{layer.name}")',
-    )

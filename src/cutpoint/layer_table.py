@@ -27,8 +27,8 @@ class Layer:
     shape : tuple
         Output shape as the framework has it; the batch is ``None``.
     layout : str
-        A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NC"``;
-        empty where nobody can tell.
+        A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NCT"``,
+        ``"NC"``; empty where nobody can tell.
     stride : int or None
         Input pixels per output pixel; None where the output is no map.
     params : int
@@ -145,8 +145,10 @@ class LayerTable:
         return tuple(names[(place + 1) * len(names) // keep - 1] for place in range(keep))
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
-        if isinstance(tap, int) or not any(mark in tap for mark in "*?["):
+        is_name = isinstance(tap, int) or any(row.name == tap for row in self.rows)
+        if is_name or not any(mark in str(tap) for mark in "*?["):
             return (self[tap],)
+        assert isinstance(tap, str)
         found = tuple(layer for layer in self.find(tap) if layer.tappable)
         if not found:
             raise self._not_found(f'layer like "{tap}"', tap)
@@ -205,3 +207,13 @@ def human_count(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return str(int(count))
+
+
+def no_symbolic(layer: Layer, what: str) -> UsageError:
+    """Return the error of a framework in which no new head can be connected to a layer."""
+    return UsageError(
+        f'Something to connect a head to at layer "{layer.name}" was asked for.',
+        f"The network is {what}.",
+        "symbolic() is there for Keras and PyTorch networks; features are, for all.",
+        f'Type, for example:  backbone.cut("{layer.name}")',
+    )
