@@ -27,7 +27,9 @@ check: .venv/.dev
 	$(BIN)/codespell
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/main_path.py
+	$(BIN)/python benchmarks/truncation.py
+	$(BIN)/python benchmarks/backbones.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv
