@@ -61,7 +61,7 @@ def test_an_unknown_application_lists_the_nearest() -> None:
 def test_an_unknown_argument_lists_the_known(tmp_path: Path) -> None:
     functional().save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(UsageError, match="Arguments: side, weights"):
-        cp.load(f"keras:MobileNet?alpha=0.25&widht=2&weights={tmp_path / 'a.weights.h5'}")
+        cp.load(f"keras:MobileNet?alpha=0.25&depht=2&weights={tmp_path / 'a.weights.h5'}")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
