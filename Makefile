@@ -16,7 +16,7 @@ else
 	$(BIN)/cutpoint fit $(DEMO)/digits -o $(DEMO)/digits.cutpoint --store $(DEMO)/features
 endif
 
-test: .venv/.dev
+test: .venv/.dev tests/tfjs/node_modules/.installed
 	$(BIN)/python -m pytest -n 2
 
 check: .venv/.dev
@@ -41,3 +41,9 @@ bench: .venv/.dev
 .venv/.dev: .venv/.demo
 	$(PIP) --editable '.[all]' --group dev
 	touch $@
+
+# The real TF.js, for tests to compare with; without npm they skip, and say so.
+tests/tfjs/node_modules/.installed: tests/tfjs/package-lock.json
+	if command -v npm > /dev/null; then \
+	  cd tests/tfjs && npm ci --silent --ignore-scripts --no-audit --no-fund && \
+	  touch node_modules/.installed; fi

@@ -77,6 +77,8 @@ def _graph_def(topology: Any, model_json: Path) -> Any:
 
     graph_def = tf.compat.v1.GraphDef()
     try:
+        if not isinstance(topology, dict):
+            raise TypeError(f'"modelTopology" is a {type(topology).__name__}')
         json_format.ParseDict(topology, graph_def, ignore_unknown_fields=True)
     except (json_format.ParseError, AttributeError, TypeError) as error:
         raise _refused(model_json, f"Its topology is no graph: {error}.") from error
