@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.errors import BackboneNotFound, MissingExtra, UsageError, WeightsError
 from cutpoint.spec import ArraySpec, PreprocessSpec
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
@@ -48,6 +49,15 @@ def numbers(name: str = "x") -> Any:
 
 def images(n_items: int = 2, side: int = SIDE) -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (n_items, side, side, 3)).astype(np.uint8)
+
+
+def test_a_missing_tensorflow_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_saved_model(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(MissingExtra, match=r"cutpoint\[tensorflow\]"):
+        load(str(folder), TRUSTED)
 
 
 @pytest.mark.parametrize("loader", [load, load_tfhub])

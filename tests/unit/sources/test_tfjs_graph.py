@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.conformance.networks.tfgraph import (
 )
 
 from cutpoint.backbone import LoadOptions
-from cutpoint.errors import UsageError, WeightsError
+from cutpoint.errors import MissingExtra, UsageError, WeightsError
 from cutpoint.spec import ArraySpec
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
@@ -58,6 +59,15 @@ def features(model_json: Path, layer: str, batch: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def batch() -> np.ndarray:
     return np.random.default_rng(5).standard_normal((3, 4)).astype(np.float32)
+
+
+def test_a_missing_tensorflow_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_graph_model(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(MissingExtra, match=r"cutpoint\[tensorflow\]"):
+        read_graph_model(folder / "model.json")
 
 
 @pytest.mark.parametrize("named", ["folder", "file"])
