@@ -205,7 +205,7 @@ def test_integers_that_tfjs_made_shorter_get_their_type_back(
     np.testing.assert_allclose(found, batch.sum(1, keepdims=True), rtol=1e-5)
 
 
-@pytest.mark.parametrize("topology", [None, [], {"node": [{"nome": 1, "op": 3}]}])
+@pytest.mark.parametrize("topology", [None, [], {"node": [{"op_name": 1, "op": 3}]}])
 def test_a_damaged_topology_is_an_error_of_ours(tmp_path: Path, topology: Any) -> None:
     model_json = write_model(tmp_path, [])
     model = {**json.loads(model_json.read_text()), "modelTopology": topology}
