@@ -27,7 +27,9 @@ check: .venv/.dev
 	$(BIN)/codespell
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/main_path.py
+	$(BIN)/python benchmarks/truncation.py
+	$(BIN)/python benchmarks/backbones.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv
@@ -40,6 +42,7 @@ bench: .venv/.dev
 
 .venv/.dev: .venv/.demo
 	$(PIP) --editable '.[all]' --group dev
+	$(PIP) --no-deps keras-hub kagglehub kagglesdk # its tensorflow-text would bring a second TensorFlow
 	touch $@
 
 # The real TF.js, for tests to compare with; without npm they skip, and say so.

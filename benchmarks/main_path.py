@@ -1,6 +1,6 @@
-"""All benchmarks: interleaved, medians, ratios; the same features are checked before any time.
+"""The main path against a plain loop; the same features are checked before any time.
 
-    make bench
+    python benchmarks/main_path.py
 
 Writes docs/benchmarks/main-path.md and main-path.svg. The photos are those of
 ../shared/data/dogs-vs-cats, or, in a clone alone, crops of scikit-learn's two sample photos.
@@ -9,8 +9,6 @@ Writes docs/benchmarks/main-path.md and main-path.svg. The photos are those of
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import plain_loop  # noqa: E402  the repository is no package
+from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.engines import compare  # noqa: E402
 
@@ -150,18 +149,6 @@ def start_up() -> dict[str, float]:
             subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def machine() -> str:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
 
 
 def report(results: dict[str, object]) -> None:
