@@ -16,7 +16,7 @@ else
 	$(BIN)/cutpoint fit $(DEMO)/digits -o $(DEMO)/digits.cutpoint --store $(DEMO)/features
 endif
 
-test: .venv/.dev
+test: .venv/.dev tests/tfjs/node_modules/.installed
 	$(BIN)/python -m pytest -n 2
 
 check: .venv/.dev
@@ -44,3 +44,9 @@ bench: .venv/.dev
 	$(PIP) --editable '.[all]' --group dev
 	$(PIP) --no-deps keras-hub kagglehub kagglesdk # its tensorflow-text would bring a second TensorFlow
 	touch $@
+
+# The real TF.js, for tests to compare with; without npm they skip, and say so.
+tests/tfjs/node_modules/.installed: tests/tfjs/package-lock.json
+	if command -v npm > /dev/null; then \
+	  cd tests/tfjs && npm ci --silent --ignore-scripts --no-audit --no-fund && \
+	  touch node_modules/.installed; fi

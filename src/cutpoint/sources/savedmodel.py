@@ -14,7 +14,12 @@ from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import UsageError, WeightsError
 from cutpoint.runtimes.tensorflow import frozen, import_tensorflow
 from cutpoint.sources.files import existing, files_sha256, inside, require_trust
-from cutpoint.sources.tf_graphs import graph_backbone, one_input, refuse_nan_constants
+from cutpoint.sources.tf_graphs import (
+    graph_backbone,
+    import_tfgraph,
+    one_input,
+    refuse_nan_constants,
+)
 from cutpoint.sources.tfhub_cache import is_handle, module_folder
 
 if TYPE_CHECKING:
@@ -57,8 +62,7 @@ def read_saved_model(folder: Path, what: str) -> tuple[GraphNetwork, str]:
     constants; what inlining adds to the names of nodes (``StatefulPartitionedCall/``) is dropped
     again where names stay unique.
     """
-    from cutpoint.frameworks.tfgraph import graph_network
-
+    tfgraph = import_tfgraph()
     sha256 = files_sha256(_files(folder, what), folder)
     try:
         concrete = _frozen_function(folder, what)
@@ -71,7 +75,7 @@ def read_saved_model(folder: Path, what: str) -> tuple[GraphNetwork, str]:
             "A SavedModel of TensorFlow 2, whole.",
             f"Look at it with:  saved_model_cli show --all --dir {folder}",
         ) from error
-    network = _network(concrete, what, graph_network)
+    network = _network(concrete, what, tfgraph)
     refuse_nan_constants(network, what)
     return network, sha256
 
@@ -166,15 +170,13 @@ def _without_remarks(tf: Any) -> Iterator[None]:
         logger.setLevel(kept)
 
 
-def _network(concrete: Any, what: str, graph_network: Any) -> GraphNetwork:
-    from cutpoint.frameworks.tfgraph.network import renamed
-
+def _network(concrete: Any, what: str, tfgraph: Any) -> GraphNetwork:
     source = one_input([tensor.op.name for tensor in concrete.inputs], what)
     graph_def = concrete.graph.as_graph_def()
     names = _short_names([node.name for node in graph_def.node])
     outputs = [names[tensor.op.name] for tensor in concrete.outputs]
-    network: GraphNetwork = graph_network(
-        renamed(graph_def, names), names[source], tuple(dict.fromkeys(outputs)), what
+    network: GraphNetwork = tfgraph.graph_network(
+        tfgraph.renamed(graph_def, names), names[source], tuple(dict.fromkeys(outputs)), what
     )
     return network
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 def tfgraph_framework() -> Framework:
     """Return the framework folder, or name the extra that is missing."""
+    framework: Framework = import_tfgraph()
+    return framework
+
+
+def import_tfgraph() -> Any:
+    """Return the framework folder with all it exports; TensorFlow comes in with care."""
     import_tensorflow()
     from cutpoint.frameworks import tfgraph
 

@@ -15,7 +15,7 @@ from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import WeightsError
 from cutpoint.runtimes.tensorflow import import_tensorflow
 from cutpoint.sources.files import files_sha256
-from cutpoint.sources.tf_graphs import graph_backbone, one_input
+from cutpoint.sources.tf_graphs import graph_backbone, import_tfgraph, one_input
 from cutpoint.sources.tfjs_weights import model_files, read_model_json, read_weights
 from cutpoint.types import Array
 
@@ -59,15 +59,14 @@ def read_graph_model(model_json: Path) -> GraphNetwork:
     UsageError
         If the graph takes several arrays.
     """
-    from cutpoint.frameworks.tfgraph import graph_network
-
+    tfgraph = import_tfgraph()
     what = f'TF.js model "{model_json}"'
     topology = read_model_json(model_json).get("modelTopology")
     graph_def = _unfused(_graph_def(topology, model_json), model_json)
     _fill_constants(graph_def, read_weights(model_json), model_json)
     inputs = [node.name for node in graph_def.node if node.op == "Placeholder"]
     source = one_input(inputs, what)
-    network: GraphNetwork = graph_network(graph_def, source, _ends(graph_def), what)
+    network: GraphNetwork = tfgraph.graph_network(graph_def, source, _ends(graph_def), what)
     return network
 
 
@@ -77,6 +76,8 @@ def _graph_def(topology: Any, model_json: Path) -> Any:
 
     graph_def = tf.compat.v1.GraphDef()
     try:
+        if not isinstance(topology, dict):
+            raise TypeError(f'"modelTopology" is a {type(topology).__name__}')
         json_format.ParseDict(topology, graph_def, ignore_unknown_fields=True)
     except (json_format.ParseError, AttributeError, TypeError) as error:
         raise _refused(model_json, f"Its topology is no graph: {error}.") from error

@@ -102,7 +102,13 @@ def write_graph_model(folder: Path) -> Path:
 
 def tiny_nodes(weights: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     float_type = {"T": {"type": "DT_FLOAT"}}
-    conv = {**float_type, "strides": ints(1, 2, 2, 1), "padding": {"s": text("SAME")}}
+    conv = {
+        **float_type,
+        "strides": ints(1, 2, 2, 1),
+        "dilations": ints(1, 1, 1, 1),
+        "padding": {"s": text("SAME")},
+        "data_format": {"s": text("NHWC")},
+    }
     return [
         *(constant(name, value) for name, value in weights.items()),
         {

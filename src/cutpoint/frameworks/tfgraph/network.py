@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tensorflow.python.framework import op_def_registry  # no public name tells what is stateful
-
 from cutpoint.errors import WeightsError
 from cutpoint.runtimes.tensorflow import import_tensorflow
 
@@ -178,6 +176,8 @@ def _refuse_broken(graph_def: Any, what: str) -> None:
 
 
 def _unfit(node: Any) -> str:
+    from tensorflow.python.framework import op_def_registry  # no public name tells what has state
+
     definition = op_def_registry.get(node.op)
     if definition is None:
         return "is unknown to this TensorFlow"
