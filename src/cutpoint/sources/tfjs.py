@@ -16,7 +16,12 @@ from cutpoint.sources.files import existing, files_sha256
 from cutpoint.sources.keras_files import check_config
 from cutpoint.sources.keras_networks import keras_backbone
 from cutpoint.sources.keras_topology import network_from_topology
-from cutpoint.sources.tfjs_weights import model_files, read_model_json, read_weights
+from cutpoint.sources.tfjs_weights import (
+    model_files,
+    model_name,
+    read_model_json,
+    read_weights,
+)
 from cutpoint.types import Array
 
 # What TF.js and older releases of Keras call weights, where Keras 3 calls them otherwise.
@@ -49,10 +54,8 @@ def _load_layers_model(model_json: Path, fields: dict[str, Any], options: LoadOp
     check_config(keras, topology, what, options.trust_weights)
     network = network_from_topology(keras, topology, what)
     _fill(network, read_weights(model_json), what)
-    folder = model_json.parent.resolve()
     sha256 = files_sha256(model_files(model_json), model_json.parent)
-    name = folder.name if model_json.name == "model.json" else f"{folder.name}/{model_json.name}"
-    load_name = f"tfjs:{folder / model_json.name}"
+    name, load_name = model_name(model_json), f"tfjs:{model_json.resolve()}"
     return keras_backbone(network, "tfjs", name, sha256, options, load_name=load_name)
 
 

@@ -16,7 +16,7 @@ from cutpoint.errors import WeightsError
 from cutpoint.runtimes.tensorflow import import_tensorflow
 from cutpoint.sources.files import files_sha256
 from cutpoint.sources.tf_graphs import graph_backbone, import_tfgraph, one_input
-from cutpoint.sources.tfjs_weights import model_files, read_model_json, read_weights
+from cutpoint.sources.tfjs_weights import model_files, model_name, read_model_json, read_weights
 from cutpoint.types import Array
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def load_graph_model(path: Path, options: LoadOptions) -> Backbone:
     model_json = (path / "model.json" if path.is_dir() else path).resolve()
     network = read_graph_model(model_json)
     sha256 = files_sha256(model_files(model_json), model_json.parent)
-    name = path.resolve().name
-    return graph_backbone(network, ("tfjs", name, str(path.resolve())), sha256, options)
+    names = ("tfjs", model_name(model_json), str(model_json))
+    return graph_backbone(network, names, sha256, options)
 
 
 def read_graph_model(model_json: Path) -> GraphNetwork:

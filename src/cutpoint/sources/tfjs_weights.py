@@ -66,6 +66,12 @@ def model_files(model_json: Path) -> list[Path]:
     return [model_json, *(shard for group in _groups(model_json) for shard in group.shards)]
 
 
+def model_name(model_json: Path) -> str:
+    """Return what a model is called in its spec: its folder, whatever lies above it."""
+    folder = model_json.resolve().parent.name
+    return folder if model_json.name == "model.json" else f"{folder}/{model_json.name}"
+
+
 def read_model_json(model_json: Path) -> dict[str, Any]:
     """Return what ``model.json`` says."""
     try:
