@@ -68,7 +68,9 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
 
 def _rows(outputs: Sequence[_Output], sides: Sides | None) -> tuple[Layer, ...]:
     times = Counter(output.name for output in outputs)
-    letters = layouts([(output.shape, output.module) for output in outputs], sides)
+    shapes = [output.shape if output.has_items else () for output in outputs]
+    modules = [output.module for output in outputs]
+    letters = layouts(list(zip(shapes, modules, strict=True)), sides)
     return tuple(
         Layer(
             index=index,
