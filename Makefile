@@ -40,4 +40,5 @@ bench: .venv/.dev
 
 .venv/.dev: .venv/.demo
 	$(PIP) --editable '.[all]' --group dev
+	$(PIP) --no-deps keras-hub kagglehub kagglesdk # its tensorflow-text would bring a second TensorFlow
 	touch $@

@@ -6,10 +6,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cutpoint.api import choose, evaluate, extract, fit, load, load_predictor, predict
+    from cutpoint.api import (
+        choose,
+        evaluate,
+        extract,
+        fit,
+        image_distance,
+        load,
+        load_predictor,
+        predict,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
+__all__ = [
+    "choose",
+    "evaluate",
+    "extract",
+    "fit",
+    "image_distance",
+    "load",
+    "load_predictor",
+    "predict",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,10 +27,20 @@ from cutpoint.report import ReportInputs, write_report
 from cutpoint.sources import load_backbone, load_object
 from cutpoint.spec import Preprocess
 from cutpoint.store import Features, FeatureStore
+from cutpoint.style import image_distance
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
-__all__ = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
+__all__ = [
+    "choose",
+    "evaluate",
+    "extract",
+    "fit",
+    "image_distance",
+    "load",
+    "load_predictor",
+    "predict",
+]
 
 
 def load(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import TapNotFound
 from cutpoint.layer_table import Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
@@ -138,13 +138,13 @@ class Backbone:
         TapNotFound
             If the network has no map of a stride; those it has are listed.
         """
-        found = {row.stride: row for row in self._table if row.tappable and row.stride}
+        found = {row.stride: row for row in self._table.maps() if row.stride is not None}
         for stride in strides:
             if stride not in found:
                 raise TapNotFound(
                     f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
                     "It has none.",
-                    f"Strides: {', '.join(map(str, sorted(filter(None, found))))}.",
+                    f"Strides: {', '.join(map(str, sorted(found)))}.",
                     f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
                 )
         levels = tuple(found[stride] for stride in strides)
@@ -205,13 +205,3 @@ class Pyramid:
             f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {row.name}"
             for row in self.levels
         )
-
-
-def no_symbolic(layer: Layer, what: str) -> UsageError:
-    """Return the error of a framework in which no new head can be connected to a layer."""
-    return UsageError(
-        f'Something to connect a head to at layer "{layer.name}" was asked for.',
-        f"The network is {what}.",
-        "symbolic() is there for Keras and PyTorch networks; features are, for all.",
-        f'Type, for example:  backbone.cut("{layer.name}")',
-    )

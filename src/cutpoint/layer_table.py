@@ -27,8 +27,8 @@ class Layer:
     shape : tuple
         Output shape as the framework has it; the batch is ``None``.
     layout : str
-        A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NC"``;
-        empty where nobody can tell.
+        A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NCT"``,
+        ``"NC"``; empty where nobody can tell.
     stride : int or None
         Input pixels per output pixel; None where the output is no map.
     params : int
@@ -115,25 +115,40 @@ class LayerTable:
                 raise self._not_tappable(layer)
         return tuple(chosen[index] for index in sorted(chosen))
 
+    def maps(self) -> list[Layer]:
+        """Return the tappable layers that give maps; one that only pads shows nothing new."""
+        return [
+            row
+            for row in self.rows
+            if row.tappable and row.stride is not None and "pad" not in row.kind.lower()
+        ]
+
     def auto_taps(self, at_most: int = 12) -> tuple[str, ...]:
         """Return the layers worth comparing when nobody has named any.
 
         The ends of the outermost blocks that give maps (``blocks.3``, ``layer2.1``), else of all
         layers that give maps; evenly thinned to `at_most`, the deepest always among them.
         """
-        maps = [row for row in self.rows if row.tappable and row.stride is not None]
+        maps = self.maps()
         blocks = [row for row in maps if row.is_block and row.name.count(".") < 2]
-        # A block and its last child are one tensor: equal shape and cost. Keep the inner name.
-        distinct = {(row.shape, row.macs): row.name for row in reversed(blocks or maps)}
-        names = list(reversed(distinct.values()))
+        if len(blocks) < 3:  # a chain of layers, wrapped once or not at all
+            blocks, maps = [], [row for row in maps if not row.is_block] or maps
+        # Equal shape and cost: a block and its last child are one tensor (keep the inner name), and
+        # what follows a convolution for free is its normalisation and activation (keep the last).
+        distinct = {
+            (row.shape, row.macs): row.name for row in (reversed(blocks) if blocks else maps)
+        }
+        names = [row.name for row in maps if row.name in distinct.values()]
         if not names:
             names = [row.name for row in self.rows if row.tappable][-1:]
         keep = min(at_most, len(names))
         return tuple(names[(place + 1) * len(names) // keep - 1] for place in range(keep))
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
-        if isinstance(tap, int) or not any(mark in tap for mark in "*?["):
+        is_name = isinstance(tap, int) or any(row.name == tap for row in self.rows)
+        if is_name or not any(mark in str(tap) for mark in "*?["):
             return (self[tap],)
+        assert isinstance(tap, str)
         found = tuple(layer for layer in self.find(tap) if layer.tappable)
         if not found:
             raise self._not_found(f'layer like "{tap}"', tap)
@@ -192,3 +207,13 @@ def human_count(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return str(int(count))
+
+
+def no_symbolic(layer: Layer, what: str) -> UsageError:
+    """Return the error of a framework in which no new head can be connected to a layer."""
+    return UsageError(
+        f'Something to connect a head to at layer "{layer.name}" was asked for.',
+        f"The network is {what}.",
+        "symbolic() is there for Keras and PyTorch networks; features are, for all.",
+        f'Type, for example:  backbone.cut("{layer.name}")',
+    )

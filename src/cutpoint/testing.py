@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.backbone import Backbone, LoadOptions, no_symbolic
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.backbone import Backbone, LoadOptions
+from cutpoint.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.pooling import NUMPY, apply_pool
 from cutpoint.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
 from cutpoint.types import Array, Batch, Cut, Features

@@ -197,3 +197,47 @@ def test_a_stopped_run_goes_on_where_it_was(colour_folder: Maker, tmp_path: Path
         assert "the same command goes on" in told
         assert "Traceback" not in told
     assert "1800 items" in run(*words).stdout
+
+
+def test_a_file_of_weights_goes_the_whole_way(colour_folder: Maker, tmp_path: Path) -> None:
+    """--preprocess is asked for, kept in the report's command, and not asked for by predict."""
+    from tests.conformance.networks.keras import functional
+
+    functional().save(tmp_path / "net.keras")
+    asked = run("layers", tmp_path / "net.keras", code=2).stderr
+    assert "--preprocess imagenet" in asked
+    listed = run("layers", tmp_path / "net.keras", "--preprocess", "tf").stdout
+    assert "16×16×8" in listed
+    wrong = run("layers", tmp_path / "net.keras", "--preprocess", "inception", code=2).stderr
+    assert "Recipes: imagenet, tf, caffe, unit, none" in wrong
+    model, data = tmp_path / "m", colour_folder()
+    words = ("-b", tmp_path / "net.keras", "--preprocess", "tf", "--store", tmp_path / "s")
+    run("fit", data, "-o", model, "-q", *words)
+    assert "--preprocess tf" in (model / "report.html").read_text()
+    assert "red" in run("predict", model, next((data / "red").iterdir())).stdout
+    (tmp_path / "net.keras").unlink()
+    assert "net.keras" in run("predict", model, next((data / "red").iterdir()), code=2).stderr
+
+
+def test_a_recipe_may_be_a_json_file(tmp_path: Path) -> None:
+    from tests.conformance.networks.keras import functional
+
+    functional().save(tmp_path / "net.keras")
+    fields = {"resize_px": 40, "crop_px": 32, "interpolation": "lanczos", "mean": [1, 2, 3]}
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({**fields, "std": [4, 5, 6], "channels": "BGR"}))
+    assert "32×32×3" in run("layers", tmp_path / "net.keras", "--preprocess", recipe).stdout
+    for bad in ({**fields}, {**fields, "std": [0, 1, 1]}, {**fields, "std": [1, 1, 1], "x": 1}):
+        recipe.write_text(json.dumps(bad))
+        error = run("layers", tmp_path / "net.keras", "--preprocess", recipe, code=2).stderr
+        assert "recipe.json" in error
+        assert "Fields: resize_px" in error
+
+
+def test_weights_that_can_run_code_need_a_word(tmp_path: Path) -> None:
+    from tests.unit.sources.test_keras import lambda_model
+
+    lambda_model(tmp_path / "net.keras", tmp_path)
+    words = ("layers", tmp_path / "net.keras", "--preprocess", "none")
+    assert "--trust-weights" in run(*words, code=1).stderr
+    assert "Lambda" in run(*words, "--trust-weights").stdout

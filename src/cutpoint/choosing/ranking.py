@@ -133,11 +133,11 @@ def rank(features: Features, reporter: Reporter | None = None) -> Ranking:
     classes, truth = np.unique(labels.astype(str), return_inverse=True)
     targets = one_hot(truth, range(len(classes)))
     groups = features.group_numbers(rows)
-    taps = [tap.name for tap in features.spec.taps if tap.pool != "none"]
+    taps = [tap.name for tap in features.spec.taps if _is_vector(features, tap)]
     if not taps:
         raise UsageError(
             f'A ranking of the taps of "{features.name}" was asked for.',
-            "All of them hold whole activations (pool none).",
+            "All of them hold whole activations or matrices (pools none and gram).",
             "Taps pooled to vectors.",
             "Extract with:  --pool gap --pool gmp",
         )
@@ -148,6 +148,11 @@ def rank(features: Features, reporter: Reporter | None = None) -> Ranking:
             advance(1)
     found.sort(key=lambda each: (-each.loo_accuracy.value, each.loo_mse))
     return Ranking(tuple(found), len(rows), N_ALPHAS, groups is not None)
+
+
+def _is_vector(features: Features, tap: TapSpec) -> bool:
+    """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
+    return tap.pool not in ("none", "gram") or features.X(tap.name, np.array([0])).ndim == 2
 
 
 def _judge(tap: str, X: Array, targets: Array, truth: Array, groups: Array | None) -> Candidate:

@@ -50,7 +50,7 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
 
     "auto" is OpenVINO where it is installed and the cut can be converted, else native.
     """
-    if name == "auto" and "openvino" not in cut.converts_to:
+    if name == "native" or (name == "auto" and "openvino" not in cut.converts_to):
         return "native", f"Running natively: {cut.why_native}" if cut.why_native else ""
     if name == "auto":
         if importlib.util.find_spec("openvino") is not None:

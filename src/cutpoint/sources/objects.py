@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import ModalityError
 from cutpoint.preprocess import modality_of, stated_preprocess
 from cutpoint.sources.torch_weights import refuse_nan, state_sha256, torch_framework
@@ -25,6 +25,11 @@ def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "
         How it is called in messages; the class by default.
     """
     name = name or type(network).__name__
+    if _is_a(network, "keras", "Model"):  # asked first: on PyTorch it is an nn.Module as well
+        from cutpoint.sources.keras_networks import keras_backbone, weights_sha256
+
+        options = LoadOptions(preprocess)
+        return keras_backbone(network, "object", name, weights_sha256(network), options)
     if not _is_a(network, "torch", "nn.Module"):
         raise ModalityError(
             "A backbone was asked for.",

@@ -13,12 +13,12 @@ from cutpoint.engines.native import NativeEngine
 from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
-from tests.unit.frameworks.test_torch_cut import BATCH, SPEC, resnet, taps
+from tests.unit.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
 
 
 @pytest.fixture(scope="module")
 def cut() -> TorchCut:
-    return TorchCut(resnet(), SPEC, taps("layer1/gmp", "layer2/none", "layer4/gap", "layer4/gem"))
+    return torch_cut(resnet(), taps("layer1/gmp", "layer2/none", "layer4/gap", "layer4/gem"))
 
 
 def test_openvino_agrees_with_torch_at_every_batch_size(cut: TorchCut) -> None:
@@ -122,7 +122,7 @@ import socket
 def refuse(*a, **k): raise AssertionError("network")
 socket.socket.connect = refuse
 from tests.unit.engines.test_engines import *
-cut = TorchCut(resnet(), SPEC, taps("layer1/gap"))
+cut = torch_cut(resnet(), taps("layer1/gap"))
 assert checked_engine(cut, "openvino", 1, BATCH).engine.name == "openvino"
 import sys
 assert "openvino_telemetry" not in sys.modules

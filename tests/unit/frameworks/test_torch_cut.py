@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+import cutpoint as cp
 from cutpoint.errors import ShapeError
-from cutpoint.frameworks.torch import TorchCut
+from cutpoint.frameworks.torch import TorchCut, list_layers
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.spec import PreprocessSpec, TapSpec
 
@@ -22,6 +23,10 @@ BATCH = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3)).astype(np.uint
 
 def taps(*names: str) -> list[TapSpec]:
     return [TapSpec.from_name(name) for name in names]
+
+
+def torch_cut(network: nn.Module, chosen: list[TapSpec]) -> TorchCut:
+    return TorchCut(network, SPEC, chosen, list_layers(network, SPEC))
 
 
 def resnet(seed: int = 0) -> nn.Module:
@@ -42,7 +47,7 @@ def normalised(batch: np.ndarray) -> torch.Tensor:
 def test_features_equal_torchvisions_feature_extractor() -> None:
     """Reference: torchvision 0.28 `create_feature_extractor`; tolerance 1e-5 relative."""
     network = resnet()
-    cut = TorchCut(network, SPEC, taps("layer2/none", "layer4.0/gap", "layer1/gmp", "layer3/gem"))
+    cut = torch_cut(network, taps("layer2/none", "layer4.0/gap", "layer1/gmp", "layer3/gem"))
     found = cut(BATCH)
     names = ["layer1", "layer2", "layer3", "layer4.0"]
     from torchvision.models.feature_extraction import create_feature_extractor
@@ -64,10 +69,10 @@ def test_features_equal_torchvisions_feature_extractor() -> None:
 
 def test_training_mode_changes_neither_features_nor_network() -> None:
     network = resnet()
-    expected = TorchCut(network.eval(), SPEC, taps("layer3/gap"))(BATCH)
+    expected = torch_cut(network.eval(), taps("layer3/gap"))(BATCH)
     network.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    cut = TorchCut(network, SPEC, taps("layer3/gap"))
+    cut = torch_cut(network, taps("layer3/gap"))
     state = cut.state_sha256()
     for _ in range(2):
         np.testing.assert_array_equal(cut(BATCH)["layer3/gap"], expected["layer3/gap"])
@@ -77,7 +82,7 @@ def test_training_mode_changes_neither_features_nor_network() -> None:
 
 
 def test_an_item_does_not_depend_on_its_batch_mates() -> None:
-    cut = TorchCut(resnet(), SPEC, taps("layer4/gap", "layer1/gmp"))
+    cut = torch_cut(resnet(), taps("layer4/gap", "layer1/gmp"))
     together = cut(BATCH)
     for row in range(len(BATCH)):
         alone = cut(BATCH[row : row + 1])
@@ -112,7 +117,7 @@ def test_nothing_after_the_deepest_tap_is_computed_or_held(
 ) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), Explodes())
     later = weakref.ref(network[2].big)
-    cut = TorchCut(network, SPEC, taps("1/gap"))
+    cut = torch_cut(network, taps("1/gap"))
     monkeypatch.setattr(Explodes, "is_armed", True)
     assert cut(BATCH)["1/gap"].shape == (6, 4)
     assert sum(p.numel() for p in cut.module.parameters()) == 4 * 27 + 4
@@ -170,7 +175,7 @@ def test_truncation_changes_no_number_whatever_the_network_is_made_of(
     network.get_submodule(tap).register_forward_hook(lambda m, i, output: seen.append(output))
     with torch.inference_mode():
         network(normalised(BATCH))
-    cut = TorchCut(network, SPEC, taps(f"{tap}/none"))
+    cut = torch_cut(network, taps(f"{tap}/none"))
     found = cut(BATCH)[f"{tap}/none"]
     np.testing.assert_allclose(found, seen[0].numpy(), rtol=1e-5, atol=1e-5)
     n_all = sum(p.numel() for p in network.parameters())
@@ -179,7 +184,7 @@ def test_truncation_changes_no_number_whatever_the_network_is_made_of(
 
 def test_all_taps_come_from_one_pass() -> None:
     network = nn.Sequential(Counts(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
-    cut = TorchCut(network, SPEC, taps("0/gap", "0/gmp", "1/gap", "2/gap"))
+    cut = torch_cut(network, taps("0/gap", "0/gmp", "1/gap", "2/gap"))
     Counts.n_calls = 0
     cut(BATCH)
     assert Counts.n_calls == 1
@@ -190,23 +195,23 @@ def test_an_in_place_operation_after_a_tap_does_not_reach_it(pool: str) -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 4, 3)
     network = nn.Sequential(conv, nn.ReLU(inplace=True), nn.Conv2d(4, 4, 3))
-    alone = TorchCut(nn.Sequential(conv), SPEC, taps(f"0/{pool}"))(BATCH)[f"0/{pool}"]
-    found = TorchCut(network, SPEC, taps(f"0/{pool}", "2/gap"))(BATCH)[f"0/{pool}"]
+    alone = torch_cut(nn.Sequential(conv), taps(f"0/{pool}"))(BATCH)[f"0/{pool}"]
+    found = torch_cut(network, taps(f"0/{pool}", "2/gap"))(BATCH)[f"0/{pool}"]
     assert pool != "none" or alone.min() < 0  # there is something to clip
     np.testing.assert_array_equal(found, alone)
 
 
 def test_two_cuts_of_one_network_do_not_disturb_each_other() -> None:
     network = resnet()
-    deep = TorchCut(network, SPEC, taps("layer4/gap"))
+    deep = torch_cut(network, taps("layer4/gap"))
     before = deep(BATCH)["layer4/gap"]
-    TorchCut(network, SPEC, taps("layer1/gap"))(BATCH)
+    torch_cut(network, taps("layer1/gap"))(BATCH)
     np.testing.assert_array_equal(deep(BATCH)["layer4/gap"], before)
     assert network(normalised(BATCH)).shape == (6, 1000)
 
 
 def test_threads_can_share_a_cut() -> None:
-    cut = TorchCut(resnet(), SPEC, taps("layer1/gap", "layer3/gap"))
+    cut = torch_cut(resnet(), taps("layer1/gap", "layer3/gap"))
     expected = [cut(BATCH[row : row + 1]) for row in range(6)]
     wrong: list[int] = []
 
@@ -225,6 +230,6 @@ def test_threads_can_share_a_cut() -> None:
 
 
 def test_a_vector_has_no_space_to_pool_over() -> None:
-    with pytest.raises(ShapeError, match='pool="none"'):
-        TorchCut(resnet(), SPEC, taps("fc/gap"))(BATCH)
-    assert TorchCut(resnet(), SPEC, taps("fc/none"))(BATCH)["fc/none"].shape == (6, 1000)
+    with pytest.raises(ShapeError, match='with "none"'):
+        cp.load(resnet(), SPEC).cut("fc", pool="gap")
+    assert torch_cut(resnet(), taps("fc/none"))(BATCH)["fc/none"].shape == (6, 1000)

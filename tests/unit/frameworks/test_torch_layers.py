@@ -5,6 +5,9 @@ import torch
 from torch import nn
 
 from cutpoint.frameworks.torch import list_layers
+from cutpoint.preprocess import recipe_named
+
+SMALL = recipe_named("tf", 16)
 
 
 class Toy(nn.Module):
@@ -25,7 +28,7 @@ class Toy(nn.Module):
 
 
 def test_names_shapes_strides_params_and_macs() -> None:
-    table = list_layers(Toy(), (16, 16, 3), "toy")
+    table = list_layers(Toy(), SMALL, "toy")
     rows = {row.name: row for row in table}
     assert [row.name for row in table if row.name != "act"] == [
         "conv",
@@ -48,7 +51,7 @@ def test_names_shapes_strides_params_and_macs() -> None:
 
 
 def test_a_module_called_twice_is_no_tap_and_noops_are_left_out() -> None:
-    table = list_layers(Toy(), (16, 16, 3), "toy")
+    table = list_layers(Toy(), SMALL, "toy")
     assert [row.tappable for row in table if row.name == "act"] == [False, False]
     assert not {"skip", "drop"} & {row.name for row in table}
 
@@ -57,7 +60,7 @@ def test_listing_leaves_the_network_as_it_was() -> None:
     network = Toy().train()
     network.block.eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    list_layers(network, (16, 16, 3), "toy")
+    list_layers(network, SMALL, "toy")
     assert network.training
     assert not network.block.training
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
@@ -72,6 +75,6 @@ def test_macs_and_parameters_equal_those_torchvision_publishes(name: str) -> Non
     models = import_with_shim("torchvision").models
     meta = models.get_model_weights(name).DEFAULT.meta
     network = models.get_model(name, weights=None)
-    table = list_layers(network, (224, 224, 3), name)
+    table = list_layers(network, recipe_named("imagenet"), name)
     assert table[-1].macs / 1e9 == pytest.approx(meta["_ops"], abs=0.001)
     assert sum(p.numel() for p in network.parameters()) == meta["num_params"]

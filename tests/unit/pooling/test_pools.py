@@ -38,7 +38,9 @@ def test_a_pool_equals_its_definition(name: str, kind: str) -> None:
     if kind == "torch":
         import torch
 
-        found = parse_pool(name)(torch.from_numpy(MAPS)).numpy()
+        from cutpoint.frameworks.torch.ops import TORCH
+
+        found = parse_pool(name)(torch.from_numpy(MAPS), "NCHW", TORCH).numpy()
     else:
         found = parse_pool(name)(MAPS)
     expected = by_definition(name, MAPS)

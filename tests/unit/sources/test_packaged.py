@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from cutpoint.backbone import Backbone
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, TapNotFound, WeightsError
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone, packaged
@@ -98,7 +98,7 @@ def test_weights_that_were_changed_are_refused(
     changed.write_bytes(packaged._lite0_path().read_bytes()[:-1] + b"x")
     monkeypatch.setattr(packaged, "_lite0_path", lambda: changed)
     with pytest.raises(WeightsError, match="sha256"):
-        packaged.load("efficientnet_lite0").layers()
+        packaged.load("efficientnet_lite0", LoadOptions()).layers()
 
 
 @pytest.mark.parametrize("change", ["drop", "rename", "reshape"])

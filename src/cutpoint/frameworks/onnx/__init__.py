@@ -1,0 +1,16 @@
+"""ONNX: any ``onnx.ModelProto`` with one data input; every tensor it computes is a layer."""
+
+from cutpoint.frameworks.onnx.cut import OnnxCut, make_cut
+from cutpoint.frameworks.onnx.graph import NetworkInput, data_inputs, network_input
+from cutpoint.frameworks.onnx.layers import list_layers
+from cutpoint.frameworks.onnx.symbolic import symbolic
+
+__all__ = [
+    "NetworkInput",
+    "OnnxCut",
+    "data_inputs",
+    "list_layers",
+    "make_cut",
+    "network_input",
+    "symbolic",
+]

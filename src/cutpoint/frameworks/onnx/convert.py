@@ -1,0 +1,20 @@
+"""Turn an ONNX cut into what the engines run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cutpoint.runtimes.openvino import import_openvino
+
+if TYPE_CHECKING:
+    from cutpoint.frameworks.onnx.cut import OnnxCut
+
+
+def to_openvino(cut: OnnxCut) -> Any:
+    """Return the cut as an ``openvino.Model``: any batch size, read from memory."""
+    openvino = import_openvino()
+    return openvino.Core().read_model(cut.model.SerializeToString())
+
+
+CONVERTERS: dict[str, Callable[[OnnxCut], Any]] = {"openvino": to_openvino}

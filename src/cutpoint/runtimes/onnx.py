@@ -1,0 +1,72 @@
+"""ONNX and onnxruntime: import and sessions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cutpoint.errors import MissingExtra
+from cutpoint.types import Array
+
+_FATAL = 4  # what onnxruntime logs below that it also raises
+
+
+def import_onnx() -> Any:
+    """Return the package ``onnx``."""
+    try:
+        import onnx.inliner  # which ``onnx`` does not import itself
+    except ImportError as error:
+        raise MissingExtra("ONNX", "onnx") from error
+    return onnx
+
+
+def import_onnxruntime() -> Any:
+    """Return the package ``onnxruntime``, which reports nothing to its makers and logs nothing."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra("onnxruntime", "onnx") from error
+    onnxruntime.disable_telemetry_events()
+    onnxruntime.set_default_logger_severity(_FATAL)
+    return onnxruntime
+
+
+class Session:
+    """A model on the CPU.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Has one input.
+    is_optimised : bool, default True
+        Whether the graph may be rewritten before it runs.
+    """
+
+    def __init__(self, model: Any, is_optimised: bool = True) -> None:
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.log_severity_level = _FATAL
+        options.intra_op_num_threads = _n_processors()
+        # Waiting threads sleep: others of this process decode meanwhile.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not is_optimised:
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = runtime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = model.graph.input[0].name
+
+    def __call__(self, batch: Array) -> Sequence[Any]:
+        """Return all outputs, in the model's order."""
+        outputs: Sequence[Any] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+        return outputs
+
+
+def _n_processors() -> int:
+    """Return how many processors this process may use, which in containers is fewer than all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

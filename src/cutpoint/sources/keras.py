@@ -1,0 +1,217 @@
+"""``keras:MobileNetV2``, ``keras:model.keras``, ``keras:model.h5``: Keras networks.
+
+An application takes its own arguments behind a question mark, as in
+``keras:MobileNet?alpha=0.25&weights=mobilenet_2_5_224_tf_no_top.h5``; `side` is the input size in
+pixels. Without `weights`, Keras downloads or finds its ImageNet weights as it always does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from cutpoint.backbone import Backbone, LoadOptions
+from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.runtimes.keras import import_keras
+from cutpoint.sources.files import existing, file_sha256
+from cutpoint.sources.keras_files import check_config, check_hdf5, read_h5_config, read_keras_config
+from cutpoint.sources.keras_networks import keras_backbone, weights_sha256
+from cutpoint.sources.keras_topology import network_from_topology
+from cutpoint.spec import PreprocessSpec
+
+_SUFFIXES = (".h5", ".hdf5", ".keras")
+
+
+def load(name: str, options: LoadOptions) -> Backbone:
+    """Return a network of ``keras.applications``, or the one in a file.
+
+    Raises
+    ------
+    BackboneNotFound
+        If there is no such application or file.
+    WeightsError
+        If the file is broken, does not fit, or can run code and is not trusted.
+    """
+    keras = import_keras()
+    if name.endswith(_SUFFIXES) and "?" not in name:
+        return _from_file(keras, existing(name, "keras", "Files: .keras, .h5"), options)
+    return _application(keras, name, options)
+
+
+def _from_file(keras: Any, path: Path, options: LoadOptions) -> Backbone:
+    what = f'Backbone "keras:{path}"'
+    is_archive = path.suffix == ".keras"
+    config = read_keras_config(path, what) if is_archive else read_h5_config(path, what)
+    if config is None:
+        network = _built(options, what)
+        _load_weights(network, path, what)
+    else:
+        check_config(keras, config, what, options.trust_weights)
+        if is_archive:
+            network = _loaded(keras, path, what, options.trust_weights)
+        else:
+            network = network_from_topology(keras, config, what)
+            _load_weights(network, path, what)
+    load_name = f"keras:{path.resolve()}"
+    return keras_backbone(
+        network, "keras", path.name, file_sha256(path), options, load_name=load_name
+    )
+
+
+def _loaded(keras: Any, path: Path, what: str, trusted: bool) -> Any:
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+    except Exception as error:  # whatever Keras meets in a file it did not write
+        raise WeightsError(
+            f"{what} was to be loaded.",
+            f"Keras can't: {' '.join(str(error).split())[:300]}",
+            "A whole model, or weights with the network they belong to.",
+            "In Python, give the network:  cp.load(..., build=make_network)",
+        ) from error
+
+
+def _built(options: LoadOptions, what: str) -> Any:
+    if options.build is None:
+        raise UsageError(
+            f"{what} was asked for.",
+            "The file holds weights without the network they belong to.",
+            "An application to load them into, or (in Python) a function that builds the network.",
+            'Type, for example:  "keras:MobileNetV2?weights=FILE.h5"   or  build=make_network',
+        )
+    return options.build()
+
+
+def _load_weights(network: Any, path: Path, what: str) -> None:
+    try:
+        network.load_weights(path)
+    except Exception as error:  # broken, or of another network
+        raise WeightsError(
+            f"{what} was asked for.",
+            f'"{path.name}" does not fit it: {" ".join(str(error).split())[:300]}',
+            "A file with the weights of every layer and no other.",
+            f"Look into it with:  h5dump -n {path}",
+        ) from error
+
+
+def _application(keras: Any, name: str, options: LoadOptions) -> Backbone:
+    kind, _, query = name.partition("?")
+    typed = {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    make = getattr(keras.applications, kind, None)
+    if not inspect.isfunction(make):
+        raise _unknown(keras, kind)
+    arguments = {key: value for key, value in typed.items() if key not in ("weights", "side")}
+    if "side" in typed:
+        arguments["input_shape"] = (typed["side"], typed["side"], 3)
+    if "weights" not in typed:
+        network, sha256 = _downloaded(make, name, arguments)
+        load_name = f"keras:{name}"
+    else:
+        path = existing(str(typed["weights"]), "keras", "Weights are an .h5 file").resolve()
+        check_hdf5(path, path.stat().st_size, f'The weights "{path}"')
+        network, sha256 = _filled(make, name, arguments, path), file_sha256(path)
+        name = _spelled(kind, {**typed, "weights": path.name})
+        load_name = f"keras:{_spelled(kind, {**typed, 'weights': path})}"
+    known = _own_preprocess(make, network.input_shape[1] or 224)
+    return keras_backbone(network, "keras", name, sha256, options, known, load_name)
+
+
+def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, str]:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress
+            network = make(weights="imagenet", **arguments)
+    except TypeError as error:
+        raise _bad_arguments(name, make, error) from error
+    except Exception as error:  # no network, a wrong digest, a size without weights
+        raise WeightsError(
+            f'The weights of "keras:{name}" were asked for.',
+            f"Keras can't load them: {' '.join(str(error).split())[:300]}",
+            "A network to download them, or a file of them.",
+            f'From a file, type:  "keras:{name}?weights=FILE.h5"',
+        ) from error
+    return network, weights_sha256(network)
+
+
+def _filled(make: Any, name: str, arguments: dict[str, Any], path: Path) -> Any:
+    """Build the network with and without its classifier; the one that `path` fits whole it is."""
+    whole, bare = {"include_top": True}, {"include_top": False, "input_shape": (224, 224, 3)}
+    attempts = [arguments] if "include_top" in arguments else [whole | arguments, bare | arguments]
+    for attempt in attempts:
+        try:
+            network = make(weights=None, **attempt)
+        except (TypeError, ValueError) as error:
+            raise _bad_arguments(name, make, error) from error
+        try:
+            _load_weights(network, path, f'Backbone "keras:{name}"')
+        except WeightsError:
+            if attempt is attempts[-1]:
+                raise
+        else:
+            return network
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _own_preprocess(make: Any, side_px: int) -> PreprocessSpec:
+    """Return what the application's own `preprocess_input` does, read off black and pure colours.
+
+    Keras says nothing of resizing; shorter side to 256/224 of the input, then its central square,
+    is what ImageNet networks are evaluated with.
+    """
+    colours = np.zeros((1, 4, 1, 3), np.float32)
+    for channel in range(3):
+        colours[0, channel + 1, 0, channel] = 255
+    module = sys.modules[make.__module__]
+    seen = np.asarray(module.preprocess_input(colours.copy(), data_format="channels_last"))[0, :, 0]
+    change = seen[1:] - seen[0]  # (colour put in, channel that answers)
+    is_bgr = bool(abs(change[2, 0]) > abs(change[0, 0]))
+    answers = np.diag(change[::-1] if is_bgr else change).astype(np.float64) / 255
+    # Computed in float32 there; three decimals hold every constant Keras uses.
+    std = tuple(round(float(value), 3) for value in 1 / answers)
+    mean = tuple(round(float(value), 3) + 0.0 for value in -seen[0] / answers)
+    return PreprocessSpec(
+        resize_px=round(side_px * 256 / 224),
+        crop_px=side_px,
+        interpolation="bilinear",
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+        channels="BGR" if is_bgr else "RGB",
+    )
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+
+
+def _spelled(kind: str, arguments: dict[str, Any]) -> str:
+    return kind + "?" + "&".join(f"{key}={value}" for key, value in sorted(arguments.items()))
+
+
+def _bad_arguments(name: str, make: Any, error: Exception) -> UsageError:
+    known = [each for each in inspect.signature(make).parameters if each != "weights"]
+    return UsageError(
+        f'Backbone "keras:{name}" was asked for.',
+        f"It does not take that: {error}.",
+        f"Arguments: side, weights, {', '.join(known)}.",
+        'Type, for example:  "keras:MobileNetV2?alpha=0.5"',
+    )
+
+
+def _unknown(keras: Any, kind: str) -> BackboneNotFound:
+    known = [each for each in dir(keras.applications) if each[0].isupper()]
+    nearest = difflib.get_close_matches(kind, known, n=3, cutoff=0.3) or known[:3]
+    return BackboneNotFound(
+        f'Backbone "keras:{kind}" was asked for.',
+        "keras.applications has no such network, and there is no such file.",
+        f"Nearest: {', '.join(nearest)}.",
+        f"Type, for example:  cutpoint layers keras:{nearest[0]}",
+    )

@@ -1,0 +1,109 @@
+"""What the sources of Keras networks share."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cutpoint.backbone import Backbone, LoadOptions
+from cutpoint.errors import MissingExtra, UsageError, WeightsError
+from cutpoint.preprocess import modality_of, stated_preprocess
+from cutpoint.runtimes.keras import import_keras
+from cutpoint.spec import BackboneSpec, Preprocess, PreprocessSpec
+
+if TYPE_CHECKING:
+    from cutpoint.types import Framework
+
+
+def keras_framework() -> Framework:
+    """Return the framework folder, or name the extra that is missing."""
+    import_keras()
+    try:
+        from cutpoint.frameworks import keras
+    except ImportError as error:
+        raise MissingExtra("The framework Keras", "keras") from error
+    return keras
+
+
+def keras_backbone(
+    network: Any,
+    source: str,
+    name: str,
+    sha256: str,
+    options: LoadOptions,
+    known: Preprocess | None = None,
+    load_name: str = "",
+) -> Backbone:
+    """Return a backbone around a loaded Keras network, its weights and preprocessing checked.
+
+    Parameters
+    ----------
+    known : PreprocessSpec, optional
+        What the weights were fed in training, where the source knows.
+    """
+    what = load_name or f"{source}:{name}"
+    refuse_nan(network, what)
+    given = options.preprocess if options.preprocess is not None else known
+    preprocess = stated_preprocess(given, what, declared_input(network))
+    refuse_double_scaling(network, preprocess, what)
+    spec = BackboneSpec(source, name, modality_of(preprocess), sha256, preprocess)
+    return Backbone(spec, lambda: network, keras_framework, load_name)
+
+
+def declared_input(network: Any) -> tuple[int, ...] | None:
+    """Return the shape of one item, channels last, if the network fixes it."""
+    shape = getattr(network, "input_shape", None)
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        return None
+    sizes = tuple(int(size) for size in shape[1:])
+    is_first = len(sizes) == 3 and sizes[0] == 3 and sizes[2] != 3
+    return (sizes[1], sizes[2], sizes[0]) if is_first else sizes
+
+
+def refuse_double_scaling(network: Any, preprocess: Preprocess, what: str) -> None:
+    """Raise `UsageError` if the network rescales pixels by itself and would get scaled ones."""
+    own = [
+        layer.name
+        for layer in network.layers
+        if type(layer).__name__ in ("Rescaling", "Normalization")
+    ]
+    is_plain = not isinstance(preprocess, PreprocessSpec) or (
+        all(value == 0 for value in preprocess.mean)
+        and all(math.isclose(v, 1) for v in preprocess.std)
+    )
+    if own and not is_plain:
+        raise UsageError(
+            f'Backbone "{what}" was asked for with scaled pixels.',
+            f'The network scales them by itself, in layer "{own[0]}": they would be scaled twice.',
+            "Pixels as they are, 0–255.",
+            'Type:  --preprocess none   (Python: preprocess="none")',
+        )
+
+
+def weights_sha256(network: Any) -> str:
+    """Return the digest of all weights and statistics, in the network's own order."""
+    digest = hashlib.sha256()
+    for weight in network.weights:
+        values = np.asarray(_to_numpy(weight))
+        digest.update(f"{values.dtype}{values.shape}".encode() + values.tobytes())
+    return digest.hexdigest()
+
+
+def refuse_nan(network: Any, what: str) -> None:
+    """Raise `WeightsError` if any weight is NaN or infinite."""
+    for weight in network.weights:
+        values = np.asarray(_to_numpy(weight))
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise WeightsError(
+                f'Backbone "{what}" was asked for.',
+                f'Its weight "{weight.path}" holds NaN or infinity.',
+                "Finite weights: no feature of these would mean anything.",
+                "Load the weights anew and look at:  np.isfinite(weight).all()",
+            )
+
+
+def _to_numpy(weight: Any) -> Any:
+    return import_keras().ops.convert_to_numpy(weight)

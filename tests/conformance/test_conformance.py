@@ -1,0 +1,183 @@
+"""Every kind of network: the same verbs give the framework's own numbers.
+
+Tolerance, if not said otherwise: 1e-5 of the largest magnitude of a tap.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cutpoint import frameworks
+from cutpoint.backbone import Backbone
+from cutpoint.engines import checked_engine, preferred_engine
+from cutpoint.errors import CutpointError, TapNotFound, UsageError
+from cutpoint.layer_table import Layer
+from cutpoint.pooling import NUMPY, apply_pool, pools_of
+from tests.conformance import networks
+from tests.conformance.networks import SIDE, Case, Made
+
+BATCH = np.random.default_rng(1).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
+BY_FRAMEWORK: dict[str, list[Case]] = {
+    found.name: importlib.import_module(f"{networks.__name__}.{found.name}").CASES
+    for found in pkgutil.iter_modules(networks.__path__)
+}
+CASES = [case for cases in BY_FRAMEWORK.values() for case in cases]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Made]:
+    """Return a maker that makes each case once."""
+    done: dict[str, Made] = {}
+
+    def get(case: Case) -> Made:
+        if case.name not in done:
+            done[case.name] = case.make(tmp_path_factory.mktemp(case.name))
+        return done[case.name]
+
+    return get
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture
+def made(case: Case, make: Callable[[Case], Made]) -> Made:
+    return make(case)
+
+
+def tappable(backbone: Backbone) -> list[Layer]:
+    return [row for row in backbone.layers() if row.tappable]
+
+
+def close(found: np.ndarray, expected: np.ndarray, tolerance: float = 1e-5) -> None:
+    assert found.shape == expected.shape
+    assert np.abs(expected).max() > 1e-3, "a reference of zeros proves nothing"
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_every_framework_has_cases() -> None:
+    folders = {found.name for found in pkgutil.iter_modules(frameworks.__path__) if found.ispkg}
+    assert {name for name, cases in BY_FRAMEWORK.items() if cases} == folders
+
+
+def test_every_tap_gives_what_the_framework_gives(made: Made) -> None:
+    rows = tappable(made.backbone)
+    assert len(rows) >= 3
+    found = made.backbone.cut(*(row.name for row in rows), pool="none")(BATCH)
+    for row in rows:
+        features = found[f"{row.name}/none"]
+        assert features.dtype == np.float32
+        close(features, made.reference(row.name, BATCH))
+        assert row.shape[1:] == features.shape[1:]
+        assert len(row.layout) in (0, len(row.shape))
+
+
+def test_the_table_is_in_order_and_found_again(made: Made) -> None:
+    table = made.backbone.layers()
+    assert [row.index for row in table] == list(range(len(table)))
+    assert made.backbone.get_layer(index=-1) == table.rows[-1]
+    for row in table:
+        assert made.backbone.get_layer(index=row.index) == row
+    deepest = max(table, key=lambda row: row.macs)
+    assert 0 < deepest.macs < 10_000_000
+    assert all(row.params >= 0 and row.macs >= 0 for row in table)
+    with pytest.raises(UsageError):
+        made.backbone.get_layer()
+    with pytest.raises(TapNotFound, match="Nearest"):
+        made.backbone.get_layer("no_such_layer")
+
+
+def test_strides_are_those_of_the_maps(made: Made) -> None:
+    for row in made.backbone.layers().maps():
+        height = row.shape[row.layout.index("H")]
+        assert row.stride == round(SIDE / height)
+
+
+def test_pools_in_the_graph_equal_numpy_pools_of_the_reference(made: Made) -> None:
+    rows = made.backbone.layers().maps()
+    pools = ["gap", "gmp", "gem", "gem(2)", "gram", "none"]
+    found = made.backbone.cut(*(row.name for row in rows), pool=pools)(BATCH)
+    assert len(found) == len(rows) * len(pools)
+    for row in rows:
+        truth = made.reference(row.name, BATCH).astype(np.float64)
+        for pool in pools:
+            close(found[f"{row.name}/{pool}"], apply_pool(pool, truth, row.layout, NUMPY))
+
+
+def test_auto_pools_fit_every_layer(made: Made) -> None:
+    for row in tappable(made.backbone):
+        assert pools_of(row, "auto")
+
+
+def test_an_item_does_not_depend_on_its_batch_mates(made: Made) -> None:
+    cut = made.backbone.cut(pool="auto")
+    together = cut(BATCH)
+    for place in range(len(BATCH)):
+        alone = cut(BATCH[place : place + 1])
+        for name, rows in together.items():
+            assert np.abs(alone[name][0] - rows[place]).max() <= 1e-5 * max(1, np.abs(rows).max())
+    for name, rows in cut(BATCH[::-1].copy()).items():
+        assert np.abs(rows[::-1] - together[name]).max() <= 1e-5 * max(1, np.abs(rows).max())
+
+
+def test_frozen_is_proved(made: Made) -> None:
+    before = {name: values.copy() for name, values in made.weights().items()}
+    cut = made.backbone.cut(pool="auto")
+    digest = cut.state_sha256()
+    first = cut(BATCH)
+    cut(BATCH[:2])
+    again = cut(BATCH)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert cut.state_sha256() == digest
+    after = made.weights()
+    assert before.keys() == after.keys()
+    assert before
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_features_differ_between_items_and_are_finite(made: Made) -> None:
+    for name, rows in made.backbone.cut(pool="none")(BATCH).items():
+        assert np.isfinite(rows).all(), name
+        assert not np.array_equal(rows[0], rows[1]), name
+
+
+def test_openvino_passes_the_gate_or_the_cut_says_why_not(made: Made) -> None:
+    cut = made.backbone.cut(pool=["auto"])
+    name, note = preferred_engine("auto", cut)
+    if name == "native":
+        assert cut.why_native in note
+        assert cut.why_native
+        return
+    checked = checked_engine(cut, name, 1, BATCH)
+    assert checked.engine.name == "openvino", checked.refused
+    assert checked.parity.passes
+    run = checked.engine.session()
+    for rows, expected in zip(run(BATCH[:3]).values(), cut(BATCH[:3]).values(), strict=True):
+        close(rows, expected, 1e-4)
+
+
+def test_a_pyramid_has_the_strides_asked_for(case: Case, made: Made) -> None:
+    pyramid = made.backbone.pyramid(case.strides)
+    assert pyramid.strides == case.strides
+    maps = pyramid(BATCH)
+    for level, found in zip(pyramid.levels, maps, strict=True):
+        close(found, made.reference(level.name, BATCH))
+        assert found.shape[level.layout.index("C")] == level.channels
+    with pytest.raises(TapNotFound, match="Strides: "):
+        made.backbone.pyramid((3,))
+
+
+def test_unknown_preprocessing_is_asked_for(case: Case, tmp_path: Path) -> None:
+    if case.unstated is None:
+        assert case.name  # the source knows, or another case of this kind asks
+        return
+    with pytest.raises(CutpointError, match="--preprocess imagenet"):
+        case.unstated(tmp_path)
