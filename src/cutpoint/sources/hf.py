@@ -25,6 +25,7 @@ N_TOKENS = 128
 """Tokens of one item where none are stated, as far as the network takes so many."""
 
 _WEIGHTS = "model.safetensors"
+_POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 _INDEX = "model.safetensors.index.json"
 
 
@@ -86,18 +87,19 @@ def _file(transformers: Any, place: str, is_folder: bool, file: str) -> Path:
 
 def _network(transformers: Any, place: str, is_folder: bool, is_trusted: bool) -> Any:
     """Return the network, every weight of which is in the files."""
-    network, missing = _from_pretrained(transformers, place, is_folder, is_trusted)
-    if missing and all(key.startswith("pooler.") for key in missing):
+    network, absent = _from_pretrained(transformers, place, is_folder, is_trusted)
+    if absent and all(key in _POOLER for key in absent):
         # Checkpoints of classifiers lack the pooler, which nothing else needs: leave it out.
-        network, missing = _from_pretrained(
+        network, absent = _from_pretrained(
             transformers, place, is_folder, is_trusted, add_pooling_layer=False
         )
-    if missing:
+    if absent:
         raise WeightsError(
             f'Backbone "hf:{place}" was asked for.',
-            f"Its files lack {len(missing)} weights: {', '.join(missing[:5])} …",
+            f"Its files lack {len(absent)} weights: {', '.join(absent[:5])}"
+            + (" …." if len(absent) > 5 else "."),
             "All weights of the network: missing ones would be random, and features with them.",
-            f"Look at the whole list with:  AutoModel.from_pretrained({place!r}, "
+            f"Look at the whole report with:  AutoModel.from_pretrained({place!r}, "
             "output_loading_info=True)",
         )
     return network
@@ -106,6 +108,7 @@ def _network(transformers: Any, place: str, is_folder: bool, is_trusted: bool) -
 def _from_pretrained(
     transformers: Any, place: str, is_folder: bool, is_trusted: bool, **how: Any
 ) -> tuple[Any, list[str]]:
+    """Return the network, and which of its weights the files lack or have in another shape."""
     import torch
 
     try:
@@ -114,13 +117,21 @@ def _from_pretrained(
             local_files_only=is_folder,
             trust_remote_code=is_trusted,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # told below, with both shapes
             output_loading_info=True,
             dtype=torch.float32,  # half precision overflows, and is slow on processors
             **how,
         )
     except Exception as error:  # whatever the hub client, a configuration or a file meets
         raise _cannot_load(place, error) from error
-    return network.eval(), sorted(report["missing_keys"])
+    # Whoever looks at all attributes, as converters do, would else make transformers guess one and
+    # remark on it.
+    network.loss_function = None
+    wrong = [
+        f"{key} ({list(found)} for {list(wanted)})"
+        for key, found, wanted in report["mismatched_keys"]
+    ]
+    return network.eval(), sorted(report["missing_keys"]) + sorted(wrong) + report["error_msgs"]
 
 
 def _known_preprocess(
@@ -135,8 +146,7 @@ def _known_preprocess(
             f'Backbone "hf:{place}" was asked for.',
             f'It reads "{network.main_input_name}".',
             "Networks of images (pixel_values) or token ids (input_ids).",
-            "State how its arrays look:  "
-            'cp.load("hf:…", preprocess=ArraySpec(shape, "float32"))',
+            'State how its arrays look:  cp.load("hf:…", preprocess=ArraySpec(shape, "float32"))',
         )
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(

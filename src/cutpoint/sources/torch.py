@@ -28,7 +28,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
     Every weight must find its place and every place its weight. Checkpoints whose weights lie
     under ``state_dict`` or ``model``, or whose keys all begin with ``module.``, are understood.
     """
-    file, _, builder = name.partition("@")
+    file, builder = _file_and_builder(name)
     path = existing(file, "torch", "A .pth, .pt or .safetensors file with a state dict will do")
     build = options.build or _builder(builder, path)
     preprocess = stated_preprocess(options.preprocess, f"torch:{name}")
@@ -39,6 +39,13 @@ def load(name: str, options: LoadOptions) -> Backbone:
     )
     load_name = f"torch:{path.resolve()}{suffix}"
     return Backbone(spec, lambda: network, torch_framework, load_name)
+
+
+def _file_and_builder(name: str) -> tuple[str, str]:
+    if "@" not in name or Path(name).expanduser().exists():  # a path may have an @ of its own
+        return name, ""
+    file, _, builder = name.rpartition("@")
+    return file, builder
 
 
 def _builder(text: str, path: Path) -> Callable[[], Any]:
@@ -106,16 +113,24 @@ def _state_named_as(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> Map
     """
     inner = next((stored[key] for key in _CONTAINERS if isinstance(stored.get(key), Mapping)), None)
     state = stored if inner is None or stored.keys() == wanted.keys() else inner
+    if not all(key.startswith("module.") for key in state):
+        return state
     bare = {key.removeprefix("module."): tensor for key, tensor in state.items()}
-    return bare if bare.keys() == wanted.keys() else state
+    return bare if _required(wanted) <= bare.keys() <= wanted.keys() else state
+
+
+def _required(wanted: Mapping[str, Any]) -> set[str]:
+    """Return the keys that must be there.
+
+    Checkpoints from before torch 0.4.1 lack the counter of batch normalisation, which inference
+    does not use; torch itself lets them in.
+    """
+    return {key for key in wanted if not key.endswith(".num_batches_tracked")}
 
 
 def _refuse_misfit(state: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    # Checkpoints from before torch 0.4.1 lack this counter, which inference does not use; torch
-    # itself lets them in.
-    missing = [
-        key for key in wanted if key not in state and not key.endswith(".num_batches_tracked")
-    ]
+    required = _required(wanted)
+    missing = [key for key in wanted if key in required and key not in state]
     unexpected = [key for key in state if key not in wanted]
     wrong = [
         f"{key} {_described(state[key])} for {_described(place)}"
@@ -136,10 +151,9 @@ def _refuse_misfit(state: Mapping[str, Any], wanted: Mapping[str, Any], path: Pa
 
 
 def _fits(tensor: Any, place: Any) -> bool:
-    return (
-        getattr(tensor, "shape", None) == place.shape
-        and tensor.is_floating_point() == place.is_floating_point()
-    )
+    if getattr(tensor, "shape", None) != place.shape:
+        return False
+    return bool(tensor.is_floating_point() == place.is_floating_point())
 
 
 def _described(value: Any) -> str:

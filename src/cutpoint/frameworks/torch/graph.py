@@ -118,9 +118,7 @@ def with_taps(network: nn.Module, layers: Sequence[str]) -> tuple[nn.Module, dic
 def _around(captured: Captured, layer: str) -> Step:
     """Return the opaque module that `layer` is part of."""
     return next(
-        step
-        for step in captured.steps
-        if step.is_opaque and layer.startswith(f"{step.path}.")
+        step for step in captured.steps if step.is_opaque and layer.startswith(f"{step.path}.")
     )
 
 
@@ -157,9 +155,7 @@ class _StepTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, self._opaque) or super().is_leaf_module(m, module_qualified_name)
 
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any
-    ) -> Any:
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         target, outside = self.path_of_module(m), self._path
         self._path = target.removeprefix(_ROOT).removeprefix(".")
         try:

@@ -48,9 +48,7 @@ def _clone(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
     return clone
 
 
-def calls(
-    network: nn.Module, item: torch.Tensor, until: Iterable[str] = ()
-) -> Counter[nn.Module]:
+def calls(network: nn.Module, item: torch.Tensor, until: Iterable[str] = ()) -> Counter[nn.Module]:
     """Return how often a pass calls each module, up to the end of the last of `until`.
 
     `network` is in inference mode; without `until` the whole pass is run.
