@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 import weakref
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 from cutpoint.engines import checked_engine
 from cutpoint.errors import TapNotFound
 from cutpoint.frameworks.torch import TorchCut, list_layers
+from cutpoint.frameworks.torch.graph import capture
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.layer_table import LayerTable
 from cutpoint.spec import PreprocessSpec, TapSpec
@@ -237,3 +239,30 @@ def test_openvino_runs_a_cut_at_nodes() -> None:
     checked = checked_engine(cut, "openvino", 1, BATCH)
     assert checked.engine.name == "openvino", checked.refused
     assert checked.parity.passes
+
+
+def test_a_network_can_run_in_another_thread_while_it_is_captured() -> None:
+    network = built("resnet18").eval()
+    x = normalised(BATCH)[:1]
+    with torch.inference_mode():
+        expected = network(x)
+    wrong: list[object] = []
+    is_done = threading.Event()
+
+    def run() -> None:
+        while not is_done.is_set():
+            try:
+                with torch.inference_mode():
+                    found = network(x)
+                if not torch.allclose(found, expected, 1e-4, 1e-5):
+                    wrong.append(found)
+            except Exception as error:
+                wrong.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    captured = [capture(network) for _ in range(20)]
+    is_done.set()
+    thread.join()
+    assert not wrong
+    assert all(each is not None and len(each.steps) == 84 for each in captured)

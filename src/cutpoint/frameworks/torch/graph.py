@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from torch import fx, nn
 from cutpoint.frameworks.torch.modules import clone_tree
 
 _ROOT = "network"
+_one_at_a_time = threading.Lock()  # fx patches `nn.Module` itself while it traces
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def capture(network: nn.Module) -> Captured | None:
     root = _OneInput(clone_tree(network).eval())
     tracer = _StepTracer()
     try:
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on branches that were settled here
             graph = tracer.trace(root)
     except Exception:  # whatever Python code meets when its input is no tensor
@@ -142,12 +144,16 @@ class _OneInput(nn.Module):
 
 
 class _StepTracer(fx.Tracer):
-    """Notes each operation under torchvision's name for it, and where modules end."""
+    """Notes each operation under torchvision's name for it, and where modules end.
+
+    Networks that run in other threads meanwhile come by here too, and are let through.
+    """
 
     def __init__(self) -> None:
         modules, functions, opaque = _conventions()
         super().__init__(autowrap_modules=modules, autowrap_functions=functions)
         self._opaque = opaque
+        self._thread = threading.get_ident()
         self._path = ""  # of the module being traced
         self._times: Counter[str] = Counter()
         self.steps: list[Step] = []
@@ -156,6 +162,8 @@ class _StepTracer(fx.Tracer):
         return isinstance(m, self._opaque) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         target, outside = self.path_of_module(m), self._path
         self._path = target.removeprefix(_ROOT).removeprefix(".")
         try:
@@ -169,6 +177,11 @@ class _StepTracer(fx.Tracer):
             return output
         finally:
             self._path = outside
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def create_proxy(self, kind: str, *args: Any, **kwargs: Any) -> fx.Proxy:
         proxy = super().create_proxy(kind, *args, **kwargs)
