@@ -16,7 +16,15 @@ from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound
 
 GROUP = "cutpoint.sources"
-_SUFFIXES = {".onnx": "onnx", ".json": "tfjs", ".h5": "keras", ".keras": "keras"}
+_SUFFIXES = {
+    ".onnx": "onnx",
+    ".json": "tfjs",
+    ".h5": "keras",
+    ".keras": "keras",
+    ".pth": "torch",
+    ".pt": "torch",
+    ".safetensors": "torch",
+}
 
 
 def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +12,11 @@ from torch import nn
 
 from cutpoint.frameworks.torch.inputs import InputLayer, example_input
 from cutpoint.frameworks.torch.ops import TORCH
+from cutpoint.frameworks.torch.reader import TapReader
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.types import Batch, Cut, Features
-
-
-class _DeepestTapReached(Exception):
-    """Ends the forward pass; as cheap as surgery on the graph and works for any module."""
 
 
 class TorchCut:
@@ -110,90 +103,13 @@ class _CutModule(nn.Module):
         self.taps = taps
         self.layouts = layouts
         layers = list(dict.fromkeys(tap.layer for tap in taps))
-        self.network = _truncated(network, layers, example_input(preprocess))
-        self._pass = threading.local()  # what one pass of one thread has read so far
-        for layer in layers:
-            self.network.get_submodule(layer).register_forward_hook(self._reader(layer))
+        self.reader = TapReader(network, layers, example_input(preprocess), self._pooled)
 
     def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self._pass.pooled, self._pass.waiting = {}, {tap.layer for tap in self.taps}
-        with suppress(_DeepestTapReached):
-            self.network(self.prepare(batch))
-        pooled = self._pass.pooled
-        return tuple(pooled.pop(tap.name) for tap in self.taps)
+        found = self.reader(self.prepare(batch))
+        return tuple(found[tap.layer][tap.pool] for tap in self.taps)
 
-    def _reader(self, layer: str) -> Callable[..., None]:
-        def read(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-            # Pooled here and now: an in-place operation further on can't reach the result.
-            for tap in self.taps:
-                if tap.layer == layer:
-                    pooled = apply_pool(tap.pool, output, self.layouts[layer], TORCH)
-                    self._pass.pooled[tap.name] = pooled.float()
-            self._pass.waiting.discard(layer)
-            if not self._pass.waiting:
-                raise _DeepestTapReached
-
-        return read
-
-
-def _truncated(network: nn.Module, layers: Sequence[str], item: torch.Tensor) -> nn.Module:
-    """Return a copy of the module tree without what runs only after the deepest of `layers`.
-
-    A module is dropped if a whole pass calls it, but not before the deepest tap, and nothing in it
-    is called before either. What no pass calls, such as lists of modules or weights that their
-    parent reads itself, stays.
-    """
-    clone = _clone_tree(network, {})
-    clone.eval()
-    early = _modules_called(clone, set(layers), item)
-    late = _modules_called(clone, set(), item) - early
-    for parent in list(clone.modules()):
-        for name, child in list(parent.named_children()):
-            if child in late and early.isdisjoint(child.modules()):
-                setattr(parent, name, nn.Identity())
-    return clone
-
-
-def _clone_tree(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
-    """Copy the modules, share the tensors; a module used twice stays one module."""
-    if id(module) in done:
-        return done[id(module)]
-    clone = copy.copy(module)
-    done[id(module)] = clone
-    fields = clone.__dict__
-    for name in ("_parameters", "_buffers"):
-        fields[name] = dict(fields[name])
-    for name in [name for name in fields if name.endswith("_hooks")]:
-        fields[name] = OrderedDict(fields[name])
-    fields["_modules"] = {
-        name: None if child is None else _clone_tree(child, done)
-        for name, child in module._modules.items()
-    }
-    return clone
-
-
-def _modules_called(network: nn.Module, layers: set[str], item: torch.Tensor) -> set[nn.Module]:
-    """Return the modules called before the last of `layers` ends; all called, if there are none."""
-    called: set[nn.Module] = set()
-    waiting = set(layers)
-    handles = []
-
-    def on_leave(name: str) -> Callable[..., None]:
-        def leave(module: nn.Module, inputs: Any, output: Any) -> None:
-            waiting.discard(name)
-            if not waiting:
-                raise _DeepestTapReached
-
-        return leave
-
-    for module in network.modules():
-        handles.append(module.register_forward_pre_hook(lambda module, inputs: called.add(module)))
-    for name in layers:
-        handles.append(network.get_submodule(name).register_forward_hook(on_leave(name)))
-    try:
-        with suppress(_DeepestTapReached), torch.inference_mode():
-            network(item)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return called
+    def _pooled(self, layer: str, activation: torch.Tensor) -> dict[str, torch.Tensor]:
+        pools = (tap.pool for tap in self.taps if tap.layer == layer)
+        layout = self.layouts[layer]
+        return {pool: apply_pool(pool, activation, layout, TORCH).float() for pool in pools}

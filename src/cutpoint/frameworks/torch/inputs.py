@@ -15,6 +15,15 @@ def example_input(preprocess: Preprocess) -> torch.Tensor:
     return torch.zeros_like(found)
 
 
+def random_input(preprocess: Preprocess, n_items: int) -> torch.Tensor:
+    """Return items of noise as the network takes them; of integers, which name things, zeros."""
+    item = example_input(preprocess)
+    shape = (n_items, *item.shape[1:])
+    if not item.is_floating_point():
+        return item.new_zeros(shape)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
 class InputLayer(nn.Module):
     """Images: uint8 NHWC RGB → float NCHW, normalised, in the order of colours the weights want.
 

@@ -1,29 +1,41 @@
-"""List the layers of an ``nn.Module`` by running it once."""
+"""List the layers of an ``nn.Module`` by running it once, and its graph once if it has one."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import fx, nn
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from cutpoint.frameworks.torch.inputs import example_input
+from cutpoint.frameworks.torch.graph import Captured, capture
+from cutpoint.frameworks.torch.inputs import random_input
+from cutpoint.frameworks.torch.layout import Sides, image_sides, layouts, stride_of
+from cutpoint.frameworks.torch.modules import first_tensor
 from cutpoint.layer_table import Layer, LayerTable
 from cutpoint.spec import Preprocess
 
 # What does nothing in inference mode, by definition.
 _INACTIVE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+_GRAPH_BATCH = 2  # at least 2, to see which outputs have a row for each item
+_SAME = 1e-4  # relative; a wrong branch differs by far more, another order of sums by less
 
 
-class _Call:
-    """What one call of one module showed."""
+@dataclass(frozen=True)
+class _Output:
+    """What one call of a layer showed; `shape` is () if it gave no tensor."""
 
-    def __init__(self, name: str, module: nn.Module, output: Any, macs: int) -> None:
-        self.name, self.module, self.macs = name, module, macs
-        self.is_tensor = isinstance(output, torch.Tensor)
-        self.shape = tuple(output.shape) if self.is_tensor else ()
+    name: str
+    kind: str
+    module: nn.Module | None
+    shape: tuple[int, ...]
+    has_items: bool
+    macs: int
 
 
 def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
@@ -39,47 +51,139 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
 
     Notes
     -----
-    Modules that hand their input on untouched (``Identity``, inactive dropout) are left out.
-    A module that is called more than once, or whose output is not one tensor, is no tap.
-    MACs come from torch's own `FlopCounterMode` (matrix products and convolutions), halved.
+    Where the network's graph can be captured, operations that are no module are layers too. The
+    graph counts only if it gives what the network gives.
+    What hands its input on untouched (``Identity``, inactive dropout) is left out. A module that
+    is called more than once, without a graph to tell the calls apart, is no tap, and neither is
+    what gives no tensor with one row an item. Of several tensors, the first is the layer's output.
+    MACs come from torch's own `FlopCounterMode` (matrix products, convolutions, attention), halved.
     """
-    calls = _record_calls(network, example_input(preprocess))
-    times = Counter(call.name for call in calls)
-    side = preprocess.array_shape[0]
-    rows = (_layer(index, call, times[call.name] == 1, side) for index, call in enumerate(calls))
-    return LayerTable(name, tuple(rows))
+    batch = random_input(preprocess, _GRAPH_BATCH)
+    outputs, result = _module_outputs(network, batch[:1])
+    captured = capture(network)
+    if captured is not None:
+        outputs = _graph_outputs(captured, batch, outputs, result) or outputs
+    return LayerTable(name, _rows(outputs, image_sides(preprocess)))
 
 
-def _record_calls(network: nn.Module, item: torch.Tensor) -> list[_Call]:
-    calls: list[_Call] = []
-    counter = FlopCounterMode(display=False)
+def _rows(outputs: Sequence[_Output], sides: Sides | None) -> tuple[Layer, ...]:
+    times = Counter(output.name for output in outputs)
+    shapes = [output.shape if output.has_items else () for output in outputs]
+    modules = [output.module for output in outputs]
+    letters = layouts(list(zip(shapes, modules, strict=True)), sides)
+    return tuple(
+        Layer(
+            index=index,
+            name=output.name,
+            kind=output.kind,
+            shape=(None, *output.shape[1:]),
+            stride=stride_of(output.shape, layout, sides),
+            params=_count_parameters(output.module),
+            macs=output.macs,
+            tappable=output.has_items and times[output.name] == 1,
+            is_block=output.module is not None and any(output.module.children()),
+            layout=layout,
+        )
+        for index, (output, layout) in enumerate(zip(outputs, letters, strict=True))
+    )
+
+
+def _count_parameters(module: nn.Module | None) -> int:
+    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+
+
+def _module_outputs(network: nn.Module, item: torch.Tensor) -> tuple[list[_Output], Any]:
+    """Return the outputs of all calls of modules, and of the network."""
+    outputs: list[_Output] = []
+    counter = _flop_counter()
 
     def hook_for(name: str) -> Any:
         def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if not _hands_on(module, inputs, output):
-                calls.append(_Call(name, module, output, counter.get_total_flops() // 2))
+                macs = counter.get_total_flops() // 2
+                outputs.append(_shown(name, type(module).__name__, module, output, 1, macs))
 
         return note
 
-    handles = [
-        module.register_forward_hook(hook_for(name))
-        for name, module in network.named_modules()
-        if name
-    ]
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
+    modules = [(name, module) for name, module in network.named_modules() if name]
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in modules]
     try:
-        with counter, torch.inference_mode():
-            network(item)
+        with _in_inference_mode(network), counter:
+            result = network(item)
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in modes.items():
-            module.training = training
-    return calls
+    return outputs, result
 
 
-def _hands_on(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> bool:
+def _graph_outputs(
+    captured: Captured, batch: torch.Tensor, modules: Sequence[_Output], result: Any
+) -> list[_Output]:
+    """Return the outputs of all steps of the graph; none if it does not give `result`.
+
+    What lies in modules that the graph does not look into is taken from `modules`.
+    """
+    run = _GraphRun(captured, len(batch))
+    try:
+        with torch.inference_mode(), run.counter:
+            found = run.run(batch)
+    except Exception:  # a branch that was settled the wrong way may meet anything
+        return []
+    if not _is_same(found, result):
+        return []
+    outputs: list[_Output] = []
+    for step in captured.steps:
+        if step.is_opaque:
+            outputs += [each for each in modules if each.name.startswith(f"{step.path}.")]
+        shown = run.shown[step.node]
+        is_layer = bool(shown.shape) if step.module is None else True
+        if is_layer and (step.is_block or step.node not in run.handed_on):
+            macs = max(shown.macs, outputs[-1].macs if outputs else 0)
+            outputs.append(
+                replace(shown, name=step.name, kind=step.kind, module=step.module, macs=macs)
+            )
+    return outputs
+
+
+class _GraphRun(fx.Interpreter):
+    """Runs a graph and notes what each node gives."""
+
+    def __init__(self, captured: Captured, n_items: int) -> None:
+        super().__init__(captured.module())
+        self._n_items = n_items
+        self.counter = _flop_counter()
+        self.shown: dict[fx.Node, _Output] = {}
+        self.handed_on: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        inputs, named = self.fetch_args_kwargs_from_env(n)
+        output = super().run_node(n)
+        macs = self.counter.get_total_flops() // (2 * self._n_items)
+        self.shown[n] = _shown(n.name, n.op, None, output, self._n_items, macs)
+        if n.op == "call_module":
+            is_same = _hands_on(self.fetch_attr(str(n.target)), inputs, output)
+        else:
+            is_same = any(output is each for each in inputs) and not _is_in_place(n, named)
+        if is_same:
+            self.handed_on.add(n)
+        return output
+
+
+def _is_in_place(node: fx.Node, named: Mapping[str, Any]) -> bool:
+    name = node.target if isinstance(node.target, str) else node.target.__name__
+    is_operator = getattr(node.target, "__module__", "") == "_operator"
+    return bool(named.get("inplace")) or name.endswith("_") or (is_operator and name[0] == "i")
+
+
+def _shown(
+    name: str, kind: str, module: nn.Module | None, output: Any, n_items: int, macs: int
+) -> _Output:
+    tensor = first_tensor(output)
+    shape = () if tensor is None else tuple(tensor.shape)
+    return _Output(name, kind, module, shape, shape[:1] == (n_items,), macs)
+
+
+def _hands_on(module: nn.Module, inputs: Sequence[Any], output: Any) -> bool:
     """Say whether a module without layers of its own gave its input back unchanged."""
     if isinstance(module, _INACTIVE):
         return True
@@ -90,17 +194,40 @@ def _hands_on(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> bool:
     return is_same and not getattr(module, "inplace", False) and not list(module.children())
 
 
-def _layer(index: int, call: _Call, called_once: bool, height: int) -> Layer:
-    is_map = len(call.shape) == 4 and call.shape[2] > 1
-    return Layer(
-        index=index,
-        name=call.name,
-        kind=type(call.module).__name__,
-        shape=(None, *call.shape[1:]),
-        stride=round(height / call.shape[2]) if is_map else None,
-        params=sum(parameter.numel() for parameter in call.module.parameters()),
-        macs=call.macs,
-        tappable=called_once and call.is_tensor,
-        is_block=any(True for _ in call.module.children()),
-        layout={4: "NCHW", 3: "NTC", 2: "NC"}.get(len(call.shape), ""),
+def _is_same(found: Any, expected: Any) -> bool:
+    """Say whether the first item of `found` is the one item of `expected`."""
+    pairs = list(zip(_tensors(found), _tensors(expected), strict=False))
+    return bool(pairs) and all(
+        ours.shape[1:] == theirs.shape[1:]
+        and torch.allclose(ours[:1], theirs, _SAME, _SAME * float(theirs.abs().max()), True)
+        for ours, theirs in pairs
     )
+
+
+def _tensors(output: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+
+
+@contextmanager
+def _in_inference_mode(network: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _flop_counter() -> FlopCounterMode:
+    """Return torch's counter, taught the CPU's attention kernel, which it leaves out."""
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    return FlopCounterMode(display=False, custom_mapping={kernel: _attention_flops})
+
+
+def _attention_flops(
+    query: torch.Size, key: torch.Size, value: torch.Size, *args: Any, **named: Any
+) -> int:
+    count: Any = sdpa_flop_count  # torch publishes no types for it
+    return int(count(query, key, value))

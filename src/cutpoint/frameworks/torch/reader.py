@@ -1,0 +1,94 @@
+"""Run a network up to its deepest tap and read all taps on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from cutpoint.frameworks.torch.graph import with_taps
+from cutpoint.frameworks.torch.modules import (
+    DeepestTapReached,
+    calls,
+    clone_tree,
+    drop_after,
+    first_tensor,
+)
+
+
+class TapReader(nn.Module):
+    """What the network takes → dict of layer → what `read` makes of the activation there.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Left as it is: the reader works on its own copy of the module tree, which shares the
+        weights it needs and drops the rest, in inference mode.
+    layers : sequence of str
+        Paths of modules, or names of nodes of the network's graph.
+    item : tensor
+        An example of what the network takes.
+    read : callable
+        (layer, activation) → anything. Called on the spot: an in-place operation further on
+        can't reach what it returns, as long as that is no view.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        item: torch.Tensor,
+        read: Callable[[str, torch.Tensor], Any],
+    ) -> None:
+        super().__init__()
+        self.layers = tuple(layers)
+        self.network, places = _with_places(network, self.layers, item)
+        self.network.eval()
+        drop_after(self.network, places.values(), item)
+        self._pass = threading.local()  # what one pass of one thread has read so far
+        for layer, place in places.items():
+            self.network.get_submodule(place).register_forward_hook(self._hook(layer, read))
+
+    def forward(self, x: torch.Tensor) -> dict[str, Any]:
+        self._pass.found = {}
+        with suppress(DeepestTapReached):
+            self.network(x)
+        found: dict[str, Any] = self._pass.found
+        self._pass.found = {}
+        return found
+
+    def _hook(self, layer: str, read: Callable[[str, torch.Tensor], Any]) -> Callable[..., None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            activation = first_tensor(output)
+            assert activation is not None
+            self._pass.found[layer] = read(layer, activation)
+            if len(self._pass.found) == len(self.layers):
+                raise DeepestTapReached
+
+        return hook
+
+
+def _with_places(
+    network: nn.Module, layers: Sequence[str], item: torch.Tensor
+) -> tuple[nn.Module, dict[str, str]]:
+    """Return a copy of `network` in which each layer is the output of one call of one module.
+
+    Paths of modules that are called once are that already, in any network; all else needs the
+    network's graph.
+    """
+    clone = clone_tree(network)
+    modules = dict(clone.named_modules(remove_duplicate=False))
+    times = _times_called(network, item)
+    if all(layer in modules and times[layer] == 1 for layer in layers):
+        return clone, {layer: layer for layer in layers}
+    return with_taps(network, layers)
+
+
+def _times_called(network: nn.Module, item: torch.Tensor) -> dict[str, int]:
+    clone = clone_tree(network).eval()
+    times = calls(clone, item)
+    return {name: times[module] for name, module in clone.named_modules(remove_duplicate=False)}
