@@ -20,7 +20,7 @@ from cutpoint.frameworks.torch import TorchCut, list_layers
 from cutpoint.frameworks.torch.graph import capture
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.layer_table import LayerTable
-from cutpoint.spec import PreprocessSpec, TapSpec
+from cutpoint.spec import ArraySpec, PreprocessSpec, TapSpec
 
 torchvision = import_with_shim("torchvision")
 SPEC = PreprocessSpec(64, 64, "bilinear", (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
@@ -215,6 +215,12 @@ def test_layers_inside_of_torchs_own_modules_are_taps_beside_operations() -> Non
     found = cut_at(network, "mix.layers.0/none", "tanh/none")(BATCH)
     np.testing.assert_allclose(found["mix.layers.0/none"], seen["inner"], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found["tanh/none"], result, rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_that_is_one_of_torchs_own_modules_is_looked_into() -> None:
+    network = Attends().mix
+    names = [row.name for row in list_layers(network, ArraySpec((7, 4)), "mix") if row.is_block]
+    assert {"layers.0", "layers.1", "layers.1.self_attn"} <= set(names)
 
 
 def test_what_has_no_row_for_each_item_is_no_tap() -> None:

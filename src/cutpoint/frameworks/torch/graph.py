@@ -159,6 +159,8 @@ class _StepTracer(fx.Tracer):
         self.steps: list[Step] = []
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if module_qualified_name == _ROOT:  # also where the whole network is one of torch's own
+            return False
         return isinstance(m, self._opaque) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
