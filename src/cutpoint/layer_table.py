@@ -117,32 +117,41 @@ class LayerTable:
 
     def maps(self) -> list[Layer]:
         """Return the tappable layers that give maps; one that only pads shows nothing new."""
-        return [
-            row
-            for row in self.rows
-            if row.tappable and row.stride is not None and "pad" not in row.kind.lower()
-        ]
+        return [row for row in self._places() if "H" in row.layout]
 
     def auto_taps(self, at_most: int = 12) -> tuple[str, ...]:
         """Return the layers worth comparing when nobody has named any.
 
-        The ends of the outermost blocks that give maps (``blocks.3``, ``layer2.1``), else of all
-        layers that give maps; evenly thinned to `at_most`, the deepest always among them.
+        The ends of the outermost blocks that give maps or tokens (``blocks.3``, ``layer2.1``,
+        ``encoder.layer.5``), else of all layers that do; evenly thinned to `at_most`, the deepest
+        always among them.
         """
-        maps = self.maps()
-        blocks = [row for row in maps if row.is_block and row.name.count(".") < 2]
-        if len(blocks) < 3:  # a chain of layers, wrapped once or not at all
-            blocks, maps = [], [row for row in maps if not row.is_block] or maps
-        # Equal shape and cost: a block and its last child are one tensor (keep the inner name), and
-        # what follows a convolution for free is its normalisation and activation (keep the last).
-        distinct = {
-            (row.shape, row.macs): row.name for row in (reversed(blocks) if blocks else maps)
-        }
-        names = [row.name for row in maps if row.name in distinct.values()]
+        places = self._places()
+        names = self._block_ends(places) or _chain(places)
         if not names:
             names = [row.name for row in self.rows if row.tappable][-1:]
         keep = min(at_most, len(names))
         return tuple(names[(place + 1) * len(names) // keep - 1] for place in range(keep))
+
+    def _places(self) -> list[Layer]:
+        """Return the tappable layers with maps or tokens, pure padding left out."""
+        return [
+            row
+            for row in self.rows
+            if row.tappable
+            and (row.stride is not None or "T" in row.layout)
+            and "pad" not in row.kind.lower()
+        ]
+
+    def _block_ends(self, places: list[Layer]) -> list[str]:
+        """Return the outermost blocks of which there are three at least; none if there are not."""
+        for depth in (2, 3, 4):
+            blocks = [row for row in places if row.is_block and row.name.count(".") < depth]
+            # A block and its last child are one tensor, of equal shape and cost: keep the inner.
+            distinct = {(row.shape, row.macs): row.name for row in reversed(blocks)}
+            if len(distinct) >= 3:
+                return [row.name for row in blocks if row.name in distinct.values()]
+        return []
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
         is_name = isinstance(tap, int) or any(row.name == tap for row in self.rows)
@@ -192,6 +201,16 @@ class LayerTable:
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _chain(places: list[Layer]) -> list[str]:
+    """Return the layers of a network without blocks, one for each cost.
+
+    What follows a convolution for free is its normalisation and activation: the last is kept.
+    """
+    single = [row for row in places if not row.is_block] or places
+    distinct = {(row.shape, row.macs): row.name for row in single}
+    return [row.name for row in single if row.name in distinct.values()]
 
 
 def _cells(row: Layer) -> tuple[str, ...]:

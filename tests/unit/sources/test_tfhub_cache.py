@@ -106,7 +106,11 @@ def test_a_query_of_the_handle_is_kept(server: Server) -> None:
     assert server.asked == ["/google/module/1?lite=no&tf-hub-format=compressed"]
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>sign in</html>", gzip.compress(b"no archive")])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>sign in</html>", gzip.compress(b"no archive", mtime=0)],
+    ids=["empty", "a web page", "no archive"],
+)
 def test_a_failed_download_leaves_nothing(server: Server, cache: Path, data: bytes) -> None:
     server.archive = data
     with pytest.raises(WeightsError, match="can't be downloaded"):
