@@ -1,0 +1,55 @@
+"""Between features and a head: scikit-learn transformers that normalise, select and reduce."""
+
+from cutpoint.transforms.base import Transform, feature_names
+from cutpoint.transforms.normalise import L2, SignedPower, ZScore, l2_normalise, signed_power
+from cutpoint.transforms.reduce import (
+    PCA,
+    UMAP,
+    Autoencoder,
+    GaussianProjection,
+    LearnedProjection,
+    RandomisedSVD,
+    SparseProjection,
+    TSNEPicture,
+)
+from cutpoint.transforms.saving import TRANSFORMS, from_bytes, from_state, load, save, to_bytes
+from cutpoint.transforms.select import (
+    FTestSelect,
+    GroupLasso,
+    L1Select,
+    LearnedMask,
+    MutualInfoSelect,
+    RecursiveSelect,
+    VarianceSelect,
+)
+
+__all__ = [
+    "L2",
+    "PCA",
+    "TRANSFORMS",
+    "UMAP",
+    "Autoencoder",
+    "FTestSelect",
+    "GaussianProjection",
+    "GroupLasso",
+    "L1Select",
+    "LearnedMask",
+    "LearnedProjection",
+    "MutualInfoSelect",
+    "RandomisedSVD",
+    "RecursiveSelect",
+    "SignedPower",
+    "SparseProjection",
+    "TSNEPicture",
+    "Transform",
+    "VarianceSelect",
+    "ZScore",
+    "feature_names",
+    "from_bytes",
+    "from_state",
+    "l2_normalise",
+    "load",
+    "save",
+    "signed_power",
+    "to_bytes",
+]

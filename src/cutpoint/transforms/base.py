@@ -1,0 +1,187 @@
+"""What all transforms share: reading rows, float32 kept, state as JSON types and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cutpoint.errors import UsageError
+from cutpoint.types import Array, Float64
+
+FLOATS = (np.float64, np.float32)  # others become the first
+# Rows taken to float64 at a time.
+_BLOCK_ROWS = 4096
+
+
+class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """A fitted map on features, (n_items, n_features) → (n_items, n_features_out).
+
+    Attributes
+    ----------
+    kind : str
+        Its name in saved files and recipes.
+    """
+
+    kind: ClassVar[str]
+    _unsaved: ClassVar[tuple[str, ...]] = ()
+    """Learned names that `transform` does without."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what `from_state` makes the same transform of: JSON types, and arrays."""
+        check_is_fitted(self)
+        learned = {name: value for name, value in vars(self).items() if self._is_saved(name)}
+        arrays = {name: value for name, value in learned.items() if _is_numeric(value)}
+        fields = {
+            "kind": self.kind,
+            "parameters": _to_json(self.get_params(deep=False)),
+            "learned": _to_json({n: v for n, v in learned.items() if n not in arrays}),
+        }
+        return fields, arrays
+
+    @classmethod
+    def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Return the fitted transform that `to_state` described."""
+        parameters = {name: _from_json(value) for name, value in fields["parameters"].items()}
+        transform = cls(**parameters)
+        learned = {name: _from_json(value) for name, value in fields["learned"].items()}
+        for name, value in {**learned, **arrays}.items():
+            if transform._is_saved(name):
+                setattr(transform, name, value)
+        if "feature_names_in_" in learned:
+            transform.feature_names_in_ = np.array(learned["feature_names_in_"], dtype=object)
+        return transform
+
+    def _is_saved(self, name: str) -> bool:
+        return name.endswith("_") and not name.startswith("_") and name not in self._unsaved
+
+    def _rows_to_fit(self, X: Any, n_min: int = 1) -> Array:
+        rows: Array = validate_data(self, X, dtype=FLOATS, ensure_min_samples=n_min)
+        return rows
+
+    def _rows_to_transform(self, X: Any) -> Array:
+        check_is_fitted(self)
+        rows: Array = validate_data(self, X, dtype=FLOATS, reset=False)
+        return rows
+
+
+class LabelledTransform(Transform):
+    """A transform that learns from class labels; belongs inside the fold."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def _labelled_rows(self, X: Any, y: Any) -> tuple[Array, Array, Array]:
+        """Return rows, the number of each row's class, and the classes."""
+        X, y = validate_data(self, X, y, dtype=FLOATS, ensure_min_samples=2)
+        check_classification_targets(y)
+        classes, truth = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise UsageError(
+                f"{type(self).__name__} was to be fitted.",
+                f"All {len(y)} rows are of 1 class: {classes[0]!r}.",
+                "Labels of two classes or more.",
+                "Look at them with:  numpy.unique(y)",
+            )
+        return X, truth, classes
+
+
+class Mixed(Transform):
+    """A transform whose columns are mixtures, named ``pca[0]`` and on."""
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return ``kind[i]`` for each column; `input_features` is not used."""
+        check_is_fitted(self)
+        return np.array([f"{self.kind}[{i}]" for i in range(self._n_out())], dtype=object)
+
+    def _n_out(self) -> int:
+        raise NotImplementedError
+
+
+def feature_names(widths: Mapping[str, int]) -> Array:
+    """Return a name for each column of taps side by side: tap, pool and channel.
+
+    Parameters
+    ----------
+    widths : mapping of str to int
+        Tap name → its number of features, in order.
+
+    Examples
+    --------
+    >>> feature_names({"blocks.3/gap": 2, "head": 1}).tolist()
+    ['blocks.3/gap[0]', 'blocks.3/gap[1]', 'head[0]']
+    """
+    names = [f"{tap}[{channel}]" for tap, width in widths.items() for channel in range(width)]
+    return np.array(names, dtype=object)
+
+
+def multiply(X: Array, matrix: Any, shift: Float64 | float = 0.0) -> Array:
+    """Return ``(X − shift) @ matrix`` in the type of `X`, computed in float64.
+
+    Parameters
+    ----------
+    X : array of shape (n_items, n_features)
+    matrix : array or sparse array of shape (n_features, n_out)
+    shift : array of shape (n_features,), optional
+    """
+    out = np.empty((len(X), matrix.shape[1]), X.dtype)
+    for start in range(0, len(X), _BLOCK_ROWS):
+        rows = X[start : start + _BLOCK_ROWS].astype(np.float64) - shift
+        out[start : start + _BLOCK_ROWS] = rows @ matrix
+    return out
+
+
+def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, ...]:
+    """Return the widths of the column blocks: all columns are one block if none are given."""
+    if blocks is None:
+        return (n_features,)
+    if min(blocks, default=0) < 1 or sum(blocks) != n_features:
+        raise UsageError(
+            f"Blocks of columns of widths {tuple(blocks)} were asked for.",
+            f"They make {sum(blocks)} columns, the features have {n_features}.",
+            "Widths of 1 or more that add up to the number of features.",
+            "Type, for example:  blocks=tuple(X.shape[1] for X in features_of_taps)",
+        )
+    return tuple(blocks)
+
+
+def starts_of(blocks: tuple[int, ...]) -> Array:
+    """Return the first column of each block."""
+    return np.concatenate([[0], np.cumsum(blocks)[:-1]]).astype(np.intp)
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _to_json(value: Any) -> Any:
+    """Return `value` in JSON types; raise if it has none."""
+    if isinstance(value, dict):
+        return {name: _to_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_to_json(each) for each in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise UsageError(
+        "A transform was to be saved.",
+        f"It holds {value!r}, which is neither number, text nor array.",
+        "Parameters of JSON's types; a seed instead of a random generator.",
+        "Type, for example:  random_state=0",
+    )
+
+
+def _from_json(value: Any) -> Any:
+    return tuple(_from_json(each) for each in value) if isinstance(value, list) else value

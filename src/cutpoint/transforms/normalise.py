@@ -1,0 +1,144 @@
+"""Rows and columns brought to a common scale; every column survives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.utils.validation import check_array
+
+from cutpoint.errors import UsageError
+from cutpoint.gram import Moments, Variances
+from cutpoint.transforms.base import FLOATS, Transform, check_blocks, starts_of
+from cutpoint.types import Array, Float64
+
+# A column this many times narrower than its mean is constant but for rounding in float64.
+_CONSTANT = 100 * np.finfo(np.float64).eps
+
+
+def l2_normalise(X: Array, blocks: tuple[int, ...] | None = None) -> Array:
+    """Divide each row, or each block of its columns, by its Euclidean length.
+
+    Parameters
+    ----------
+    X : array of shape (n_items, n_features)
+    blocks : tuple of int, optional
+        Widths of the blocks, side by side: one a tap. Whole rows by default.
+
+    Returns
+    -------
+    rows : array of shape (n_items, n_features), of the type of `X`
+        Zeros where a row or block is zero.
+    """
+    widths = check_blocks(blocks, X.shape[1])
+    squares = np.square(X, dtype=np.float64)
+    lengths = np.sqrt(np.add.reduceat(squares, starts_of(widths), axis=1))
+    lengths[lengths == 0] = 1.0
+    rows: Array = X / np.repeat(lengths, widths, axis=1)
+    return rows.astype(X.dtype)
+
+
+def signed_power(X: Array, alpha: float = 0.5) -> Array:
+    """Return ``sign(x) |x|^alpha``; 0.5 is the signed square root.
+
+    References
+    ----------
+    Perronnin et al., "Improving the Fisher Kernel for Large-Scale Image Classification", 2010.
+    """
+    return (np.sign(X) * np.abs(X) ** alpha).astype(X.dtype)
+
+
+class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
+    """Rows of length 1; see `l2_normalise`.
+
+    Parameters
+    ----------
+    blocks : tuple of int, optional
+        Widths of the blocks that get length 1 each, one a tap. Whole rows by default.
+    """
+
+    kind: ClassVar[str] = "l2"
+
+    def __init__(self, blocks: tuple[int, ...] | None = None) -> None:
+        self.blocks = blocks
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the blocks against the columns; nothing is learned."""
+        X = self._rows_to_fit(X)
+        check_blocks(self.blocks, X.shape[1])
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return rows, or blocks of them, of length 1."""
+        return l2_normalise(self._rows_to_transform(X), self.blocks)
+
+
+class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
+    """Columns of mean 0 and deviation 1 on the training rows; a constant column becomes 0.
+
+    Attributes
+    ----------
+    mean_ : float64 array of shape (n_features,)
+    scale_ : float64 array of shape (n_features,)
+        Standard deviation (over n, not n − 1); 1 where the column is constant.
+    """
+
+    kind: ClassVar[str] = "zscore"
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn mean and deviation."""
+        return self._keep(Variances.of(self._rows_to_fit(X)))
+
+    def fit_stream(self, chunks: Iterable[Array]) -> Self:
+        """Learn from chunks of rows in one pass, none of them kept."""
+        return self.fit_moments(Variances.of(check_array(rows, dtype=FLOATS) for rows in chunks))
+
+    def fit_moments(self, moments: Variances | Moments) -> Self:
+        """Learn from what was gathered, and perhaps merged, elsewhere."""
+        self.n_features_in_ = moments.n_features
+        return self._keep(moments)
+
+    def transform(self, X: Any) -> Array:
+        """Return ``(X − mean) / scale``."""
+        rows = self._rows_to_transform(X)
+        return np.asarray((rows - self.mean_) / self.scale_, dtype=rows.dtype)
+
+    def _keep(self, moments: Variances) -> Self:
+        self.mean_: Float64 = moments.mean.copy()
+        deviation = np.sqrt(moments.variance())
+        is_constant = deviation <= _CONSTANT * np.abs(self.mean_)
+        self.scale_: Float64 = np.where(is_constant, 1.0, deviation)
+        return self
+
+
+class SignedPower(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # untyped
+    """``sign(x) |x|^alpha``: large values count less where alpha < 1.
+
+    Parameters
+    ----------
+    alpha : float, default 0.5
+        Exponent, > 0.
+    """
+
+    kind: ClassVar[str] = "power"
+
+    def __init__(self, alpha: float = 0.5) -> None:
+        self.alpha = alpha
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check `alpha`; nothing is learned."""
+        if not self.alpha > 0:
+            raise UsageError(
+                f"Signed power with alpha={self.alpha} was asked for.",
+                "It is not positive, so zeros would have no value.",
+                "alpha > 0; 0.5 is the signed square root, 1 changes nothing.",
+                "Type, for example:  SignedPower(0.5)",
+            )
+        self._rows_to_fit(X)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the signed powers."""
+        return signed_power(self._rows_to_transform(X), self.alpha)

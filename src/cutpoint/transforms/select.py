@@ -1,0 +1,388 @@
+"""Columns kept by a score, the others dropped; what is kept keeps its name."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.feature_selection import RFE, SelectorMixin, f_classif, mutual_info_classif
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.utils.validation import check_is_fitted
+
+from cutpoint.errors import UsageError
+from cutpoint.gram import Variances, one_hot
+from cutpoint.transforms.base import LabelledTransform, Transform, check_blocks, starts_of
+from cutpoint.transforms.proximal import group_lasso
+from cutpoint.transforms.training import train_mask
+from cutpoint.types import Array, Float64
+
+
+def top(scores: Array, keep: float | int) -> Array:
+    """Return which scores are the highest; of equal ones the first by index.
+
+    Parameters
+    ----------
+    scores : array of shape (n_features,)
+    keep : int or float
+        A number ≥ 1 (all, with a warning, if there are fewer), or a share in (0, 1], of which at
+        least one is kept.
+
+    Returns
+    -------
+    mask : bool array of shape (n_features,)
+    """
+    mask = np.zeros(len(scores), dtype=bool)
+    mask[np.argsort(-scores, kind="stable")[: n_to_keep(keep, len(scores))]] = True
+    return mask
+
+
+def n_to_keep(keep: float | int, n_features: int) -> int:
+    """Return how many of `n_features` columns `keep`, a number or a share, means."""
+    is_share = isinstance(keep, float | np.floating)
+    if not (0 < keep <= 1 if is_share else keep >= 1):
+        raise UsageError(
+            f"keep={keep} was asked for.",
+            "It is neither a number of columns nor a share of them.",
+            f"A whole number from 1 to {n_features}, or a share above 0 and up to 1.0.",
+            "Type, for example:  keep=0.1",
+        )
+    if is_share:
+        return max(1, round(keep * n_features))
+    if keep > n_features:
+        what = f"{keep} columns were to be kept; there are {n_features}, and all are kept."
+        warnings.warn(what, stacklevel=3)
+    return min(int(keep), n_features)
+
+
+class Selector(SelectorMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
+    """A transform that keeps the columns of its `mask_`.
+
+    Attributes
+    ----------
+    scores_ : array of shape (n_features,)
+        Higher is kept first.
+    mask_ : bool array of shape (n_features,)
+    """
+
+    scores_: Array
+    mask_: Array
+
+    def _get_support_mask(self) -> Array:
+        check_is_fitted(self)
+        return self.mask_
+
+
+class VarianceSelect(Selector):
+    """The columns that vary most on the training rows.
+
+    Parameters
+    ----------
+    keep : int or float, default 0.5
+        Columns, or share of them. Constant columns are dropped all the same.
+    """
+
+    kind: ClassVar[str] = "variance"
+
+    def __init__(self, keep: int | float = 0.5) -> None:
+        self.keep = keep
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Score the columns; labels are not used."""
+        self.scores_ = Variances.of(self._rows_to_fit(X, n_min=2)).variance()
+        _check_any(self, self.scores_ > 0)
+        self.mask_ = top(self.scores_, self.keep) & (self.scores_ > 0)
+        return self
+
+
+class FTestSelect(Selector, LabelledTransform):
+    """The columns whose class means differ most: variance between classes over that within.
+
+    Parameters
+    ----------
+    keep : int or float, default 0.5
+        Columns, or share of them. Constant columns score 0.
+    """
+
+    kind: ClassVar[str] = "f_test"
+
+    def __init__(self, keep: int | float = 0.5) -> None:
+        self.keep = keep
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Score the columns by scikit-learn's `f_classif`."""
+        X, truth, _ = self._labelled_rows(X, y)
+        _check_any(self, varies := X.min(axis=0) < X.max(axis=0))
+        scores = np.zeros(X.shape[1])
+        with warnings.catch_warnings():  # columns constant within every class: F is infinite
+            warnings.simplefilter("ignore")
+            scores[varies] = f_classif(X[:, varies].astype(np.float64), truth)[0]
+        self.scores_ = np.nan_to_num(scores, nan=0.0, posinf=np.finfo(np.float64).max)
+        self.mask_ = top(self.scores_, self.keep)
+        return self
+
+
+class MutualInfoSelect(Selector, LabelledTransform):
+    """The columns that tell most about the class, linearly or not; estimated from neighbours.
+
+    Parameters
+    ----------
+    keep : int or float, default 0.5
+        Columns, or share of them.
+    n_neighbors : int, default 3
+        More are steadier and coarser.
+    random_state : int, default 0
+        Of the noise that tells equal values apart.
+    """
+
+    kind: ClassVar[str] = "mutual_info"
+
+    def __init__(
+        self, keep: int | float = 0.5, n_neighbors: int = 3, random_state: int = 0
+    ) -> None:
+        self.keep = keep
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Score the columns, nats, by scikit-learn's `mutual_info_classif`."""
+        X, truth, _ = self._labelled_rows(X, y)
+        self.scores_ = mutual_info_classif(
+            X.astype(np.float64),
+            truth,
+            discrete_features=False,
+            n_neighbors=self.n_neighbors,
+            random_state=self.random_state,
+        )
+        self.mask_ = top(self.scores_, self.keep)
+        return self
+
+
+class RecursiveSelect(Selector, LabelledTransform):
+    """The columns a ridge classifier holds on to while its weakest are taken away.
+
+    Parameters
+    ----------
+    keep : int or float, default 0.5
+        Columns, or share of them.
+    step : float, default 0.1
+        Share of all columns that goes in each round.
+    alpha : float, default 1.0
+        λ of the ridge classifier; columns should have one scale.
+    """
+
+    kind: ClassVar[str] = "rfe"
+
+    def __init__(self, keep: int | float = 0.5, step: float = 0.1, alpha: float = 1.0) -> None:
+        self.keep = keep
+        self.step = step
+        self.alpha = alpha
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Eliminate columns by scikit-learn's `RFE`; a column's score is minus its rank."""
+        X, truth, _ = self._labelled_rows(X, y)
+        n_kept = n_to_keep(self.keep, X.shape[1])
+        rounds = RFE(RidgeClassifier(self.alpha), n_features_to_select=n_kept, step=self.step)
+        rounds.fit(X.astype(np.float64), truth)
+        self.scores_, self.mask_ = -rounds.ranking_.astype(np.float64), rounds.support_
+        return self
+
+
+class L1Select(Selector, LabelledTransform):
+    """The columns that L1-penalised logistic regression, one class against the rest, uses.
+
+    Parameters
+    ----------
+    C : float, default 1.0
+        Smaller keeps fewer columns; they should have one scale.
+    keep : int, float or None
+        At most so many, the largest weights first; all that are used by default.
+    random_state : int, default 0
+    """
+
+    kind: ClassVar[str] = "l1"
+
+    def __init__(
+        self, C: float = 1.0, keep: int | float | None = None, random_state: int = 0
+    ) -> None:
+        self.C = C
+        self.keep = keep
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit the regressions; a column's score is its largest absolute weight."""
+        X, truth, _ = self._labelled_rows(X, y)
+        one = l1_logistic(self.C, self.random_state)
+        fitted = OneVsRestClassifier(one).fit(X.astype(np.float64), truth).estimators_
+        self.scores_ = np.max([np.abs(each.coef_[0]) for each in fitted], axis=0)
+        _check_used(self, self.scores_, f"C={10 * self.C:g}")
+        self.mask_ = self.scores_ > 0
+        if self.keep is not None:
+            self.mask_ &= top(self.scores_, self.keep)
+        return self
+
+
+class LearnedMask(Selector, LabelledTransform):
+    """The columns left on by a mask that is learned with a linear head and hardened step by step.
+
+    Parameters
+    ----------
+    threshold : float, default 0.5
+        A column is kept if its mask, 0–1, is above this at the last temperature.
+    penalty : float, default 0.3
+        Weight of the mask's mean against the cross-entropy (nats); larger keeps fewer columns.
+    n_steps : int, default 300
+        Steps of Adam on 256 rows each; the temperature falls from 1 to `final_temperature`.
+    final_temperature : float, default 0.05
+    random_state : int, default 0
+
+    Notes
+    -----
+    The mask is ``sigmoid(logit / temperature)``, over columns of mean 0 and deviation 1. Its
+    values at the end are `scores_`. Needs PyTorch to fit, not to transform.
+    """
+
+    kind: ClassVar[str] = "mask"
+
+    def __init__(
+        self,
+        threshold: float = 0.5,
+        penalty: float = 0.3,
+        n_steps: int = 300,
+        final_temperature: float = 0.05,
+        random_state: int = 0,
+    ) -> None:
+        self.threshold = threshold
+        self.penalty = penalty
+        self.n_steps = n_steps
+        self.final_temperature = final_temperature
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train mask and head; the mask is kept."""
+        X, truth, _ = self._labelled_rows(X, y)
+        deviation = X.std(axis=0, dtype=np.float64)
+        rows = (X - X.mean(axis=0, dtype=np.float64)) / np.where(deviation > 0, deviation, 1.0)
+        temperatures = np.geomspace(1.0, self.final_temperature, self.n_steps)
+        self.scores_ = train_mask(
+            rows.astype(np.float32), truth, self.penalty, temperatures, self.random_state
+        )
+        self.mask_ = self.scores_ > self.threshold
+        _check_used(self, self.mask_, f"penalty={self.penalty / 10:g}")
+        return self
+
+
+class GroupLasso(Selector, LabelledTransform):
+    """Columns of several taps scored together by a linear head with group lasso, as Head2Toe.
+
+    Parameters
+    ----------
+    keep : int or float, default 0.1
+        Columns, or share of them, over all taps.
+    penalty : float, default 1e-3
+        λ: weight of Σ_i ‖w_i·‖₂, one group a column.
+    tap_penalty : float, default 0.0
+        μ: weight of Σ_t √(d_t) ‖W_t‖₂, one group a tap; whole taps go.
+    blocks : tuple of int, optional
+        Widths d_t of the taps side by side; one by default.
+    max_iter : int, default 500
+    tol : float, default 1e-4
+        Ends when no weight moves by more than this times the largest.
+
+    Attributes
+    ----------
+    coef_ : float64 array of shape (n_features, n_classes)
+        The head's weights; not saved.
+    scores_ : float64 array of shape (n_features,)
+        ``Σ_j w_ij²``.
+    tap_scores_ : float64 array of shape (n_taps,)
+        Their sum over each tap.
+    kept_blocks_ : int array of shape (n_taps,)
+        How many columns of each tap are kept, for the `L2` per tap that follows.
+    n_iter_ : int
+
+    Notes
+    -----
+    Head2Toe normalises each tap's row before (`L2` with the same blocks) and again after the
+    selection, and then trains a plain head anew.
+
+    References
+    ----------
+    Evci et al., "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning",
+    2022.
+    """
+
+    kind: ClassVar[str] = "group_lasso"
+    _unsaved: ClassVar[tuple[str, ...]] = ("coef_",)
+
+    def __init__(
+        self,
+        keep: int | float = 0.1,
+        penalty: float = 1e-3,
+        tap_penalty: float = 0.0,
+        blocks: tuple[int, ...] | None = None,
+        max_iter: int = 500,
+        tol: float = 1e-4,
+    ) -> None:
+        self.keep = keep
+        self.penalty = penalty
+        self.tap_penalty = tap_penalty
+        self.blocks = blocks
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit the head and score its columns."""
+        X, truth, classes = self._labelled_rows(X, y)
+        blocks = check_blocks(self.blocks, X.shape[1])
+        self.coef_, _, self.n_iter_ = group_lasso(
+            X.astype(np.float64),
+            one_hot(truth, range(len(classes))),
+            self.penalty,
+            self.tap_penalty,
+            blocks,
+            self.max_iter,
+            self.tol,
+        )
+        self.scores_ = connectivity(self.coef_)
+        _check_used(self, self.scores_, f"penalty={self.penalty / 10:g}")
+        self.mask_ = top(self.scores_, self.keep)
+        self.tap_scores_ = np.add.reduceat(self.scores_, starts_of(blocks))
+        self.kept_blocks_ = np.add.reduceat(self.mask_.astype(np.int64), starts_of(blocks))
+        return self
+
+
+def connectivity(weights: Float64) -> Float64:
+    """Return Head2Toe's score ``Σ_j w_ij²`` of each row of weights (n_features, n_classes)."""
+    return np.asarray(np.square(weights).sum(axis=1), dtype=np.float64)
+
+
+def l1_logistic(C: float, random_state: int) -> Any:
+    """Return scikit-learn's logistic regression of two classes with an L1 penalty."""
+    # 1.8 renamed penalty="l1".
+    is_new = LogisticRegression().get_params().get("penalty") == "deprecated"
+    l1 = {"l1_ratio": 1.0} if is_new else {"penalty": "l1"}
+    return LogisticRegression(
+        C=C, solver="liblinear", max_iter=1000, random_state=random_state, **l1
+    )
+
+
+def _check_any(selector: Selector, varies: Array) -> None:
+    if not varies.any():
+        raise UsageError(
+            f"{type(selector).__name__} was to be fitted.",
+            f"All {len(varies)} columns are constant.",
+            "Rows that differ.",
+            "Look at them with:  X.std(axis=0)",
+        )
+
+
+def _check_used(selector: Selector, scores: Array, weaker: str) -> None:
+    if not np.any(scores > 0):
+        raise UsageError(
+            f"{type(selector).__name__} was to be fitted.",
+            f"It kept none of the {len(scores)} columns: the penalty outweighs what they tell.",
+            "A weaker penalty, or columns that tell the classes apart.",
+            f"Type, for example:  {type(selector).__name__}({weaker})",
+        )

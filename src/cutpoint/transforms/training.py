@@ -1,0 +1,151 @@
+"""Small networks trained on features in memory, in seconds: PyTorch is imported here alone.
+
+Nothing touches PyTorch's global random state: weights and batches are drawn by NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from cutpoint.errors import MissingExtra
+from cutpoint.types import Array, Float32, Float64
+
+BATCH_ROWS = 256
+LEARNING_RATE = 0.01
+
+
+def import_torch() -> Any:
+    """Return the package ``torch``."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("Training a transform", "torch") from error
+    return torch
+
+
+def train_autoencoder(
+    X: Float32, sizes: tuple[int, int], n_steps: int, seed: int
+) -> tuple[list[Float32], float]:
+    """Return the encoder's weights and biases, and the last mean squared error.
+
+    Parameters
+    ----------
+    X : array of shape (n_items, n_features)
+        Centred, of variance 1 over all columns.
+    sizes : tuple of int
+        Width of the hidden layer and of the middle.
+    """
+    torch = import_torch()
+    random = np.random.default_rng(seed)
+    n_features, (n_hidden, n_middle) = X.shape[1], sizes
+    widths = (n_features, n_hidden, n_middle, n_hidden, n_features)
+    weights = _layers(random, widths)
+    rows = torch.from_numpy(X)
+
+    def loss(batch: Any) -> Any:
+        w1, b1, w2, b2, w3, b3, w4, b4 = weights
+        middle = torch.tanh(rows[batch] @ w1 + b1) @ w2 + b2
+        return (torch.tanh(middle @ w3 + b3) @ w4 + b4 - rows[batch]).square().mean()
+
+    # A tenth of the other networks' rate: four layers deep, it diverges at theirs.
+    last = _descend(weights, loss, len(X), n_steps, random, LEARNING_RATE / 10)
+    return [_to_numpy(weight) for weight in weights[:4]], last
+
+
+def train_projection(
+    X: Float32, truth: Array, n_components: int, penalty: float, n_steps: int, seed: int
+) -> tuple[Float32, float]:
+    """Return the projection (n_features, n_components), and the last cross-entropy."""
+    torch = import_torch()
+    random = np.random.default_rng(seed)
+    n_classes = int(truth.max()) + 1
+    weights = [
+        *_layers(random, (X.shape[1], n_components))[:1],
+        *_layers(random, (n_components, n_classes)),
+    ]
+    rows, targets = torch.from_numpy(X), torch.from_numpy(truth.astype(np.int64))
+
+    def loss(batch: Any) -> Any:
+        projection, head, bias = weights
+        scores = rows[batch] @ projection @ head + bias
+        size = projection.square().sum() + head.square().sum()
+        return torch.nn.functional.cross_entropy(scores, targets[batch]) + penalty * size
+
+    last = _descend(weights, loss, len(X), n_steps, random, LEARNING_RATE / 10)
+    return _to_numpy(weights[0]), last
+
+
+def train_mask(
+    X: Float32, truth: Array, penalty: float, temperatures: Float64, seed: int
+) -> Float64:
+    """Return the mask of each column at the last temperature, (n_features,), 0–1.
+
+    Parameters
+    ----------
+    X : array of shape (n_items, n_features)
+        Standardised.
+    penalty : float
+        Weight of the mask's mean.
+    temperatures : array of shape (n_steps,)
+        Divides the logits at each step.
+    """
+    torch = import_torch()
+    random = np.random.default_rng(seed)
+    n_features, n_classes = X.shape[1], int(truth.max()) + 1
+    logits = torch.ones(n_features, requires_grad=True)  # on, until the penalty turns it off
+    head, bias = _layers(random, (n_features, n_classes))
+    rows, targets = torch.from_numpy(X), torch.from_numpy(truth.astype(np.int64))
+    schedule = iter(temperatures)
+
+    def loss(batch: Any) -> Any:
+        mask = torch.sigmoid(logits / next(schedule))
+        scores = rows[batch] * mask @ head + bias
+        # Without this the head would grow as the mask shrinks.
+        size = 1e-3 * head.square().sum()
+        return (
+            torch.nn.functional.cross_entropy(scores, targets[batch]) + penalty * mask.mean() + size
+        )
+
+    _descend([logits, head, bias], loss, len(X), len(temperatures), random, LEARNING_RATE)
+    return np.asarray(1 / (1 + np.exp(-_to_numpy(logits).astype(np.float64) / temperatures[-1])))
+
+
+def _layers(random: np.random.Generator, widths: Sequence[int]) -> list[Any]:
+    """Return weights and zero biases of linear layers; deviations of 1 / √width keep the scale."""
+    torch = import_torch()
+    tensors = []
+    for width, next_width in pairwise(widths):
+        weight = random.normal(size=(width, next_width)) / np.sqrt(width)
+        tensors += [torch.from_numpy(weight.astype(np.float32)), torch.zeros(next_width)]
+    return [tensor.requires_grad_() for tensor in tensors]
+
+
+def _descend(
+    weights: list[Any],
+    loss: Callable[[Any], Any],
+    n_rows: int,
+    n_steps: int,
+    random: np.random.Generator,
+    rate: float,
+) -> float:
+    """Minimise by Adam, the rate falling as a half cosine; return the last loss."""
+    torch = import_torch()
+    adam = torch.optim.Adam(weights, lr=rate)
+    value = 0.0
+    for step in range(n_steps):
+        adam.param_groups[0]["lr"] = rate * (1 + np.cos(np.pi * step / n_steps)) / 2
+        batch = random.choice(n_rows, min(n_rows, BATCH_ROWS), replace=False)
+        adam.zero_grad()
+        found = loss(torch.from_numpy(batch))
+        found.backward()
+        adam.step()
+        value = float(found)
+    return value
+
+
+def _to_numpy(tensor: Any) -> Float32:
+    return np.ascontiguousarray(tensor.detach().numpy())

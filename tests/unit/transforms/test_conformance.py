@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from cutpoint.transforms import (
+    L2,
+    PCA,
+    UMAP,
+    Autoencoder,
+    FTestSelect,
+    GaussianProjection,
+    GroupLasso,
+    L1Select,
+    LearnedMask,
+    LearnedProjection,
+    MutualInfoSelect,
+    RandomisedSVD,
+    RecursiveSelect,
+    SignedPower,
+    SparseProjection,
+    TSNEPicture,
+    VarianceSelect,
+    ZScore,
+)
+
+# As few components and steps as the checks' own small matrices bear.
+ESTIMATORS = [
+    L2(),
+    ZScore(),
+    SignedPower(),
+    VarianceSelect(),
+    FTestSelect(),
+    MutualInfoSelect(),
+    RecursiveSelect(),
+    L1Select(C=100.0),
+    LearnedMask(penalty=0.01, n_steps=20),
+    GroupLasso(),
+    PCA(),
+    PCA(whiten=True),
+    RandomisedSVD(1),
+    GaussianProjection(1),
+    SparseProjection(1),
+    Autoencoder(1, 8, n_steps=20),
+    LearnedProjection(1, n_steps=20),
+    UMAP(1, n_neighbors=3),
+    TSNEPicture(perplexity=1),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
