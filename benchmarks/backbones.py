@@ -59,9 +59,9 @@ def measure(kind: str, name: str, preprocess: str | None, trusted: bool, scratch
     return Row(
         kind,
         backbone.spec.id.split("?")[0],
-        predictor.tap.name,
+        predictor.taps[0].name,
         Interval(**card["evaluation"]["scores"]["accuracy"]),
-        backbone.layers()[predictor.tap.layer].macs,
+        backbone.layers()[predictor.taps[0].layer].macs,
         extraction["n_forward"] / extraction["seconds"],
         extraction["engine"],
     )

@@ -23,6 +23,7 @@ from cutpoint.fitting import (
 )
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
+from cutpoint.recipe import Recipe, parse_recipe
 from cutpoint.report import ReportInputs, write_report
 from cutpoint.sources import load_backbone, load_object
 from cutpoint.spec import Preprocess
@@ -150,16 +151,20 @@ def extract(
     return features
 
 
-def choose(features: Features | str | os.PathLike[str], quiet: bool = False) -> Ranking:
-    """Rank layer × pooling by exact leave-one-out accuracy on the training rows.
+def choose(
+    features: Features | str | os.PathLike[str], recipe: str | Recipe = "", quiet: bool = False
+) -> Ranking:
+    """Rank layer × pooling by accuracy on training rows that were left out.
 
     Parameters
     ----------
     features : Features, or the path of a feature store (its newest data set)
+    recipe : str or Recipe, optional
+        As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     """
     if not isinstance(features, Features):
         features = FeatureStore(features).open()
-    return rank(features, Reporter(quiet))
+    return rank(features, Reporter(quiet), _recipe(recipe))
 
 
 def fit(
@@ -169,6 +174,7 @@ def fit(
     taps: Sequence[str | int] | str = AUTO,
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
+    recipe: str | Recipe = "",
     *,
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
@@ -187,6 +193,9 @@ def fit(
     ----------
     output : path, optional
         Folder for the predictor, ``report.html``, ``splits.csv`` and ``bad_rows.csv``.
+    recipe : str or Recipe, optional
+        What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
+        name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
@@ -213,6 +222,7 @@ follow_links, quiet
         seed=seed,
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
+        recipe=_recipe(recipe),
     )
     where = None if output is None else Path(output)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor
@@ -303,6 +313,10 @@ def predict(
     """
     predictor = _predictor(model, trust_weights)
     return predictor.predict(data, engine, n_workers, Reporter(quiet))
+
+
+def _recipe(recipe: str | Recipe) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else parse_recipe(recipe)
 
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:

@@ -22,8 +22,8 @@ from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import RidgeHead
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
+from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.report import ReportInputs, write_report
-from cutpoint.spec import TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
 
@@ -57,6 +57,7 @@ class FitOptions:
     allow_group_overlap: bool = False
     follow_links: bool = False
     load_words: tuple[str, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def run_fit(
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
     reporter.say(f"Load {backbone.spec.id}")
-    spec = backbone.feature_spec(options.taps, options.pools)
+    taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
+    spec = backbone.feature_spec(taps, pools)
     store = FeatureStore(options.store)
     try:
         extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
@@ -103,8 +105,8 @@ def run_fit(
     dataset = extraction.dataset
     refuse_unlearnable(dataset)
     check_for_fit(dataset, options.allow_group_overlap)
-    ranking = rank(extraction.features, reporter)
-    predictor = _fit_head(backbone, extraction.features, ranking, options.seed)
+    ranking = rank(extraction.features, reporter, options.recipe)
+    predictor = _fit_head(backbone, extraction.features, ranking, options)
     evaluation = _score_held_out(predictor, dataset, extraction.features)
     result = FitResult(predictor, dataset, extraction, ranking, evaluation)
     predictor.card = _card(result, options)
@@ -113,15 +115,24 @@ def run_fit(
     return result
 
 
-def _fit_head(backbone: Backbone, features: Features, ranking: Ranking, seed: int) -> Predictor:
+def recipe_taps(
+    backbone: Backbone, recipe: Recipe, taps: Sequence[str | int] | str, pools: Sequence[str]
+) -> tuple[Sequence[str | int] | str, Sequence[str]]:
+    """Return taps and pools, those of the recipe before those of the options."""
+    if taps == AUTO:
+        taps = recipe.taps(backbone.layers()) or AUTO
+    return taps, recipe.pools or pools
+
+
+def _fit_head(
+    backbone: Backbone, features: Features, ranking: Ranking, options: FitOptions
+) -> Predictor:
     rows = features.rows_of("train")
-    head = RidgeHead().fit(
-        features.X(ranking.best.tap, rows),
-        features.labels[rows].astype(str),
-        groups=features.group_numbers(rows),
-    )
+    recipe, X = fit_recipe(options.recipe, features, ranking.best.taps, rows)
+    labels = features.labels[rows].astype(str)
+    head = RidgeHead().fit(X, labels, groups=features.group_numbers(rows))
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
-    return Predictor(backbone, TapSpec.from_name(ranking.best.tap), head, trained_on, seed)
+    return Predictor(backbone, recipe, head, trained_on, options.seed)
 
 
 def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) -> Evaluation:
@@ -137,7 +148,7 @@ def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) 
             "Look at the splits; the same files may have been copied into both.",
         )
     items = {item.key: item for item in dataset.items}
-    X = features.X(predictor.tap.name, np.array(fresh, int))
+    X = predictor.recipe.of(features, np.array(fresh, int))
     return make_evaluation(
         predictor,
         split,
@@ -180,7 +191,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
     write_bad_rows(output, features.quarantined)
     facts = {
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
-        "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.tap.name}",
+        "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
         "extraction": _extraction_line(result.extraction),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
@@ -224,6 +235,7 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
         words += ["--tap", str(tap)]
     for pool in options.pools:
         words += ["--pool", pool]
+    words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
     words += ["--engine", options.extract.engine]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from cutpoint.extraction.unit import prepare
 from cutpoint.heads import RidgeHead
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
+from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
 from cutpoint.spec import BackboneSpec, TapSpec, canonical_json
 from cutpoint.store.shard import write_durably
@@ -67,8 +68,8 @@ class Predictor:
     Attributes
     ----------
     backbone : Backbone
-    tap : TapSpec
-        Where the backbone is cut, and the pooling.
+    recipe : FittedRecipe
+        Where the backbone is cut, the pooling, and what is done to the features.
     head : RidgeHead
     trained_on : frozenset of str
         First 16 hex digits of the sha256 of every training payload.
@@ -79,18 +80,23 @@ class Predictor:
     """
 
     backbone: Backbone
-    tap: TapSpec
+    recipe: FittedRecipe
     head: RidgeHead
     trained_on: frozenset[str] = frozenset()
     seed: int = 0
     card: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def taps(self) -> tuple[TapSpec, ...]:
+        """Where the backbone is cut, and the pooling; one, or several made one by the recipe."""
+        return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return tuple(str(name) for name in self.head.classes_)
 
     def __str__(self) -> str:
-        where = f"{self.backbone.spec.id} cut at {self.tap.name}"
+        where = f"{self.backbone.spec.id} cut at {self.recipe}"
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
         if "evaluation" in self.card:
             found = self.card["evaluation"]
@@ -143,7 +149,7 @@ class Predictor:
             for start, found in executor.map(work, starts):
                 places = [start + place for place in found.places]
                 if places:
-                    out[places] = self.head.predict_proba(found.features[self.tap.name])
+                    out[places] = self._scored(found.features)
                 reasons |= {start + place: reason for place, reason in found.bad}
         return out, reasons
 
@@ -185,9 +191,12 @@ class Predictor:
             reporter.say(checked.refused)
         return checked.engine
 
+    def _scored(self, features: Mapping[str, Array]) -> Float64:
+        return self.head.predict_proba(self.recipe.transform(features))
+
     @cached_property
     def _cut(self) -> Any:
-        return self.backbone.cut_at([self.tap])
+        return self.backbone.cut_at(self.taps)
 
     def _prediction(self, key: str, row: Array, reason: str) -> Prediction:
         if reason:
@@ -203,24 +212,27 @@ class Predictor:
         """
         folder = Path(path).resolve()
         refuse_foreign(folder)
-        arrays = save({name: np.ascontiguousarray(a) for name, a in self.head.to_arrays().items()})
+        recipe, learned = self.recipe.to_state()
+        packed = {f"recipe.{name}": array for name, array in learned.items()}
+        packed |= self.head.to_arrays()
+        arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
         head_sha256 = hashlib.sha256(arrays).hexdigest()
         head = f"{HEAD}-{head_sha256[:16]}.safetensors"
         write_durably(folder / head, arrays)
         # One rename makes the new predictor valid; until then the older one is.
-        fields = self._fields(head, head_sha256)
+        fields = self._fields(recipe, head, head_sha256)
         write_durably(folder / MANIFEST, json.dumps(signed(fields), indent=1).encode())
         for old in folder.glob(f"{HEAD}-*.safetensors"):
             if old.name != head:
                 old.unlink()
 
-    def _fields(self, head: str, head_sha256: str) -> dict[str, Any]:
+    def _fields(self, recipe: dict[str, Any], head: str, head_sha256: str) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": asdict(self.backbone.spec),
             "load_name": self.backbone.load_name,
-            "tap": self.tap.name,
+            "recipe": recipe,
             "head": {
                 "kind": "ridge",
                 "file": head,
@@ -306,10 +318,12 @@ def _predictor(
         raise _broken(
             folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}"
         )
+    arrays = _read_arrays(folder, fields["head"])
+    learned = {n.removeprefix("recipe."): a for n, a in arrays.items() if n.startswith("recipe.")}
     return Predictor(
         backbone=found,
-        tap=TapSpec.from_name(fields["tap"]),
-        head=_read_head(folder, fields["head"]),
+        recipe=FittedRecipe.from_state(fields["recipe"], learned),
+        head=_head(folder, fields["head"], arrays),
         trained_on=frozenset(fields["trained_on"]),
         seed=fields["seed"],
         card=fields["card"],
@@ -329,14 +343,18 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return fields
 
 
-def _read_head(folder: Path, fields: dict[str, Any]) -> RidgeHead:
+def _read_arrays(folder: Path, fields: dict[str, Any]) -> dict[str, Array]:
     try:
         data = (folder / Path(fields["file"]).name).read_bytes()
-        arrays = load(data)
+        arrays: dict[str, Array] = load(data)
     except (OSError, SafetensorError) as error:
         raise _broken(folder, f"{fields['file']} can't be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != fields["sha256"]:
         raise _broken(folder, f"{fields['file']} differs from the digest in {MANIFEST}")
+    return arrays
+
+
+def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> RidgeHead:
     classes = fields["classes"]
     if arrays["coef"].ndim != 2 or len(arrays["coef"]) != len(classes):
         raise _broken(folder, f"{len(classes)} classes for weights {arrays['coef'].shape}")

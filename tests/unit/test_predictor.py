@@ -176,7 +176,7 @@ def test_reasons_stay_with_their_items(saved: Path) -> None:
 
         def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
             found = real(batch)
-            found[model.tap.name][0] = np.nan
+            found[model.taps[0].name][0] = np.nan
             return found
 
     model.__dict__["_cut"] = Broken()

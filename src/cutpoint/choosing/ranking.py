@@ -1,57 +1,81 @@
-"""Rank layer × pooling by exact leave-one-out accuracy."""
+"""Rank layer × pooling × recipe by accuracy on training rows each was left out for."""
 
 from __future__ import annotations
 
 import textwrap
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import Spectrum, alpha_grid, one_hot
+from cutpoint.heads import RidgeHead
 from cutpoint.heads.ridge import best_alpha
 from cutpoint.metrics import Interval, wilson
 from cutpoint.progress import Reporter
+from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.spec import TapSpec
 from cutpoint.store import Features
 from cutpoint.types import Array
 
-N_ALPHAS = 20
+N_ALPHAS, N_FOLDS = 20, 5
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One layer with one pooling, judged on the training rows alone.
+    """One layer with one pooling, or several made one, judged on the training rows alone.
 
     Attributes
     ----------
-    tap : str
-        ``"layer/pool"``.
+    taps : tuple of str
+        ``"layer/pool"``; several where a recipe makes them one.
     width : int
-        Features.
+        Features the head sees.
     alpha : float
         λ of the smallest leave-one-out squared error.
     loo_accuracy : Interval
-        Exact; Wilson, 95 %.
+        Of rows left out of all that was fitted; Wilson, 95 %.
     loo_mse : float
     """
 
-    tap: str
+    taps: tuple[str, ...]
     width: int
     alpha: float
     loo_accuracy: Interval
     loo_mse: float
 
+    @property
+    def tap(self) -> str:
+        """The tap, or a name for several."""
+        first, *rest = self.taps
+        return first if not rest else f"{len(self.taps)} taps, {first} … {rest[-1]}"
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """Candidates, the most accurate first; equal accuracies by squared error."""
+    """Candidates, the most accurate first; equal accuracies by squared error.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+    n_train, n_alphas : int
+    is_grouped : bool
+        Whether rows of one group were left out together.
+    recipe : str
+        What all candidates went through; empty if nothing.
+    n_folds : int
+        In how many folds rows were left out; 0 if one by one, exactly.
+    """
 
     candidates: tuple[Candidate, ...]
     n_train: int
     n_alphas: int
     is_grouped: bool
+    recipe: str = ""
+    n_folds: int = 0
 
     @property
     def best(self) -> Candidate:
@@ -68,6 +92,11 @@ class Ranking:
         low = self.best.loo_accuracy.low
         return tuple(each for each in self.candidates if each.loo_accuracy.value >= low)
 
+    @property
+    def how(self) -> str:
+        """How rows were left out, ``"LOO"`` or ``"5-fold"``."""
+        return f"{self.n_folds}-fold" if self.n_folds else "LOO"
+
     def verdict(self) -> str:
         """Say what was chosen and how sure that is."""
         tried = (
@@ -76,6 +105,8 @@ class Ranking:
             f"configurations tried on {self.n_train} training rows"
         )
         others = len(self.tied) - 1
+        if len(self.candidates) == 1:
+            return f"{tried}. Taken: {self.best.tap}, the only one."
         if others:
             return (
                 f"{tried}. Taken: {self.best.tap}, the first by accuracy; inside its interval "
@@ -84,13 +115,16 @@ class Ranking:
         return f"{tried}. Taken: {self.best.tap}; no other lies inside its interval."
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "taken": self.best.tap, "verdict": self.verdict()}
+        candidates = [{**asdict(each), "tap": each.tap} for each in self.candidates]
+        fields = {**asdict(self), "candidates": candidates, "how": self.how}
+        return {**fields, "taken": self.best.tap, "verdict": self.verdict()}
 
     def lines(self, at_most: int | None = None) -> list[str]:
         """Return the table as aligned text; ``=`` marks what the best can't be told from."""
         rows = [_cells(each, each is self.best, each in self.tied) for each in self.candidates]
-        shown = [_HEADER, *rows[:at_most]]
-        widths = [max(len(row[column]) for row in shown) for column in range(len(_HEADER))]
+        header = tuple(cell.replace("LOO", self.how) for cell in _HEADER)
+        shown = [header, *rows[:at_most]]
+        widths = [max(len(row[column]) for row in shown) for column in range(len(header))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in shown]
         left_out = len(rows) + 1 - len(shown)
         return [*lines, f"   … and {left_out} more"] if left_out else lines
@@ -107,18 +141,25 @@ def _count(number: int, thing: str) -> str:
 
 
 def _cells(candidate: Candidate, is_best: bool, is_tied: bool) -> tuple[str, ...]:
-    tap = TapSpec.from_name(candidate.tap)
+    tap = TapSpec.from_name(candidate.taps[0])
+    if len(candidate.taps) > 1:
+        tap = TapSpec(
+            f"{len(candidate.taps)} taps to {TapSpec.from_name(candidate.taps[-1]).layer}", ""
+        )
     mark = "→" if is_best else ("=" if is_tied else "")
     figures = (f"{candidate.alpha:.3g}", str(candidate.loo_accuracy), f"{candidate.loo_mse:.4f}")
     return (mark, tap.layer, tap.pool, str(candidate.width), *figures)
 
 
-def rank(features: Features, reporter: Reporter | None = None) -> Ranking:
+def rank(
+    features: Features, reporter: Reporter | None = None, recipe: Recipe | None = None
+) -> Ranking:
     """Rank every pooled tap of `features` on its training rows.
 
     One eigendecomposition a candidate gives the leave-one-out predictions of every λ; candidates
     are read one at a time, so memory does not grow with their number. Rows of one group are left
-    out together.
+    out together. If the recipe learns anything itself, it is fitted anew without the rows that are
+    left out, in folds: no row is judged by what it taught.
 
     Raises
     ------
@@ -141,13 +182,45 @@ def rank(features: Features, reporter: Reporter | None = None) -> Ranking:
             "Taps pooled to vectors.",
             "Extract with:  --pool gap --pool gmp",
         )
+    recipe = recipe or Recipe()
+    task = _Task(features, rows, truth, targets, groups, recipe)
+    sets = recipe.candidates(taps)
     found = []
-    with (reporter or Reporter(quiet=True)).bar("Choose", len(taps), "candidates") as advance:
-        for tap in taps:
-            found.append(_judge(tap, features.X(tap, rows), targets, truth, groups))
+    with (reporter or Reporter(quiet=True)).bar("Choose", len(sets), "candidates") as advance:
+        for each in sets:
+            found.append(
+                _judge_exactly(task, each) if task.is_exact else _judge_in_folds(task, each)
+            )
             advance(1)
     found.sort(key=lambda each: (-each.loo_accuracy.value, each.loo_mse))
-    return Ranking(tuple(found), len(rows), N_ALPHAS, groups is not None)
+    n_folds = 0 if task.is_exact else len(task.folds)
+    grouped = groups is not None
+    return Ranking(tuple(found), len(rows), N_ALPHAS, grouped, str(recipe), n_folds)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all candidates are judged on."""
+
+    features: Features
+    rows: Array
+    truth: Array
+    targets: Array
+    groups: Array | None
+    recipe: Recipe
+
+    @property
+    def is_exact(self) -> bool:
+        return self.recipe.is_stateless
+
+    @cached_property
+    def folds(self) -> list[tuple[Array, Array]]:
+        """Places in `rows` to learn from and to judge, classes even, groups whole."""
+        smallest = int(np.bincount(self.truth).min())
+        n_folds = max(2, min(N_FOLDS, smallest))
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+        groups = np.arange(len(self.rows)) if self.groups is None else self.groups
+        return list(splitter.split(self.rows, self.truth, groups))
 
 
 def _is_vector(features: Features, tap: TapSpec) -> bool:
@@ -155,12 +228,31 @@ def _is_vector(features: Features, tap: TapSpec) -> bool:
     return tap.pool not in ("none", "gram") or features.X(tap.name, np.array([0])).ndim == 2
 
 
-def _judge(tap: str, X: Array, targets: Array, truth: Array, groups: Array | None) -> Candidate:
+def _judge_exactly(task: _Task, taps: tuple[str, ...]) -> Candidate:
+    X = fit_recipe(task.recipe, task.features, taps, task.rows)[1]
     spectrum = Spectrum(X)
     alphas = alpha_grid(spectrum, N_ALPHAS)
-    alpha, scores, error = best_alpha(spectrum, targets, alphas, groups)
-    n_right = int((scores.argmax(axis=1) == truth).sum())
-    return Candidate(tap, X.shape[1], alpha, wilson(n_right, len(X)), error)
+    alpha, scores, error = best_alpha(spectrum, task.targets, alphas, task.groups)
+    n_right = int((scores.argmax(axis=1) == task.truth).sum())
+    return Candidate(taps, X.shape[1], alpha, wilson(n_right, len(X)), error)
+
+
+def _judge_in_folds(task: _Task, taps: tuple[str, ...]) -> Candidate:
+    """Fit recipe, λ and head on each fold's training rows, judge its others."""
+    scores = np.zeros(task.targets.shape)
+    alphas = []
+    for learn, judge in task.folds:
+        recipe, X = fit_recipe(task.recipe, task.features, taps, task.rows[learn])
+        groups = None if task.groups is None else task.groups[learn]
+        head = RidgeHead().fit(X, task.truth[learn], groups)
+        alphas.append(head.alpha_)
+        others = recipe.of(task.features, task.rows[judge])
+        scores[judge[:, None], head.classes_] = head.class_scores(others)
+    n_right = int((scores.argmax(axis=1) == task.truth).sum())
+    error = float(((scores - task.targets) ** 2).mean())
+    return Candidate(
+        taps, X.shape[1], float(np.median(alphas)), wilson(n_right, len(scores)), error
+    )
 
 
 def _check_labels(features: Features, labels: Array) -> None:

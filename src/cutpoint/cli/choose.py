@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, Pools, Quiet, Store, Taps, pool_list, print_json, tap_list
+from cutpoint.cli.options import (
+    Json,
+    Pools,
+    PreprocessName,
+    PrintRecipe,
+    Quiet,
+    RecipeText,
+    Store,
+    Taps,
+    TrustWeights,
+    pool_list,
+    print_json,
+    print_recipe,
+    tap_list,
+)
 
 
 def choose(
@@ -15,25 +29,36 @@ def choose(
         Path, typer.Argument(metavar="FEATURES|DATA", help="A feature store, or labelled data.")
     ],
     backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="source:name; for DATA only.")
+        str, typer.Option("--backbone", "-b", help="source:name, or a path; for DATA.")
     ] = "packaged:efficientnet_lite0",
+    preprocess: PreprocessName = None,
+    trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
+    recipe: RecipeText = "",
+    show_recipe: PrintRecipe = False,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank layer × pooling by exact leave-one-out accuracy on the training rows."""
+    """Rank layer × pooling by accuracy on training rows that were left out."""
     from cutpoint import api
+    from cutpoint.fitting import recipe_taps
+    from cutpoint.recipe import parse_recipe
     from cutpoint.store import FeatureStore
 
+    if show_recipe:
+        print_recipe(recipe)
+        return
+    stages = parse_recipe(recipe)
     found = FeatureStore(features)
     if found.exists():
         described = found.open()
     else:
-        taps, pools = tap_list(tap), pool_list(pool)
-        described = api.extract(features, backbone, taps, pools, store, quiet=quiet)
-    ranking = api.choose(described, quiet=quiet)
+        loaded = api.load(backbone, preprocess, trust_weights=trust_weights)
+        taps, pools = recipe_taps(loaded, stages, tap_list(tap), pool_list(pool))
+        described = api.extract(features, loaded, taps, pools, store, quiet=quiet)
+    ranking = api.choose(described, stages, quiet=quiet)
     if as_json:
         print_json(ranking.to_json())
     else:

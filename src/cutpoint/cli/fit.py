@@ -16,7 +16,9 @@ from cutpoint.cli.options import (
     MaxBad,
     Pools,
     PreprocessName,
+    PrintRecipe,
     Quiet,
+    RecipeText,
     Seed,
     Store,
     Taps,
@@ -25,6 +27,7 @@ from cutpoint.cli.options import (
     load_words,
     pool_list,
     print_json,
+    print_recipe,
     print_wrapped,
     tap_list,
 )
@@ -41,6 +44,8 @@ def fit(
     trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
+    recipe: RecipeText = "",
+    show_recipe: PrintRecipe = False,
     store: Store = None,
     engine: EngineName = "auto",
     workers: Workers = None,
@@ -59,7 +64,11 @@ def fit(
     from cutpoint.extraction import ExtractOptions
     from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
     from cutpoint.predictor import BAD_ROWS
+    from cutpoint.recipe import parse_recipe
 
+    if show_recipe:
+        print_recipe(recipe)
+        return
     options = FitOptions(
         taps=tap_list(tap),
         pools=pool_list(pool),
@@ -69,6 +78,7 @@ def fit(
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
         load_words=load_words(preprocess, trust_weights),
+        recipe=parse_recipe(recipe),
     )
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights)

@@ -38,6 +38,16 @@ PreprocessName = Annotated[
 TrustWeights = Annotated[
     bool, typer.Option("--trust-weights", help="Load weights in formats that can run code.")
 ]
+RecipeText = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        help='Stages from taps to head, as "gem | l2 | concat | pca(64, whiten)"; or classic.',
+    ),
+]
+PrintRecipe = Annotated[
+    bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
+]
 Store = Annotated[
     Path | None,
     typer.Option("--store", help="Where features are kept. Default: the user's cache folder."),
@@ -58,6 +68,14 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     if not taps:
         return "auto"
     return [int(tap) if re.fullmatch(r"-?[0-9]+", tap) else tap for tap in taps]
+
+
+def print_recipe(text: str) -> None:
+    """Print the stages of a recipe, one a line."""
+    from cutpoint.recipe import parse_recipe
+
+    for stage in str(parse_recipe(text)).split(" | "):
+        typer.echo(stage)
 
 
 def load_words(preprocess: str | None, trust_weights: bool) -> tuple[str, ...]:

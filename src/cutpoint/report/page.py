@@ -63,8 +63,12 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
         evaluation=inputs.evaluation,
         candidates=_candidate_rows(inputs.predictor.card),
         verdict=ranking["verdict"],
+        how=ranking["how"],
         candidates_plot=plots.candidates_plot(
-            ranking["candidates"], _depth_order(inputs.predictor.card), ranking["taken"]
+            ranking["candidates"],
+            _depth_order(inputs.predictor.card),
+            ranking["taken"],
+            ranking["how"],
         ),
         confusion_plot=plots.confusion_plot(inputs.evaluation),
         reliability_plot=plots.reliability_plot(inputs.evaluation),
@@ -82,11 +86,11 @@ def _depth_order(card: Mapping[str, Any]) -> list[str]:
 def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for candidate in card["ranking"]["candidates"]:
-        tap = TapSpec.from_name(candidate["tap"])
+        tap, is_one = TapSpec.from_name(candidate["taps"][-1]), len(candidate["taps"]) == 1
         found = candidate["loo_accuracy"]
         rows.append(
             {
-                "layer": tap.layer,
+                "layer": tap.layer if is_one else candidate["tap"],
                 "pool": tap.pool,
                 "width": candidate["width"],
                 "macs": human_count(card["layers"][tap.layer]),

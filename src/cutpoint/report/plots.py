@@ -20,9 +20,9 @@ _MANY_CLASSES = 25  # beyond it, cell counts in the confusion matrix would not b
 
 
 def candidates_plot(
-    candidates: Sequence[Mapping[str, Any]], order: Sequence[str], taken: str
+    candidates: Sequence[Mapping[str, Any]], order: Sequence[str], taken: str, how: str = "LOO"
 ) -> str:
-    """Leave-one-out accuracy with its interval against depth, one line a pool.
+    """Accuracy on rows left out, with its interval, against depth; one line a pool.
 
     Parameters
     ----------
@@ -31,14 +31,16 @@ def candidates_plot(
     order : sequence of str
         Layers from shallow to deep.
     taken : str
-        The tap that was chosen.
+        What was chosen.
+    how : str
+        How rows were left out.
     """
     figure = Figure(figsize=(7.2, 3.4), layout="constrained")
     axes = figure.subplots()
     place = {layer: number for number, layer in enumerate(order)}
     by_pool: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
     for candidate in candidates:
-        tap = TapSpec.from_name(candidate["tap"])
+        tap = TapSpec.from_name(candidate["taps"][-1])
         by_pool.setdefault(tap.pool, []).append((place[tap.layer], candidate["loo_accuracy"]))
     for number, (pool, points) in enumerate(sorted(by_pool.items())):
         points.sort(key=lambda point: point[0])
@@ -47,10 +49,11 @@ def candidates_plot(
         low = y - [found["low"] for _, found in points]
         high = np.array([found["high"] for _, found in points]) - y
         axes.errorbar(x, y, (low, high), marker="o", markersize=4, capsize=2, label=pool)
-    chosen = TapSpec.from_name(taken)
-    axes.axvline(place[chosen.layer], color=_GREY, linestyle=":", label="taken")
+    chosen = next(each for each in candidates if each["tap"] == taken)
+    deepest = TapSpec.from_name(chosen["taps"][-1]).layer
+    axes.axvline(place[deepest], color=_GREY, linestyle=":", label="taken")
     axes.set_xticks(range(len(order)), order, rotation=30, ha="right")
-    axes.set_ylabel("leave-one-out accuracy")
+    axes.set_ylabel(f"{how} accuracy")
     axes.set_xlabel("layer, shallow to deep")
     axes.grid(alpha=0.25)
     axes.legend(title="pool")

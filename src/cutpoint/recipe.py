@@ -1,0 +1,398 @@
+"""What happens between taps and a head, in one line a person can type and read.
+
+``"gem | l2 | concat | power(0.5) | pca(512, whiten) | l2"``: stages separated by ``|``, in order:
+which taps (`stages`), how they are pooled, what is done to each tap alone, how taps become one
+(`concat`, `mean`, `max`), and what is done to the whole. Each stage is one transform, fitted
+on training rows alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cutpoint.errors import LeakageError, UsageError
+from cutpoint.layer_table import LayerTable
+from cutpoint.pooling import canonical_pool
+from cutpoint.store import Features
+from cutpoint.transforms import TRANSFORMS, Transform, from_state
+from cutpoint.types import Array
+
+NAMED = {
+    # The two last stages, generalised mean, whitened and normalised: the pipeline of the image
+    # retrieval literature (Radenović et al. 2018).
+    "classic": "stages(2) | gem | l2 | concat | pca(512, whiten) | l2",
+}
+AGGREGATES = ("concat", "mean", "max")
+_STATELESS = ("l2", "power")  # fitting them learns nothing, so leave-one-out stays exact
+_STAGE = re.compile(r"([a-z_0-9+]+)\s*(?:\((.*)\))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as typed: its name and arguments."""
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        words = [key if value is True else f"{key}={value}" for key, value in self.arguments]
+        return f"{self.name}({', '.join(words)})" if words else self.name
+
+    def make(self, blocks: tuple[int, ...]) -> Transform:
+        """Return the unfitted transform; `blocks` are the widths of the taps in its columns."""
+        kind = TRANSFORMS[self.name]
+        arguments = dict(self.arguments)
+        if "blocks" in inspect.signature(kind).parameters and self.name != "l2":
+            arguments["blocks"] = blocks
+        return kind(**arguments)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stages in order; `str` gives the one spelling.
+
+    Attributes
+    ----------
+    n_stages : int or None
+        Take the deepest map of each of the last so many resolutions, in place of automatic taps.
+    pools : tuple of str
+        None named: automatic.
+    before : tuple of Stage
+        Done to each tap alone.
+    aggregate : {"", "concat", "mean", "max"}
+        How the taps become one; empty: each tap is a candidate of its own.
+    after : tuple of Stage
+        Done to the whole.
+    """
+
+    n_stages: int | None = None
+    pools: tuple[str, ...] = ()
+    before: tuple[Stage, ...] = ()
+    aggregate: str = ""
+    after: tuple[Stage, ...] = ()
+
+    def __str__(self) -> str:
+        first = [] if self.n_stages is None else [f"stages({self.n_stages})"]
+        joined = [self.aggregate] if self.aggregate else []
+        return " | ".join(
+            [*first, *self.pools, *map(str, self.before), *joined, *map(str, self.after)]
+        )
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether no stage learns anything, so that leave-one-out scores of the head are exact."""
+        return all(stage.name in _STATELESS for stage in (*self.before, *self.after))
+
+    def taps(self, table: LayerTable) -> tuple[str, ...] | None:
+        """Return the taps the recipe names itself; None if it leaves them to others."""
+        if self.n_stages is None:
+            return None
+        by_stride = {row.stride: row.name for row in table.maps()}
+        return tuple(list(by_stride.values())[-self.n_stages :])
+
+    def candidates(self, taps: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the sets of taps to judge: all together, or each alone."""
+        return [tuple(taps)] if self.aggregate else [(tap,) for tap in taps]
+
+
+def parse_recipe(text: str) -> Recipe:
+    """Return the recipe that `text` spells, or the named one; an empty text is no stage at all.
+
+    Raises
+    ------
+    UsageError
+        If a stage is unknown, out of place, or its arguments are wrong; all are listed.
+
+    Examples
+    --------
+    >>> str(parse_recipe("gem(3)|concat|power(.5)"))
+    'gem | concat | power(alpha=0.5)'
+    """
+    if not text.strip():
+        return Recipe()
+    spelled = NAMED.get(text.strip(), text)
+    n_stages: int | None = None
+    pools: list[str] = []
+    before: list[Stage] = []
+    after: list[Stage] = []
+    aggregate = ""
+    for part in _split(spelled):
+        name, words = _read(part, text)
+        if name == "stages" and not (pools or before or aggregate):
+            n_stages = _count(words, part, text)
+        elif name in AGGREGATES and not words and (pools or before or aggregate):
+            if aggregate:
+                raise _wrong(text, f'"{part}" comes after "{aggregate}": taps are one already')
+            aggregate = name
+        elif name in TRANSFORMS:
+            (after if aggregate else before).append(Stage(name, _arguments(name, words, text)))
+        elif _is_pool(part) and not (before or aggregate):
+            pools.append(canonical_pool(part))
+        else:
+            raise _wrong(text, f'"{part}" is no stage, or stands in the wrong place')
+    if not aggregate:  # with one tap there is no difference; the whole is the tap
+        before, after = [], before
+    return Recipe(n_stages, tuple(sorted(set(pools))), tuple(before), aggregate, tuple(after))
+
+
+@dataclass(frozen=True)
+class FittedRecipe:
+    """A recipe with what it learned from training rows.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    taps : tuple of str
+        ``"layer/pool"``, in order.
+    before : tuple of tuple of Transform
+        For each tap.
+    after : tuple of Transform
+    learned_from : frozenset of str
+        Digests of the rows it was fitted on; empty if it learned nothing.
+    """
+
+    recipe: Recipe
+    taps: tuple[str, ...]
+    before: tuple[tuple[Transform, ...], ...]
+    after: tuple[Transform, ...]
+    learned_from: frozenset[str] = frozenset()
+
+    @classmethod
+    def plain(cls, tap: str) -> FittedRecipe:
+        """Return the recipe that takes one tap as it is."""
+        return cls(Recipe(), (tap,), ((),), ())
+
+    def __str__(self) -> str:
+        first, *rest = self.taps
+        where = first if not rest else f"{len(self.taps)} taps, {first} … {rest[-1]}"
+        done = str(self.recipe)
+        return f"{where}: {done}" if done else where
+
+    def transform(self, features: Mapping[str, Array]) -> Array:
+        """Return one float matrix (n_items, n_features) from features by tap name."""
+        parts = []
+        for tap, transforms in zip(self.taps, self.before, strict=True):
+            rows = features[tap]
+            for transform in transforms:
+                rows = transform.transform(rows)
+            parts.append(rows)
+        whole = _aggregated(self.recipe.aggregate, parts, self.taps)
+        for transform in self.after:
+            whole = transform.transform(whole)
+        return whole
+
+    def of(self, features: Features, rows: Array, training: bool = False) -> Array:
+        """Return the matrix of stored rows.
+
+        Raises
+        ------
+        LeakageError
+            If rows it learned from are asked for, and not by the name of training.
+        """
+        if not training:
+            leaked = [row for row in rows if features.digests[row] in self.learned_from]
+            if leaked:
+                raise _leak(features, leaked, "were to be scored by a recipe fitted on them")
+        return self.transform({tap: features.X(tap, rows) for tap in self.taps})
+
+    def feature_names(self, widths: Mapping[str, int]) -> list[str]:
+        """Return a name for each column of the matrix, from the widths of the taps."""
+        parts: list[Array] = []
+        for tap, transforms in zip(self.taps, self.before, strict=True):
+            names = np.array([f"{tap}[{column}]" for column in range(widths[tap])], dtype=object)
+            for transform in transforms:
+                names = transform.get_feature_names_out(names)
+            parts.append(names)
+        if self.recipe.aggregate in ("mean", "max"):
+            whole = np.array(
+                [f"{self.recipe.aggregate}[{n}]" for n in range(len(parts[0]))], object
+            )
+        else:
+            whole = np.concatenate(parts)
+        for transform in self.after:
+            whole = transform.get_feature_names_out(whole)
+        return [str(name) for name in whole]
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return JSON types and arrays; `from_state` makes the same recipe of them."""
+        arrays: dict[str, Array] = {}
+
+        def kept(transform: Transform, place: str) -> dict[str, Any]:
+            fields, found = transform.to_state()
+            arrays.update({f"{place}.{name}": array for name, array in found.items()})
+            return {**fields, "place": place}
+
+        before = [
+            [kept(each, f"before.{tap}.{n}") for n, each in enumerate(transforms)]
+            for tap, transforms in enumerate(self.before)
+        ]
+        after = [kept(each, f"after.{n}") for n, each in enumerate(self.after)]
+        fields = {
+            "text": str(self.recipe),
+            "taps": list(self.taps),
+            "before": before,
+            "after": after,
+        }
+        return fields, arrays
+
+    @classmethod
+    def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedRecipe:
+        """Return what `to_state` described."""
+
+        def read(stage: Mapping[str, Any]) -> Transform:
+            place = f"{stage['place']}."
+            own = {n[len(place) :]: a for n, a in arrays.items() if n.startswith(place)}
+            return from_state(stage, own)
+
+        before = tuple(tuple(read(each) for each in tap) for tap in fields["before"])
+        after = tuple(read(each) for each in fields["after"])
+        return cls(parse_recipe(fields["text"]), tuple(fields["taps"]), before, after)
+
+
+def fit_recipe(
+    recipe: Recipe, features: Features, taps: Sequence[str], rows: Array
+) -> tuple[FittedRecipe, Array]:
+    """Fit every stage on training rows; return the fitted recipe and their matrix.
+
+    Raises
+    ------
+    LeakageError
+        If one of the rows is of the test split.
+    """
+    tests = [row for row in rows if features.splits[row] == "test"]
+    if tests:
+        raise _leak(features, tests, "are of the test split and were to be learned from")
+    y = features.labels[rows].astype(str)
+    parts, before = [], []
+    for tap in taps:
+        X = features.X(tap, rows)
+        transforms = []
+        for stage in recipe.before:
+            transforms.append(stage.make((X.shape[1],)))
+            X = transforms[-1].fit(X, y).transform(X)
+        before.append(tuple(transforms))
+        parts.append(X)
+    whole = _aggregated(recipe.aggregate, parts, tuple(taps))
+    blocks = tuple(part.shape[1] for part in parts)
+    after = []
+    for stage in recipe.after:
+        known = blocks if sum(blocks) == whole.shape[1] else (whole.shape[1],)
+        after.append(stage.make(known))
+        whole = after[-1].fit(whole, y).transform(whole)
+    learned = frozenset() if recipe.is_stateless else frozenset(map(str, features.digests[rows]))
+    fitted = FittedRecipe(recipe, tuple(taps), tuple(before), tuple(after), learned)
+    return fitted, whole
+
+
+def _aggregated(how: str, parts: Sequence[Array], taps: Sequence[str]) -> Array:
+    if how in ("", "concat"):
+        return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+    widths = {part.shape[1] for part in parts}
+    if len(widths) > 1:
+        raise UsageError(
+            f"The {how} of {len(parts)} taps was asked for.",
+            f"They have widths {', '.join(map(str, sorted(widths)))}: "
+            + ", ".join(f"{tap} {part.shape[1]}" for tap, part in zip(taps, parts, strict=True))[
+                :200
+            ]
+            + ".",
+            "Taps of one width, or a projection of each to one width before.",
+            f'Type, for example:  --recipe "gap | gaussian(256) | {how}"',
+        )
+    stacked = np.stack(parts)
+    whole: Array = stacked.mean(axis=0) if how == "mean" else stacked.max(axis=0)
+    return whole
+
+
+def _split(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split("|")]
+    if "" in parts:
+        raise _wrong(text, "a stage is empty")
+    return parts
+
+
+def _read(part: str, text: str) -> tuple[str, list[str]]:
+    found = _STAGE.fullmatch(part)
+    if found is None:
+        raise _wrong(text, f'"{part}" can\'t be read')
+    words = [word.strip() for word in (found[2] or "").split(",") if word.strip()]
+    return found[1], words
+
+
+def _count(words: list[str], part: str, text: str) -> int:
+    if len(words) != 1 or not words[0].isdigit() or int(words[0]) < 1:
+        raise _wrong(text, f'"{part}" takes one whole number, 1 or more')
+    return int(words[0])
+
+
+def _is_pool(part: str) -> bool:
+    try:
+        canonical_pool(part)
+    except UsageError:
+        return False
+    return True
+
+
+def _arguments(name: str, words: list[str], text: str) -> tuple[tuple[str, Any], ...]:
+    """Return typed words as arguments: numbers by place, flags by name, others as key=value."""
+    parameters = {
+        key: value.default
+        for key, value in inspect.signature(TRANSFORMS[name]).parameters.items()
+        if key != "blocks"
+    }
+    places = list(parameters)
+    found: dict[str, Any] = {}
+    for place, word in enumerate(words):
+        key, equals, value = word.partition("=")
+        key = key.strip()
+        if not equals and isinstance(parameters.get(word), bool):
+            key, value = word, "True"
+        elif not equals and place < len(places):
+            key, value = places[place], word
+        if key not in parameters or key in found:
+            raise _wrong(text, f'{name} takes {_usage(parameters)}, not "{word}"')
+        found[key] = _number(value.strip(), name, parameters, text)
+    return tuple((key, value) for key, value in found.items() if value != parameters[key])
+
+
+def _number(word: str, name: str, parameters: Mapping[str, Any], text: str) -> Any:
+    if word in ("True", "False"):
+        return word == "True"
+    try:
+        value = float(word)
+    except ValueError as error:
+        raise _wrong(text, f'{name} takes {_usage(parameters)}; "{word}" is no number') from error
+    return int(value) if value.is_integer() and "." not in word else value
+
+
+def _usage(parameters: Mapping[str, Any]) -> str:
+    return (
+        ", ".join(key if v is False else f"{key}={v}" for key, v in parameters.items()) or "nothing"
+    )
+
+
+def _wrong(text: str, why: str) -> UsageError:
+    return UsageError(
+        f'The recipe "{text}" was asked for.',
+        f"It can't be followed: {why}.",
+        f"Pools first; then {', '.join(TRANSFORMS)}; {', '.join(AGGREGATES)} in between. "
+        f"Named: {', '.join(NAMED)}.",
+        'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
+    )
+
+
+def _leak(features: Features, rows: Sequence[int], what: str) -> LeakageError:
+    keys = [str(features.keys[row]) for row in rows]
+    shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+    return LeakageError(
+        f'Features of "{features.name}" were asked for.',
+        f"{len(keys)} rows {what}: {shown}.",
+        "Rows of the training split to learn from, others to score.",
+        'Choose rows with:  features.rows_of("train")',
+    )
