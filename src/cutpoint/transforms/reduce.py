@@ -128,7 +128,12 @@ class RandomisedSVD(Mixed):
         """Learn the directions, in float64."""
         X = self._rows_to_fit(X, n_min=2)
         n_components = _at_most(self.n_components, min(X.shape), "singular directions")
-        svd = TruncatedSVD(n_components, n_iter=self.n_iter, random_state=self.random_state)
+        svd = TruncatedSVD(
+            n_components,
+            n_iter=self.n_iter,
+            random_state=self.random_state,
+            power_iteration_normalizer="QR",
+        )
         with np.errstate(divide="ignore", invalid="ignore"):  # shares of no variance, not kept
             svd.fit(X.astype(np.float64))
         self.components_: Float64 = svd.components_
@@ -392,8 +397,8 @@ class UMAP(Mixed):
             min_dist=self.min_dist,
             random_state=self.random_state,
             n_jobs=1,  # what a seed asks for
-            # Its spectral start has no solution for as few rows as that.
-            init="spectral" if len(X) > 4 * self.n_components + 8 else "random",
+            # Its spectral start gave two layouts for one seed (umap-learn 0.5.12, 30 rows).
+            init="pca" if min(X.shape) >= self.n_components else "random",
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of slow eigensolvers and deprecated names
