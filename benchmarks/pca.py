@@ -123,7 +123,7 @@ def main(n_rows: int) -> None:
         "",
         f"`python benchmarks/pca.py {n_rows}` on {machine()}.",
         f"{n_rows:,} drawn float32 rows ({n_rows * N_FEATURES * 4 / 1e9:.2f} GB), from a file;",
-        "each way in a process of its own, once. Time: reading and fitting. Memory: the process's",
+        "each way in a process of its own, once, on a machine shared with others. Time: reading and fitting. Memory: the process's",
         "peak (`VmHWM`), Python and libraries included. Angle: the largest principal angle to the",
         "subspace that the first way found.",
         "",
