@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -154,6 +155,20 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
             "Type, for example:  blocks=tuple(X.shape[1] for X in features_of_taps)",
         )
     return tuple(blocks)
+
+
+def at_most(asked: Any, limit: Any, what: str) -> Any:
+    """Return `asked`, or `limit` with a warning if that is less."""
+    if not asked > 0:
+        raise UsageError(
+            f"{asked} {what} were asked for.",
+            "It is not positive.",
+            f"A number from 1 to {limit}.",
+            f"Type, for example:  {min(limit, 64)}",
+        )
+    if asked > limit:
+        warnings.warn(f"{asked} {what} were asked for; {limit} are possible.", stacklevel=4)
+    return min(asked, limit)
 
 
 def starts_of(blocks: tuple[int, ...]) -> Array:

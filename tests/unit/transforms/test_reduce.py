@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn import decomposition
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA as ReferencePCA
-from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
@@ -51,7 +50,7 @@ def signed_alike(found: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def test_pca_is_scikit_learns(shape: tuple[int, int], whiten: bool) -> None:
     """Reference: `sklearn.decomposition.PCA`, full SVD. Tolerance 1e-6, up to sign."""
     X = rows_of(*shape)
-    reference = ReferencePCA(6, whiten=whiten, svd_solver="full").fit(X)
+    reference = decomposition.PCA(6, whiten=whiten, svd_solver="full").fit(X)
     found = PCA(6, whiten=whiten).fit(X)
     expected = reference.transform(X)
     np.testing.assert_allclose(signed_alike(found.transform(X), expected), expected, atol=1e-6)
@@ -61,7 +60,7 @@ def test_pca_is_scikit_learns(shape: tuple[int, int], whiten: bool) -> None:
 
 def test_pca_of_real_digits_is_scikit_learns() -> None:
     X, _ = digits()
-    expected = ReferencePCA(20, svd_solver="full").fit_transform(X)
+    expected = decomposition.PCA(20, svd_solver="full").fit_transform(X)
     found = PCA(20).fit_transform(X)
     np.testing.assert_allclose(signed_alike(found, expected), expected, atol=1e-6)
 
@@ -91,7 +90,7 @@ def test_streamed_pca_is_that_in_memory_in_any_order() -> None:
 def test_a_large_mean_does_not_blur_float32_rows() -> None:
     """Mean 1e3: float32 rows keep four digits behind the point, and so do the components."""
     X = (rows_of(2000) + 1000).astype(np.float32)
-    reference = ReferencePCA(4, svd_solver="full").fit(X.astype(np.float64))
+    reference = decomposition.PCA(4, svd_solver="full").fit(X.astype(np.float64))
     found = PCA(4).fit(X)
     cosines = np.abs(np.sum(found.components_ * reference.components_, axis=1))
     np.testing.assert_allclose(cosines, 1, atol=1e-9)
@@ -133,7 +132,9 @@ def test_randomised_svd_is_near_the_exact_one_and_is_scikit_learns() -> None:
     found = RandomisedSVD(4, n_iter=20).fit(X)
     expected = X @ exact.Vh[:4].T
     np.testing.assert_allclose(signed_alike(found.transform(X), expected), expected, atol=1e-6)
-    reference = TruncatedSVD(4, n_iter=20, random_state=0, power_iteration_normalizer="QR").fit(X)
+    reference = decomposition.TruncatedSVD(
+        4, n_iter=20, random_state=0, power_iteration_normalizer="QR"
+    ).fit(X)
     np.testing.assert_allclose(found.transform(X), reference.transform(X), atol=1e-10)
 
 
@@ -265,7 +266,7 @@ def test_components_of_real_features_are_scikit_learns(shared: Path, tmp_path: P
     X = features.X(features.taps[0])
     assert X.dtype == np.float32
     assert len(X) == len(photos) == 50
-    expected = ReferencePCA(10, svd_solver="full").fit_transform(X.astype(np.float64))
+    expected = decomposition.PCA(10, svd_solver="full").fit_transform(X.astype(np.float64))
     found = PCA(10).fit_transform(X)
     error = np.abs(signed_alike(found, expected) - expected).max()
     assert error < 1e-5 * np.abs(expected).max()
