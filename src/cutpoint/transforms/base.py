@@ -55,7 +55,8 @@ class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         parameters = {name: _from_json(value) for name, value in fields["parameters"].items()}
         transform = cls(**parameters)
         learned = {name: _from_json(value) for name, value in fields["learned"].items()}
-        for name, value in {**learned, **arrays}.items():
+        own = {name: np.array(array, order="C") for name, array in arrays.items()}
+        for name, value in {**learned, **own}.items():
             if transform._is_saved(name):
                 setattr(transform, name, value)
         if "feature_names_in_" in learned:
@@ -167,7 +168,7 @@ def at_most(asked: Any, limit: Any, what: str) -> Any:
             f"Type, for example:  {min(limit, 64)}",
         )
     if asked > limit:
-        warnings.warn(f"{asked} {what} were asked for; {limit} are possible.", stacklevel=4)
+        warnings.warn(f"{asked} {what} were asked for; {limit} are possible.", stacklevel=3)
     return min(asked, limit)
 
 

@@ -130,7 +130,8 @@ class RandomisedSVD(Mixed):
         )
         with np.errstate(divide="ignore", invalid="ignore"):  # shares of no variance, not kept
             svd.fit(X.astype(np.float64))
-        self.components_: Float64 = svd.components_
+        # In the layout it is loaded in, or the last digit would differ.
+        self.components_: Float64 = np.ascontiguousarray(svd.components_)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -162,7 +163,8 @@ class GaussianProjection(Mixed):
         X = self._rows_to_fit(X)
         n_components = at_most(self.n_components, X.shape[1], "random directions")
         drawn = GaussianRandomProjection(n_components, random_state=self.random_state)
-        self.components_: Float64 = drawn.fit(np.zeros((1, X.shape[1]))).components_
+        drawn.fit(np.zeros((1, X.shape[1])))
+        self.components_: Float64 = np.ascontiguousarray(drawn.components_)
         return self
 
     def transform(self, X: Any) -> Array:
