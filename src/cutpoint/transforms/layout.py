@@ -85,7 +85,7 @@ class UMAP(Mixed):
         X = self._rows_to_transform(X)
         distances, near = self._neighbours(X.astype(np.float32))
         weights = _memberships(distances, near)
-        places = np.einsum("nk,nkd->nd", weights, self.embedding_[near].astype(np.float64))
+        places = np.einsum("rk,rkc->rc", weights, self.embedding_[near].astype(np.float64))
         is_known = distances[:, 0] == 0
         places[is_known] = self.embedding_[near[is_known, 0]]
         return np.asarray(places, dtype=X.dtype)
