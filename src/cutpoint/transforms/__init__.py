@@ -1,16 +1,15 @@
 """Between features and a head: scikit-learn transformers that normalise, select and reduce."""
 
 from cutpoint.transforms.base import Transform, feature_names
+from cutpoint.transforms.layout import UMAP, TSNEPicture
 from cutpoint.transforms.normalise import L2, SignedPower, ZScore, l2_normalise, signed_power
 from cutpoint.transforms.reduce import (
     PCA,
-    UMAP,
     Autoencoder,
     GaussianProjection,
     LearnedProjection,
     RandomisedSVD,
     SparseProjection,
-    TSNEPicture,
 )
 from cutpoint.transforms.saving import TRANSFORMS, from_bytes, from_state, load, save, to_bytes
 from cutpoint.transforms.select import (

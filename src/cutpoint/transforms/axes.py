@@ -82,7 +82,7 @@ def n_kept(asked: int | float | None, axes: Axes, n_features: int) -> int:
         )
     if asked > n_axes:
         what = f"{asked} principal components were asked for; the rows vary along {n_axes} only"
-        warnings.warn(f"{what}, and those are kept.", stacklevel=3)
+        warnings.warn(f"{what}, and those are kept.", stacklevel=4)
     return min(int(asked), n_axes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -54,7 +55,8 @@ class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         parameters = {name: _from_json(value) for name, value in fields["parameters"].items()}
         transform = cls(**parameters)
         learned = {name: _from_json(value) for name, value in fields["learned"].items()}
-        for name, value in {**learned, **arrays}.items():
+        own = {name: np.array(array, order="C") for name, array in arrays.items()}
+        for name, value in {**learned, **own}.items():
             if transform._is_saved(name):
                 setattr(transform, name, value)
         if "feature_names_in_" in learned:
@@ -154,6 +156,20 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
             "Type, for example:  blocks=tuple(X.shape[1] for X in features_of_taps)",
         )
     return tuple(blocks)
+
+
+def at_most(asked: Any, limit: Any, what: str) -> Any:
+    """Return `asked`, or `limit` with a warning if that is less."""
+    if not asked > 0:
+        raise UsageError(
+            f"{asked} {what} were asked for.",
+            "It is not positive.",
+            f"A number from 1 to {limit}.",
+            f"Type, for example:  {min(limit, 64)}",
+        )
+    if asked > limit:
+        warnings.warn(f"{asked} {what} were asked for; {limit} are possible.", stacklevel=3)
+    return min(asked, limit)
 
 
 def starts_of(blocks: tuple[int, ...]) -> Array:

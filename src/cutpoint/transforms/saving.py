@@ -17,10 +17,10 @@ from cutpoint.errors import PredictorError
 from cutpoint.spec import canonical_json
 from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
+from cutpoint.transforms.layout import UMAP
 from cutpoint.transforms.normalise import L2, SignedPower, ZScore
 from cutpoint.transforms.reduce import (
     PCA,
-    UMAP,
     Autoencoder,
     GaussianProjection,
     LearnedProjection,

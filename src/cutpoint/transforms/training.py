@@ -143,7 +143,7 @@ def _descend(
         found = loss(torch.from_numpy(batch))
         found.backward()
         adam.step()
-        value = float(found)
+        value = float(found.detach())
     return value
 
 

@@ -34,7 +34,7 @@ ESTIMATORS = [
     FTestSelect(),
     MutualInfoSelect(),
     RecursiveSelect(),
-    L1Select(C=100.0),
+    L1Select(C=10.0),
     LearnedMask(penalty=0.01, n_steps=20),
     GroupLasso(),
     PCA(),

@@ -1,0 +1,107 @@
+"""What holds of every transform, whatever the rows."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from cutpoint.transforms import (
+    L2,
+    PCA,
+    TRANSFORMS,
+    UMAP,
+    Autoencoder,
+    FTestSelect,
+    GaussianProjection,
+    GroupLasso,
+    L1Select,
+    LearnedMask,
+    LearnedProjection,
+    MutualInfoSelect,
+    RandomisedSVD,
+    RecursiveSelect,
+    SignedPower,
+    SparseProjection,
+    Transform,
+    VarianceSelect,
+    ZScore,
+    from_bytes,
+    to_bytes,
+)
+
+# Weak penalties: labels drawn at random tell nothing, and what keeps no column is an error.
+QUICK = [
+    L2(), ZScore(), SignedPower(0.3),
+    VarianceSelect(), FTestSelect(0.4), MutualInfoSelect(3), RecursiveSelect(2),
+    L1Select(C=1e5), GroupLasso(0.5, penalty=1e-6),
+    PCA(3), PCA(2, whiten=True), RandomisedSVD(2), GaussianProjection(2), SparseProjection(2),
+]  # fmt: skip
+SLOW = [
+    LearnedMask(penalty=1e-3, n_steps=5), Autoencoder(2, 8, n_steps=5),
+    LearnedProjection(2, n_steps=5), UMAP(2, n_neighbors=5),
+]  # fmt: skip
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of any scale and mean, with ties, zeros and constant columns; labels of 2–3 classes."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.integers(12, 30)), draw(st.integers(4, 20))
+    scale = 10.0 ** draw(st.integers(-3, 3))
+    X = random.normal(draw(st.sampled_from([0.0, 1.0])) * scale, scale, shape)
+    if draw(st.booleans()):
+        X = np.maximum(X, 0)
+    if draw(st.booleans()):
+        X[:, 0] = draw(st.sampled_from([0.0, scale]))
+    y = np.arange(shape[0]) % draw(st.integers(2, 3))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    return X.astype(dtype), random.permutation(y)
+
+
+def check(transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int) -> None:
+    X, y = data
+    before = X.copy()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*(are kept|are possible)", UserWarning)
+        warnings.filterwarnings("ignore", "Liblinear failed to converge")
+        fitted = clone(transform).fit(X, y)
+    found = fitted.transform(X)
+    assert found.shape == (len(X), len(fitted.get_feature_names_out()))
+    assert found.dtype == X.dtype
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(X, before)
+    scale = max(np.abs(found).max(), 1e-30) * float(np.finfo(X.dtype).eps)
+    shuffled = np.random.default_rng(order).permutation(len(X))
+    np.testing.assert_allclose(fitted.transform(X[shuffled]), found[shuffled], atol=10 * scale)
+    np.testing.assert_allclose(fitted.transform(X[:1]), found[:1], atol=10 * scale)
+    again: Any = from_bytes(to_bytes(fitted))
+    np.testing.assert_array_equal(again.transform(X), found)
+    assert again.get_feature_names_out().tolist() == fitted.get_feature_names_out().tolist()
+
+
+def test_every_transform_is_among_them() -> None:
+    assert {type(each) for each in QUICK + SLOW} == set(TRANSFORMS.values())
+
+
+@pytest.mark.parametrize("transform", QUICK, ids=str)
+@given(data=rows(), order=st.integers(0, 9))
+@settings(max_examples=25)
+def test_shape_type_order_and_saving(
+    transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int
+) -> None:
+    check(transform, data, order)
+
+
+@pytest.mark.parametrize("transform", SLOW, ids=str)
+@given(data=rows(), order=st.integers(0, 9))
+@settings(max_examples=8)
+def test_shape_type_order_and_saving_of_what_trains(
+    transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int
+) -> None:
+    check(transform, data, order)
