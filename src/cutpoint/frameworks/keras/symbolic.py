@@ -34,7 +34,8 @@ def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
 
 def _tensor_of(network: Any, layer: Any) -> Any:
     """Return the layer's output in this network; it may be part of others as well."""
-    for node in network._nodes:  # Keras offers no public way to the nodes of one network
+    # Keras offers no public way to the nodes of one network.
+    for node in (node for nodes in network._nodes_by_depth.values() for node in nodes):
         if node.operation is layer:
             (tensor,) = node.outputs
             return tensor
