@@ -11,7 +11,7 @@ from typing import Any
 from cutpoint.backbone import AUTO, Backbone, LoadOptions
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
-from cutpoint.errors import TooManyBadItems
+from cutpoint.errors import TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, extract_features
 from cutpoint.fitting import (
@@ -78,6 +78,13 @@ def load(
         return name
     if isinstance(name, (str, os.PathLike)):
         return load_backbone(os.fspath(name), LoadOptions(preprocess, trust_weights, build))
+    if trust_weights or build is not None:
+        raise UsageError(
+            f"A backbone around a {type(name).__name__} was asked for.",
+            "trust_weights or build was given, which are for files.",
+            "The network and its preprocessing.",
+            'Type, for example:  cp.load(network, preprocess="imagenet")',
+        )
     return load_object(name, preprocess)
 
 

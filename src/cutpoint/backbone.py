@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cutpoint.errors import TapNotFound
+from cutpoint.errors import TapNotFound, UsageError
 from cutpoint.layer_table import Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
@@ -127,7 +127,15 @@ class Backbone:
         UsageError
             If the framework is neither.
         """
-        (layer,) = self._table.select(tap)
+        layers = self._table.select(tap)
+        if len(layers) != 1:
+            raise TapNotFound(
+                f'One layer "{tap}" of backbone {self.spec.id} was asked for.',
+                f"{len(layers)} layers match.",
+                "A name or an index.",
+                f'Type, for example:  backbone.symbolic("{layers[-1].name}")',
+            )
+        (layer,) = layers
         return self._framework.symbolic(self.network, layer, self.spec.preprocess)
 
     def pyramid(self, strides: Sequence[int] = (4, 8, 16, 32)) -> Pyramid:
@@ -139,7 +147,7 @@ class Backbone:
             If the network has no map of a stride; those it has are listed.
         """
         found = {row.stride: row for row in self._table.maps() if row.stride is not None}
-        for stride in strides:
+        for stride in strides or (0,):
             if stride not in found:
                 raise TapNotFound(
                     f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
@@ -158,6 +166,13 @@ class Backbone:
         if taps == AUTO:
             taps = self._table.auto_taps()
         layers = self._table.select(*([taps] if isinstance(taps, str) else taps))
+        if not layers or not pools:
+            raise UsageError(
+                f"Taps of backbone {self.spec.id} were asked for.",
+                f"Got {len(layers)} layers and {len(pools)} pools.",
+                "One layer and one pool at least.",
+                'Type, for example:  backbone.cut(-1, pool="gap")',
+            )
         return tuple(
             TapSpec(layer.name, pool)
             for layer in layers

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import html
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -144,27 +146,30 @@ class LayerTable:
         ]
 
     def _block_ends(self, places: list[Layer]) -> list[str]:
-        """Return the outermost blocks of which there are three at least; none if there are not."""
+        """Return the outermost blocks of which there are two at least; none if there are not."""
         for depth in (2, 3, 4):
             blocks = [row for row in places if row.is_block and row.name.count(".") < depth]
             # A block and its last child are one tensor, of equal shape and cost: keep the inner.
             distinct = {(row.shape, row.macs): row.name for row in reversed(blocks)}
-            if len(distinct) >= 3:
+            if len(distinct) >= 2:
                 return [row.name for row in blocks if row.name in distinct.values()]
         return []
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
-        is_name = isinstance(tap, int) or any(row.name == tap for row in self.rows)
-        if is_name or not any(mark in str(tap) for mark in "*?["):
+        if not isinstance(tap, int | str) or isinstance(tap, bool):
+            raise self._not_found(f"layer {tap!r}", "")
+        is_name = any(row.name == tap for row in self.rows)
+        if isinstance(tap, str) and not is_name and re.fullmatch(r"-?[0-9]+", tap):
+            tap = int(tap)
+        if isinstance(tap, int) or is_name or not any(mark in tap for mark in "*?["):
             return (self[tap],)
-        assert isinstance(tap, str)
         found = tuple(layer for layer in self.find(tap) if layer.tappable)
         if not found:
             raise self._not_found(f'layer like "{tap}"', tap)
         return found
 
     def _not_found(self, asked: str, name: str) -> TapNotFound:
-        names = [row.name for row in self.rows]
+        names = [row.name for row in self.rows] or ["none"]
         nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
         return TapNotFound(
             f"No {asked} in backbone {self.backbone}.",
@@ -218,6 +223,29 @@ def _cells(row: Layer) -> tuple[str, ...]:
     tap = "yes" if row.tappable else "no"
     counts = (human_count(row.params), human_count(row.macs))
     return (str(row.index), row.name, row.kind, row.shape_text, stride, *counts, tap)
+
+
+def stride_of(side: int, height: int) -> int | None:
+    """Return input pixels per output pixel along one axis; None where there is one pixel at most.
+
+    Where the sizes divide, that is their ratio. Where borders were cut off on the way (299 → 73 →
+    35), strides are powers of two all the same, and the nearest one is meant.
+
+    Examples
+    --------
+    >>> [stride_of(299, height) for height in (149, 73, 35, 17, 8)]
+    [2, 4, 8, 16, 32]
+    >>> [stride_of(224, height) for height in (224, 75, 16, 13, 448, 1)]
+    [1, 3, 14, 16, 1, None]
+    """
+    if height <= 1:
+        return None
+    if side % height == 0:
+        return side // height
+    ratio = side / height
+    power = round(math.log2(ratio))
+    # Within a quarter of an octave; beyond, the stride is no power of two.
+    return max(1, 2**power if abs(math.log2(ratio) - power) <= 0.25 else round(ratio))
 
 
 def human_count(count: float) -> str:

@@ -49,6 +49,11 @@ class PreprocessSpec:
     channels: str = "RGB"
     recipe: int = 1
 
+    def __post_init__(self) -> None:
+        # 0 and 0.0 are one number, so they must be spelled alike in the fingerprint.
+        for name, kind in (("mean", float), ("std", float), ("background", int)):
+            object.__setattr__(self, name, tuple(kind(value) for value in getattr(self, name)))
+
     @property
     def array_shape(self) -> tuple[int, ...]:
         """Shape of one prepared item, ``(height, width, 3)``, always RGB."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cutpoint.errors import ShapeError
+
 if TYPE_CHECKING:
     from cutpoint.layer_table import Layer, LayerTable
     from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
@@ -25,6 +27,17 @@ Features = dict[str, Array]
 
 Run = Callable[[Batch], Features]
 """Features of one batch. One `Run` belongs to one thread."""
+
+
+def check_batch(batch: Batch, shape: tuple[int, ...], dtype: str) -> None:
+    """Raise `ShapeError` unless `batch` is one item or more of `shape` and `dtype`."""
+    if batch.shape[1:] != shape or batch.dtype != dtype or not len(batch):
+        raise ShapeError(
+            "Features of a batch were asked for.",
+            f"It is {batch.dtype} of shape {batch.shape}.",
+            f"This cut takes {dtype} of shape (n_items, *{shape}), one item or more.",
+            "Prepare items with:  cutpoint.preprocess.prepare_item(item, spec.preprocess)",
+        )
 
 
 class Cut(Protocol):

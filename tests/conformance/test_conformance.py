@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from cutpoint import frameworks
 from cutpoint.backbone import Backbone
 from cutpoint.engines import checked_engine, preferred_engine
-from cutpoint.errors import CutpointError, TapNotFound, UsageError
+from cutpoint.errors import CutpointError, ShapeError, TapNotFound, UsageError
 from cutpoint.layer_table import Layer
 from cutpoint.pooling import NUMPY, apply_pool, pools_of
 from tests.conformance import networks
@@ -96,9 +97,11 @@ def test_the_table_is_in_order_and_found_again(made: Made) -> None:
 
 
 def test_strides_are_those_of_the_maps(made: Made) -> None:
+    """The networks halve with "same" borders or lose less than a pixel in eight."""
     for row in made.backbone.layers().maps():
         height = row.shape[row.layout.index("H")]
-        assert row.stride == round(SIDE / height)
+        assert row.stride in (1, 2, 4, 8, 16)
+        assert 0.8 < row.stride * height / SIDE < 1.25
 
 
 def test_pools_in_the_graph_equal_numpy_pools_of_the_reference(made: Made) -> None:
@@ -143,6 +146,30 @@ def test_frozen_is_proved(made: Made) -> None:
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_two_cuts_of_one_network_run_in_two_threads(made: Made) -> None:
+    rows = tappable(made.backbone)
+    cuts = [made.backbone.cut(row.name, pool="none") for row in (rows[0], rows[-1])]
+    expected = [cut(BATCH) for cut in cuts]
+
+    def again(place: int) -> bool:
+        fresh = made.backbone.cut(rows[(0, -1)[place]].name, pool="none")
+        for cut in (cuts[place], fresh) * 3:
+            for name, features in cut(BATCH).items():
+                if not np.allclose(features, expected[place][name], rtol=1e-5, atol=1e-5):
+                    return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(again, [0, 1, 0, 1]))
+
+
+def test_a_batch_of_another_shape_is_refused(made: Made) -> None:
+    cut = made.backbone.cut(pool="auto")
+    for wrong in (BATCH[:, :-1], BATCH.astype(np.float32), BATCH[:0]):
+        with pytest.raises(ShapeError, match="This cut takes uint8"):
+            cut(wrong)
+
+
 def test_features_differ_between_items_and_are_finite(made: Made) -> None:
     for name, rows in made.backbone.cut(pool="none")(BATCH).items():
         assert np.isfinite(rows).all(), name
@@ -175,9 +202,8 @@ def test_a_pyramid_has_the_strides_asked_for(case: Case, made: Made) -> None:
         made.backbone.pyramid((3,))
 
 
+@pytest.mark.parametrize("case", [each for each in CASES if each.unstated], ids=lambda c: c.name)
 def test_unknown_preprocessing_is_asked_for(case: Case, tmp_path: Path) -> None:
-    if case.unstated is None:
-        assert case.name  # the source knows, or another case of this kind asks
-        return
+    assert case.unstated is not None
     with pytest.raises(CutpointError, match="--preprocess imagenet"):
         case.unstated(tmp_path)

@@ -8,7 +8,16 @@ import numpy as np
 
 import cutpoint as cp
 
-PUBLIC = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
+PUBLIC = [
+    "choose",
+    "evaluate",
+    "extract",
+    "fit",
+    "image_distance",
+    "load",
+    "load_predictor",
+    "predict",
+]
 
 
 def test_the_public_names_are_these() -> None:

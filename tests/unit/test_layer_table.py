@@ -75,3 +75,19 @@ def test_the_printed_table_lines_up_and_counts_are_readable() -> None:
 def test_the_notebook_table_escapes_names() -> None:
     odd = LayerTable("x", (Layer(0, "<b>", "K", (None, 1), None, 0, 0),))
     assert "&lt;b&gt;" in odd._repr_html_()
+
+
+def test_a_number_that_names_a_layer_is_its_name_else_an_index() -> None:
+    rows = tuple(
+        Layer(i, n, "Conv", (None, 1), None, 0, i) for i, n in enumerate(["11", "12", "2", "1"])
+    )
+    found = LayerTable("numbers", rows)
+    assert found.select("1")[0].index == 3
+    assert found.select("11")[0].index == 0
+    assert found.select("-1")[0].name == "1"
+    assert found.select("0")[0].name == "11"
+    assert found.select(1)[0].name == "12"
+    with pytest.raises(TapNotFound):
+        found.select(1.5)  # type: ignore[arg-type]  # what a user may type
+    with pytest.raises(TapNotFound):
+        LayerTable("empty", ()).select(0)

@@ -87,3 +87,10 @@ def test_json_both_ways_gives_the_same_spec() -> None:
     again = FeatureSpec.from_json(json.loads(json.dumps(SPEC.to_json())))
     assert again == SPEC
     assert again.fingerprint() == SPEC.fingerprint()
+
+
+def test_one_number_has_one_spelling() -> None:
+    whole = PreprocessSpec(8, 8, "bilinear", (0, 0, 0), (255, 255, 255))
+    broken = PreprocessSpec(8, 8, "bilinear", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    one, other = (replace(SPEC, backbone=replace(BACKBONE, preprocess=p)) for p in (whole, broken))
+    assert one.fingerprint() == other.fingerprint()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,10 +63,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only."
 
 
 def tap_list(taps: list[str] | None) -> str | list[str | int]:
-    """Return the taps as the API takes them: numbers are indices."""
-    if not taps:
-        return "auto"
-    return [int(tap) if re.fullmatch(r"-?[0-9]+", tap) else tap for tap in taps]
+    """Return the taps as the API takes them; a number that names no layer is an index."""
+    return list(taps) if taps else "auto"
 
 
 def print_recipe(text: str) -> None:

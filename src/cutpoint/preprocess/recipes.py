@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def recipe_named(name: str, side_px: int = 224) -> PreprocessSpec:
 
 
 def stated_preprocess(
-    given: str | Preprocess | None, what: str, input_shape: tuple[int, ...] | None = None
+    given: str | Path | Preprocess | None, what: str, input_shape: tuple[int, ...] | None = None
 ) -> Preprocess:
     """Return the preprocessing a user stated; nothing is ever guessed.
 
@@ -64,6 +65,8 @@ def stated_preprocess(
             f"One of {', '.join(RECIPES)}, or a JSON file (in Python: a PreprocessSpec).",
             'Type, for example:  --preprocess imagenet   (Python: preprocess="imagenet")',
         )
+    if isinstance(given, Path):
+        given = str(given)
     is_image = input_shape is None or _is_square_image(input_shape)
     if isinstance(given, str) and given.endswith(".json"):
         spec = read_preprocess(Path(given))
@@ -72,8 +75,15 @@ def stated_preprocess(
     elif isinstance(given, str):
         side_px = input_shape[0] if input_shape is not None and is_image else 224
         spec = recipe_named(given, side_px)
-    else:
+    elif isinstance(given, PreprocessSpec | ArraySpec):
         spec = given
+    else:
+        raise UsageError(
+            f'Backbone "{what}" was asked for.',
+            f"Its preprocessing is given as a {type(given).__name__}.",
+            "The name of a recipe, the path of a JSON file, a PreprocessSpec or an ArraySpec.",
+            'Type, for example:  preprocess="imagenet"',
+        )
     if input_shape is not None and spec.array_shape != input_shape:
         raise UsageError(
             f'Backbone "{what}" was asked for.',
@@ -117,6 +127,12 @@ def _check(spec: Preprocess) -> None:
         raise ValueError('fit is "crop" or "squash", channels "RGB" or "BGR"')
     if len(spec.mean) != 3 or len(spec.std) != 3 or not all(spec.std):
         raise ValueError("mean and std are three numbers each, std without zero")
+    if not all(map(math.isfinite, (*spec.mean, *spec.std))):
+        raise ValueError("mean and std are finite")
+    if len(spec.background) != 3 or not all(0 <= value <= 255 for value in spec.background):
+        raise ValueError("background is three numbers from 0 to 255")
+    if type(spec.resize_px) is not int or type(spec.crop_px) is not int or spec.recipe != 1:
+        raise ValueError("resize_px and crop_px are whole numbers; recipe is 1")
     if spec.interpolation not in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"):
         raise ValueError(f'interpolation "{spec.interpolation}" is unknown')
     if not 1 <= spec.crop_px <= spec.resize_px:

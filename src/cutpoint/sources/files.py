@@ -16,7 +16,11 @@ from cutpoint.errors import BackboneNotFound, WeightsError
 def existing(path: str, source: str, what: str) -> Path:
     """Return `path` if it is there, else raise `BackboneNotFound`."""
     found = Path(path).expanduser()
-    if not found.exists():
+    try:
+        is_there = found.exists()
+    except OSError:  # a name no file system takes
+        is_there = False
+    if not is_there:
         raise BackboneNotFound(
             f'Backbone "{source}:{path}" was asked for.',
             "There is no file or folder of that name.",

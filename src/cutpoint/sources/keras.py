@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import inspect
 import json
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -22,8 +23,19 @@ from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.sources.files import existing, file_sha256
-from cutpoint.sources.keras_files import check_config, check_hdf5, read_h5_config, read_keras_config
-from cutpoint.sources.keras_networks import keras_backbone, weights_sha256
+from cutpoint.sources.keras_files import (
+    check_config,
+    check_hdf5,
+    n_floats,
+    read_h5_config,
+    read_keras_config,
+)
+from cutpoint.sources.keras_networks import (
+    keras_backbone,
+    n_weights,
+    structure_of,
+    weights_sha256,
+)
 from cutpoint.sources.keras_topology import network_from_topology
 from cutpoint.spec import PreprocessSpec
 
@@ -49,7 +61,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
 def _from_file(keras: Any, path: Path, options: LoadOptions) -> Backbone:
     what = f'Backbone "keras:{path}"'
     is_archive = path.suffix == ".keras"
-    config = read_keras_config(path, what) if is_archive else read_h5_config(path, what)
+    config, version = read_keras_config(path, what) if is_archive else read_h5_config(path, what)
     if config is None:
         network = _built(options, what)
         _load_weights(network, path, what)
@@ -58,12 +70,14 @@ def _from_file(keras: Any, path: Path, options: LoadOptions) -> Backbone:
         if is_archive:
             network = _loaded(keras, path, what, options.trust_weights)
         else:
-            network = network_from_topology(keras, config, what)
+            is_old = not str(version).startswith("3")
+            network = network_from_topology(keras, config, what, is_old)
             _load_weights(network, path, what)
+    sha256 = file_sha256(path)
+    if config is None:  # the same weights in another network are other features
+        sha256 = hashlib.sha256((sha256 + structure_of(network)).encode()).hexdigest()
     load_name = f"keras:{path.resolve()}"
-    return keras_backbone(
-        network, "keras", path.name, file_sha256(path), options, load_name=load_name
-    )
+    return keras_backbone(network, "keras", path.name, sha256, options, load_name=load_name)
 
 
 def _loaded(keras: Any, path: Path, what: str, trusted: bool) -> Any:
@@ -92,6 +106,9 @@ def _built(options: LoadOptions, what: str) -> Any:
 def _load_weights(network: Any, path: Path, what: str) -> None:
     try:
         network.load_weights(path)
+        n_there, n_here = n_floats(path), n_weights(network)
+        if n_there != n_here:
+            raise ValueError(f"it holds {n_there} numbers, the network {n_here}")
     except Exception as error:  # broken, or of another network
         raise WeightsError(
             f"{what} was asked for.",
@@ -101,16 +118,30 @@ def _load_weights(network: Any, path: Path, what: str) -> None:
         ) from error
 
 
+def _build_is_idle(name: str) -> UsageError:
+    return UsageError(
+        f'Backbone "keras:{name}" was asked for, with build.',
+        "An application is built by Keras itself; the function would never be called.",
+        "build with a file of weights alone.",
+        "Leave it out, or load the file:  cp.load('FILE.weights.h5', build=make_network)",
+    )
+
+
 def _application(keras: Any, name: str, options: LoadOptions) -> Backbone:
     kind, _, query = name.partition("?")
-    typed = {key: _value(value) for key, value in parse_qsl(query, keep_blank_values=True)}
+    typed = _typed(query)
     make = getattr(keras.applications, kind, None)
     if not inspect.isfunction(make):
         raise _unknown(keras, kind)
     arguments = {key: value for key, value in typed.items() if key not in ("weights", "side")}
     if "side" in typed:
+        if not isinstance(typed["side"], int):
+            raise _bad_arguments(name, make, TypeError(f'side="{typed["side"]}"'))
         arguments["input_shape"] = (typed["side"], typed["side"], 3)
+    if options.build is not None:
+        raise _build_is_idle(name)
     if "weights" not in typed:
+        name = _spelled(kind, typed)
         network, sha256 = _downloaded(make, name, arguments)
         load_name = f"keras:{name}"
     else:
@@ -119,7 +150,9 @@ def _application(keras: Any, name: str, options: LoadOptions) -> Backbone:
         network, sha256 = _filled(make, name, arguments, path), file_sha256(path)
         name = _spelled(kind, {**typed, "weights": path.name})
         load_name = f"keras:{_spelled(kind, {**typed, 'weights': path})}"
-    known = _own_preprocess(make, network.input_shape[1] or 224)
+    # Without its own scaling, a network's `preprocess_input`, which does nothing, is wrong.
+    scales = typed.get("include_preprocessing", True)
+    known = _own_preprocess(make, network.input_shape[1] or 224) if scales else None
     return keras_backbone(network, "keras", name, sha256, options, known, load_name)
 
 
@@ -141,21 +174,28 @@ def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, s
 
 def _filled(make: Any, name: str, arguments: dict[str, Any], path: Path) -> Any:
     """Build the network with and without its classifier; the one that `path` fits whole it is."""
-    whole, bare = {"include_top": True}, {"include_top": False, "input_shape": (224, 224, 3)}
-    attempts = [arguments] if "include_top" in arguments else [whole | arguments, bare | arguments]
-    for attempt in attempts:
-        try:
-            network = make(weights=None, **attempt)
-        except (TypeError, ValueError) as error:
-            raise _bad_arguments(name, make, error) from error
-        try:
-            _load_weights(network, path, f'Backbone "keras:{name}"')
-        except WeightsError:
-            if attempt is attempts[-1]:
-                raise
-        else:
-            return network
-    raise AssertionError("the last attempt returns or raises")
+    what = f'Backbone "keras:{name}"'
+    if "include_top" in arguments:
+        network = _made(make, name, arguments)
+        _load_weights(network, path, what)
+        return network
+    whole = _made(make, name, arguments)
+    try:
+        _load_weights(whole, path, what)
+    except WeightsError:
+        # Without its classifier a network declares no size; it has the one it had with it.
+        sized = {"input_shape": whole.input_shape[1:], **arguments, "include_top": False}
+        bare = _made(make, name, sized)
+        _load_weights(bare, path, what)
+        return bare
+    return whole
+
+
+def _made(make: Any, name: str, arguments: dict[str, Any]) -> Any:
+    try:
+        return make(weights=None, **arguments)
+    except (TypeError, ValueError) as error:
+        raise _bad_arguments(name, make, error) from error
 
 
 def _own_preprocess(make: Any, side_px: int) -> PreprocessSpec:
@@ -185,6 +225,12 @@ def _own_preprocess(make: Any, side_px: int) -> PreprocessSpec:
     )
 
 
+def _typed(query: str) -> dict[str, Any]:
+    """Return ``a=1&b=x`` as arguments; in values, ``%26`` is an ampersand."""
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    return {key: _value(unquote(value)) for key, _, value in pairs}
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text.lower() if text in ("True", "False") else text)
@@ -193,7 +239,8 @@ def _value(text: str) -> Any:
 
 
 def _spelled(kind: str, arguments: dict[str, Any]) -> str:
-    return kind + "?" + "&".join(f"{key}={value}" for key, value in sorted(arguments.items()))
+    pairs = [f"{key}={quote(str(value), safe='/~')}" for key, value in sorted(arguments.items())]
+    return f"{kind}?{'&'.join(pairs)}" if pairs else kind
 
 
 def _bad_arguments(name: str, make: Any, error: Exception) -> UsageError:

@@ -68,8 +68,8 @@ def check_config(keras: Any, config: Any, what: str, trusted: bool) -> None:
                 require_trust(trusted, what, why)
 
 
-def read_keras_config(path: Path, what: str) -> Any:
-    """Return the configuration in a ``.keras`` archive whose members are safe to unpack."""
+def read_keras_config(path: Path, what: str) -> tuple[Any, str]:
+    """Return configuration and version of a ``.keras`` archive whose members are safe to unpack."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path.stat().st_size, what)
@@ -78,20 +78,38 @@ def read_keras_config(path: Path, what: str) -> Any:
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise _malformed(what, f"it is no whole .keras archive ({error})") from error
     check_hdf5(io.BytesIO(weights), len(weights), what)
-    return config
+    return config, "3"  # the format came with Keras 3
 
 
-def read_h5_config(path: Path, what: str) -> Any | None:
-    """Return the configuration in an ``.h5`` file safe to read; None if it holds weights only."""
+def read_h5_config(path: Path, what: str) -> tuple[Any | None, str]:
+    """Return configuration and version of an ``.h5`` file; None if it holds weights only."""
     import h5py
 
     check_hdf5(path, path.stat().st_size, what)
     with h5py.File(path, "r") as file:
-        config = file.attrs.get("model_config")
+        config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "")
     try:
-        return None if config is None else json.loads(config)
-    except ValueError as error:
+        found = None if config is None else json.loads(config)
+    except (ValueError, TypeError) as error:
         raise _malformed(what, f"its configuration is no JSON ({error})") from error
+    if config is not None and not (
+        isinstance(found, dict) and {"class_name", "config"} <= set(found)
+    ):
+        raise _malformed(what, "its configuration describes no model")
+    return found, version.decode() if isinstance(version, bytes) else str(version)
+
+
+def n_floats(path: Path) -> int:
+    """Return how many numbers the weights in an HDF5 file are, what trained them left out."""
+    import h5py
+
+    total = 0
+    with h5py.File(path, "r") as file:
+        root = file.get("model_weights", file)
+        for name, _, item in _members(h5py, root):
+            is_weight = isinstance(item, h5py.Dataset) and item.dtype.kind == "f"
+            total += int(item.size) if is_weight and "/optimizer" not in name else 0
+    return total
 
 
 def check_hdf5(file: Path | io.BytesIO, n_bytes: int, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def keras_backbone(
         What the weights were fed in training, where the source knows.
     """
     what = load_name or f"{source}:{name}"
+    _refuse_unbuilt(network, what)
     refuse_nan(network, what)
     given = options.preprocess if options.preprocess is not None else known
     preprocess = stated_preprocess(given, what, declared_input(network))
@@ -53,21 +55,33 @@ def keras_backbone(
     return Backbone(spec, lambda: network, keras_framework, load_name)
 
 
+def _refuse_unbuilt(network: Any, what: str) -> None:
+    if not network.built or not network.layers:
+        raise UsageError(
+            f'Backbone "{what}" was asked for.',
+            "The network is not built yet: it has no weights.",
+            "A network that has seen its input once, with its weights loaded.",
+            "Type, for example:  network(np.zeros((1, 224, 224, 3)))",
+        )
+
+
 def declared_input(network: Any) -> tuple[int, ...] | None:
     """Return the shape of one item, channels last, if the network fixes it."""
     shape = getattr(network, "input_shape", None)
     if not isinstance(shape, tuple) or None in shape[1:]:
         return None
+    from cutpoint.frameworks.keras.watch import is_channels_first
+
     sizes = tuple(int(size) for size in shape[1:])
-    is_first = len(sizes) == 3 and sizes[0] == 3 and sizes[2] != 3
-    return (sizes[1], sizes[2], sizes[0]) if is_first else sizes
+    is_image = len(sizes) == 3 and sizes[0] == 3 and sizes[1] == sizes[2]
+    return (*sizes[1:], 3) if is_image and is_channels_first(network) else sizes
 
 
 def refuse_double_scaling(network: Any, preprocess: Preprocess, what: str) -> None:
     """Raise `UsageError` if the network rescales pixels by itself and would get scaled ones."""
     own = [
-        layer.name
-        for layer in network.layers
+        name
+        for name, layer in _all_layers(network)
         if type(layer).__name__ in ("Rescaling", "Normalization")
     ]
     is_plain = not isinstance(preprocess, PreprocessSpec) or (
@@ -83,9 +97,36 @@ def refuse_double_scaling(network: Any, preprocess: Preprocess, what: str) -> No
         )
 
 
+def structure_of(network: Any) -> str:
+    """Return what the layers are and do, without the names Keras made up for them."""
+    layers = []
+    for _, layer in _all_layers(network):
+        if not hasattr(layer, "layers"):
+            config = {k: v for k, v in layer.get_config().items() if k not in ("name", "seed")}
+            layers.append([type(layer).__name__, config])
+    return json.dumps(layers, sort_keys=True, default=str)
+
+
+def n_weights(network: Any) -> int:
+    """Return how many numbers the weights and statistics of a network are."""
+    return sum(
+        int(np.prod(w.shape))
+        for w in network.weights
+        if str(w.dtype).startswith(("float", "bfloat"))
+    )
+
+
+def _all_layers(network: Any) -> list[tuple[str, Any]]:
+    found = []
+    for layer in network.layers:
+        found.append((layer.name, layer))
+        found += _all_layers(layer) if hasattr(layer, "layers") else []
+    return found
+
+
 def weights_sha256(network: Any) -> str:
-    """Return the digest of all weights and statistics, in the network's own order."""
-    digest = hashlib.sha256()
+    """Return the digest of structure, weights and statistics, in the network's own order."""
+    digest = hashlib.sha256(structure_of(network).encode())
     for weight in network.weights:
         values = np.asarray(_to_numpy(weight))
         digest.update(f"{values.dtype}{values.shape}".encode() + values.tobytes())

@@ -11,10 +11,11 @@ _MODELS = ("Model", "Functional", "Sequential")
 _OBSOLETE = {"batch_input_shape", "ragged", "sparse", "time_major", "implementation", "input_dtype"}
 # Depthwise layers used to list the keys of the convolution they derive from.
 _OF_CONVOLUTIONS = {"filters", "groups"}
+_NEUTRAL = (None, False)
 _KEPT_ON_INPUT = {"batch_shape", "dtype", "name"}
 
 
-def network_from_topology(keras: Any, topology: dict[str, Any], what: str) -> Any:
+def network_from_topology(keras: Any, topology: dict[str, Any], what: str, is_old: bool) -> Any:
     """Return the network that `topology` describes, its weights drawn at random.
 
     Parameters
@@ -23,16 +24,20 @@ def network_from_topology(keras: Any, topology: dict[str, Any], what: str) -> An
         ``{"class_name": "Functional", "config": {...}}``; checked by `check_config` before.
     what : str
         The backbone, for messages.
+    is_old : bool
+        Whether Keras 1 or 2 or TF.js wrote it, where some names meant other functions.
 
     Raises
     ------
     WeightsError
         If Keras 3 has no such layer, or the graph does not close.
     """
-    modern = _without_slashes(_modern_layer(topology))
-    kind = keras.Sequential if modern["class_name"] == "Sequential" else keras.Model
     try:
-        return kind.from_config(modern["config"])
+        modern = _without_slashes(_modern_layer(topology))
+        kind = keras.Sequential if modern["class_name"] == "Sequential" else keras.Model
+        network = kind.from_config(modern["config"])
+    except WeightsError:
+        raise
     except Exception as error:  # whatever Keras meets in a topology it did not write
         raise WeightsError(
             f"{what} was to be loaded.",
@@ -40,6 +45,21 @@ def network_from_topology(keras: Any, topology: dict[str, Any], what: str) -> An
             "Layers that Keras 3 has, connected as it connects them.",
             "Look at the topology; its layers are listed in the file",
         ) from error
+    if is_old:
+        _use_old_hard_sigmoid(keras, network)
+    return network
+
+
+def _use_old_hard_sigmoid(keras: Any, network: Any) -> None:
+    """Replace ``hard_sigmoid`` by what it was before Keras 3, and is in TF.js."""
+
+    def hard_sigmoid(x: Any) -> Any:
+        return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)  # Keras 3: relu6(x + 3) / 6
+
+    for layer in network._flatten_layers(include_self=False):
+        for name in ("activation", "recurrent_activation"):
+            if getattr(layer, name, None) is keras.activations.hard_sigmoid:
+                setattr(layer, name, hard_sigmoid)
 
 
 def _without_slashes(topology: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +110,14 @@ def _single(ends: list[Any]) -> list[Any]:
 
 
 def _modern_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    for key in ("ragged", "sparse", "time_major"):
+        if config.get(key) not in _NEUTRAL:
+            raise WeightsError(
+                f'The layer "{config.get("name")}" was to be built.',
+                f'It says "{key}": {config[key]}, which Keras 3 has no more.',
+                f'Layers without "{key}"; left out, it would change the numbers.',
+                "Export the network anew, without it",
+            )
     if kind == "InputLayer":
         config["batch_shape"] = config.get("batch_shape") or config.get("batch_input_shape")
         return {key: value for key, value in config.items() if key in _KEPT_ON_INPUT}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.errors import UsageError
+from cutpoint.errors import UsageError, WeightsError
 from cutpoint.preprocess import modality_of, read_preprocess, stated_preprocess
 from cutpoint.runtimes.onnx import import_onnx, import_onnxruntime
 from cutpoint.sources.files import existing, file_sha256, files_sha256
@@ -19,6 +19,16 @@ from cutpoint.spec import ArraySpec, BackboneSpec, Preprocess
 if TYPE_CHECKING:
     from cutpoint.frameworks.onnx import NetworkInput
     from cutpoint.types import Framework
+
+
+_RANDOM = (
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+)
 
 
 def load(name: str, options: LoadOptions) -> Backbone:
@@ -34,11 +44,23 @@ def load(name: str, options: LoadOptions) -> Backbone:
         raise unreadable(path, what, "it is no file")
     framework = onnx_framework()
     model, files = read_model(path, what)
+    _refuse_chance(model, what)
     source = _data_input(model, path, what)
     preprocess = _preprocess(source, options.preprocess, f"onnx:{name}")
     sha256 = file_sha256(path) if len(files) == 1 else files_sha256(files, path.parent)
     spec = BackboneSpec("onnx", path.name, modality_of(preprocess), sha256, preprocess)
     return Backbone(spec, lambda: model, lambda: framework, f"onnx:{path.absolute()}")
+
+
+def _refuse_chance(model: Any, what: str) -> None:
+    for node in model.graph.node:
+        if node.op_type in _RANDOM:
+            raise WeightsError(
+                f"{what} was to be loaded.",
+                f'Its node "{node.name}" is {node.op_type}: features would change by chance.',
+                "A network exported for inference.",
+                "Export it anew, in inference mode",
+            )
 
 
 def onnx_framework() -> Framework:

@@ -13,9 +13,20 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.errors import BackboneNotFound
+from cutpoint.errors import BackboneNotFound, UsageError
 
 GROUP = "cutpoint.sources"
+_BUILD_THEMSELVES = (
+    "hf",
+    "kerashub",
+    "onnx",
+    "packaged",
+    "savedmodel",
+    "tfhub",
+    "tfjs",
+    "timm",
+    "torchvision",
+)
 _SUFFIXES = {
     ".onnx": "onnx",
     ".json": "tfjs",
@@ -49,6 +60,13 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
             else 'It names no source, as in "source:name".',
             f"Sources: {', '.join(sorted(known.names))}. Nearest: {nearest[0]}.",
             "Type, for example:  cutpoint layers packaged:efficientnet_lite0",
+        )
+    if options.build is not None and source in _BUILD_THEMSELVES:
+        raise UsageError(
+            f'Backbone "{name}" was asked for, with build.',
+            f"The source {source} builds its networks itself; the function would not be called.",
+            "build with a file of weights alone, of PyTorch or Keras.",
+            f'Leave it out:  cp.load("{name}")',
         )
     load: Callable[[str, LoadOptions], Backbone] = known[source].load()
     return load(rest, options)

@@ -40,7 +40,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
     path = existing(name, "tfjs", "A folder with model.json and its shards")
     model_json = path / "model.json" if path.is_dir() else path
     fields = read_model_json(model_json)
-    if fields.get("format") == "graph-model" or "node" in fields.get("modelTopology", {}):
+    if fields.get("format") == "graph-model" or "node" in (fields.get("modelTopology") or ()):
         from cutpoint.sources.tfjs_graph import load_graph_model
 
         return load_graph_model(model_json, options)
@@ -52,7 +52,7 @@ def _load_layers_model(model_json: Path, fields: dict[str, Any], options: LoadOp
     what = f'Backbone "tfjs:{model_json}"'
     topology = _topology(fields, what)
     check_config(keras, topology, what, options.trust_weights)
-    network = network_from_topology(keras, topology, what)
+    network = network_from_topology(keras, topology, what, is_old=True)
     _fill(network, read_weights(model_json), what)
     sha256 = files_sha256(model_files(model_json), model_json.parent)
     name, load_name = model_name(model_json), f"tfjs:{model_json.resolve()}"
@@ -61,8 +61,8 @@ def _load_layers_model(model_json: Path, fields: dict[str, Any], options: LoadOp
 
 def _topology(fields: dict[str, Any], what: str) -> dict[str, Any]:
     """Return ``{"class_name", "config"}``, wherever this writer put it."""
-    topology = fields.get("modelTopology") or {}
-    found = topology.get("model_config", topology)
+    topology = fields.get("modelTopology")
+    found = topology.get("model_config", topology) if isinstance(topology, dict) else None
     if not isinstance(found, dict) or "class_name" not in found or "config" not in found:
         raise WeightsError(
             f"{what} was to be loaded.",
@@ -100,6 +100,10 @@ def _places(network: Any) -> list[tuple[Any, tuple[str, ...]]]:
         *layers, kind = weight.path.split("/")
         old = next((was for was, now in _OTHER_NAMES.items() if now == kind), kind)
         tails = ["/".join(layers[start:]) for start in range(len(layers))]
+        # A layer called a/b is called a.b here, as Keras 3 allows no slash.
+        tails = list(
+            dict.fromkeys(each for tail in tails for each in (tail, tail.replace(".", "/")))
+        )
         names = tuple(f"{tail}/{each}" for tail in tails for each in dict.fromkeys((kind, old)))
         found.append((weight, names))
     return found

@@ -259,3 +259,61 @@ print(cut.why_native, cut.state_sha256())
     assert str(one.pop("table")) == str(other.pop("table"))
     for name, features in one.items():
         close(features, other[name])
+
+
+def test_a_layer_of_two_networks_is_connected_in_the_right_one() -> None:
+    keras = import_keras()
+    first = functional()
+    x = keras.Input((SIDE, SIDE, 3))
+    y = keras.layers.ReLU(name="after")(first.get_layer("conv1")(x))
+    second = keras.Model(x, y)
+    tensor = cp.load(second, TF).symbolic("conv1")
+    assert keras.Model(second.input, tensor)(np.zeros((1, SIDE, SIDE, 3))).shape == (1, 16, 16, 8)
+
+
+def test_scaling_inside_a_nested_model_is_seen() -> None:
+    keras = import_keras()
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.Rescaling(1 / 255)])
+    x = keras.Input((SIDE, SIDE, 3))
+    network = keras.Model(x, layers.Conv2D(2, 3)(inner(x)))
+    with pytest.raises(UsageError, match="scaled twice"):
+        cp.load(network, recipe_named("unit", SIDE))
+
+
+def test_equal_weights_in_another_network_are_another_spec() -> None:
+    """Two networks that differ in an activation give other features, so other fingerprints."""
+    keras = import_keras()
+
+    def network(activation: str) -> Any:
+        x = keras.Input((SIDE, SIDE, 3))
+        return drawn(keras.Model(x, keras.layers.Conv2D(2, 3, activation=activation)(x)))
+
+    one, again, other = (cp.load(network(name), TF).spec for name in ("relu", "relu", "tanh"))
+    assert one == again
+    assert one.weights_sha256 != other.weights_sha256
+
+
+def test_a_network_without_weights_yet_is_refused() -> None:
+    keras = import_keras()
+
+    class Net(keras.Model):  # type: ignore[misc, name-defined]  # Keras publishes no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = keras.layers.Conv2D(2, 3)
+
+        def call(self, x: Any) -> Any:
+            return self.conv(x)
+
+    with pytest.raises(UsageError, match="not built yet"):
+        cp.load(Net(), TF)
+
+
+def test_attention_is_no_map() -> None:
+    keras = import_keras()
+    layers = keras.layers
+    x = keras.Input((SIDE, SIDE, 3))
+    y = layers.Reshape((64, 16, 3), name="oblong")(layers.ReLU(name="map")(x))
+    table = cp.load(keras.Model(x, layers.Softmax(name="soft")(y)), TF).layers()
+    assert (table["map"].layout, table["map"].stride) == ("NHWC", 1)
+    assert (table["oblong"].layout, table["soft"].stride) == ("", None)

@@ -23,6 +23,7 @@ from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.sources.keras import _own_preprocess
+from cutpoint.spec import ArraySpec
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 APPLICATIONS = [
@@ -390,3 +391,78 @@ def test_bytes_that_are_no_archive(tmp_path: Path) -> None:
     (tmp_path / "net.keras").write_bytes(buffer.getvalue())
     with pytest.raises(WeightsError, match=r"no whole \.keras archive"):
         cp.load(str(tmp_path / "net.keras"), preprocess="tf")
+
+
+def test_weights_of_a_deeper_network_are_refused(tmp_path: Path) -> None:
+    """Keras' own reader takes what it knows and says nothing of the rest."""
+    keras = import_keras()
+
+    def dense(depth: int) -> Any:
+        layers = [keras.layers.Dense(4) for _ in range(depth)]
+        return keras.Sequential([keras.Input((4,)), *layers])
+
+    dense(6).save_weights(tmp_path / "deep.weights.h5")
+    spec = ArraySpec((4,))
+    with pytest.raises(WeightsError, match="holds 120 numbers, the network 40"):
+        cp.load(str(tmp_path / "deep.weights.h5"), spec, build=lambda: dense(2))
+    assert cp.load(str(tmp_path / "deep.weights.h5"), spec, build=lambda: dense(6)).layers()
+
+
+def test_one_file_of_weights_in_two_networks_is_two_specs(tmp_path: Path) -> None:
+    keras = import_keras()
+
+    def dense(activation: str) -> Any:
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, activation=activation)])
+
+    dense("relu").save_weights(tmp_path / "w.weights.h5")
+    path, spec = str(tmp_path / "w.weights.h5"), ArraySpec((4,))
+    one, other = (cp.load(path, spec, build=lambda a=a: dense(a)).spec for a in ("relu", "tanh"))
+    assert one != other
+
+
+def test_a_network_that_was_told_not_to_scale_is_asked_about(tmp_path: Path) -> None:
+    keras = import_keras()
+    network = keras.applications.MobileNetV3Small(weights=None, include_preprocessing=False)
+    network.save_weights(tmp_path / "v3.weights.h5")
+    name = f"keras:MobileNetV3Small?include_preprocessing=false&weights={tmp_path}/v3.weights.h5"
+    with pytest.raises(UsageError, match="--preprocess"):
+        cp.load(name)
+    assert cp.load(name, preprocess="tf").spec.preprocess.mean == (127.5,) * 3
+
+
+def test_without_its_classifier_a_network_keeps_its_size(tmp_path: Path) -> None:
+    keras = import_keras()
+    keras.applications.Xception(weights=None, include_top=False).save_weights(
+        tmp_path / "x.weights.h5"
+    )
+    backbone = cp.load(f"keras:Xception?weights={tmp_path}/x.weights.h5")
+    assert backbone.spec.preprocess.array_shape == (299, 299, 3)
+
+
+def test_a_path_with_odd_letters_loads_again(tmp_path: Path) -> None:
+    keras = import_keras()
+    network = keras.applications.MobileNet(weights=None, alpha=0.25, input_shape=(64, 64, 3))
+    odd = tmp_path / "a+b & 100%"
+    odd.mkdir()
+    network.save_weights(odd / "m.weights.h5")
+    quoted = str(odd).replace("%", "%25").replace("&", "%26")
+    backbone = cp.load(f"keras:MobileNet?side=64&alpha=0.25&weights={quoted}/m.weights.h5")
+    assert cp.load(backbone.load_name).spec == backbone.spec
+    assert backbone.spec.name == "MobileNet?alpha=0.25&side=64&weights=m.weights.h5"
+
+
+@pytest.mark.parametrize("config", ["1", "[]", "{}", "nonsense"])
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path, config: str) -> None:
+    functional().save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "net.h5", "a") as file:
+        file.attrs["model_config"] = config
+    with pytest.raises(WeightsError, match="configuration"):
+        cp.load(str(tmp_path / "net.h5"), preprocess="tf")
+
+
+def test_build_where_it_would_be_idle_is_refused() -> None:
+    for name in ("packaged:efficientnet_lite0", "keras:MobileNet"):
+        with pytest.raises(UsageError, match="would"):
+            cp.load(name, build=functional)
+    with pytest.raises(UsageError, match="which are for files"):
+        cp.load(functional(), "tf", trust_weights=True)

@@ -250,3 +250,65 @@ def test_the_quantised_model_has_its_layers(shared: Path) -> None:
     scores = backbone.cut(-1, pool="none")(image)["dense_3/none"][0]
     assert scores.sum() == pytest.approx(1, abs=1e-5)
     assert scores.max() > 0.9  # sure of itself on a plain photo; node's TF.js checks the numbers
+
+
+@pytest.mark.parametrize("topology", [None, "text", [], {"model_config": None}])
+def test_a_topology_of_another_type_is_refused(tmp_path: Path, topology: Any) -> None:
+    def edit(fields: Any) -> None:
+        fields["modelTopology"] = topology
+
+    with pytest.raises(WeightsError, match="neither a layers-model nor"):
+        cp.load(f"tfjs:{write(tmp_path, keras_2(), edit)}", preprocess="tf")
+
+
+def without_config(fields: Any) -> None:
+    del fields["modelTopology"]["model_config"]["config"]["layers"][1]["config"]
+
+
+def no_layers(fields: Any) -> None:
+    fields["modelTopology"]["model_config"]["config"]["layers"] = None
+
+
+def two_axes(fields: Any) -> None:
+    fields["modelTopology"]["model_config"]["config"]["layers"][2]["config"]["axis"] = [1, 2]
+
+
+def time_major(fields: Any) -> None:
+    fields["modelTopology"]["model_config"]["config"]["layers"][4]["config"]["time_major"] = True
+
+
+@pytest.mark.parametrize("edit", [without_config, no_layers, two_axes, time_major])
+def test_a_topology_that_is_broken_or_would_change_numbers_is_refused(
+    tmp_path: Path, edit: Callable[[Any], None]
+) -> None:
+    with pytest.raises(WeightsError):
+        cp.load(f"tfjs:{write(tmp_path, keras_2(), edit)}", preprocess="tf")
+
+
+def test_hard_sigmoid_is_the_old_function() -> None:
+    """Reference: tfjs-layers and Keras 2, clip(0.2 x + 0.5, 0, 1); Keras 3's own differs."""
+    from cutpoint.sources.keras_topology import network_from_topology
+
+    keras = import_keras()
+    layers = [
+        layer("InputLayer", "image", None, batch_input_shape=[None, 4]),
+        layer("Dense", "fc", "image", units=4, use_bias=False, activation="hard_sigmoid"),
+    ]
+    ends = {"input_layers": [["image", 0, 0]], "output_layers": [["fc", 0, 0]]}
+    topology = {"class_name": "Model", "config": {"name": "m", "layers": layers, **ends}}
+    x = np.linspace(-4, 4, 12, dtype=np.float32).reshape(3, 4)
+    found = {}
+    for is_old in (True, False):
+        source = network_from_topology(keras, topology, "it", is_old)
+        source.get_layer("fc").kernel.assign(np.eye(4, dtype=np.float32))
+        found[is_old] = plain(source(x))
+    np.testing.assert_allclose(found[True], np.clip(0.2 * x + 0.5, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(found[False], np.clip(x / 6 + 0.5, 0, 1), atol=1e-6)
+
+
+def test_layers_with_a_slash_find_their_weights(tmp_path: Path) -> None:
+    """Keras 3 allows no slash in a name, so a/b is called a.b; its weights are still a/b's."""
+    path = write(tmp_path, keras_2())
+    path.write_text(path.read_text().replace('"conv1', '"part/conv1'))
+    backbone = cp.load(f"tfjs:{path}", preprocess="tf")
+    assert backbone.get_layer("part.conv1").params == 162

@@ -24,7 +24,7 @@ from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
 from cutpoint.runtimes.tensorflow import constants_sha256, frozen, import_tensorflow
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.types import Batch, Cut, Features
+from cutpoint.types import Batch, Cut, Features, check_batch
 
 _ON_TORCH = "Keras on PyTorch is not converted; on TensorFlow it is (KERAS_BACKEND=tensorflow)"
 
@@ -73,6 +73,7 @@ class KerasCut:
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
+        check_batch(batch, self.input_shape, self.input_dtype)
         outputs = self._run(batch)
         return {tap.name: output for tap, output in zip(self.taps, outputs, strict=True)}
 

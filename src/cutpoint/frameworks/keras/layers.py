@@ -17,9 +17,9 @@ from cutpoint.frameworks.keras.watch import (
     network_input,
     watched,
 )
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.layer_table import Layer, LayerTable, stride_of
 from cutpoint.runtimes.tensorflow import import_tensorflow, operation_macs
-from cutpoint.spec import Preprocess
+from cutpoint.spec import Preprocess, PreprocessSpec
 
 
 class _Call:
@@ -57,12 +57,14 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     times = Counter(call.name for call in calls)
     has_order = bool(getattr(network, "inputs", None))  # functional or sequential
     names = list(layers) if has_order else list(by_name)[::-1]
-    side, first = preprocess.array_shape[0], is_channels_first(network)
+    first = is_channels_first(network)
     rows: list[Layer] = []
     for each in names:
         if each in by_name or type(layers[each]).__name__ == "InputLayer":
             call = by_name.get(each)
-            rows.append(_layer(len(rows), each, layers[each], call, times[each] == 1, side, first))
+            rows.append(
+                _layer(len(rows), each, layers[each], call, times[each] == 1, preprocess, first)
+            )
     return LayerTable(name, tuple(rows))
 
 
@@ -134,11 +136,12 @@ def _layer(
     layer: Any,
     call: _Call | None,
     called_once: bool,
-    side: int,
+    preprocess: Preprocess,
     channels_first: bool,
 ) -> Layer:
+    side, is_image = preprocess.array_shape[0], isinstance(preprocess, PreprocessSpec)
     shape = call.shape if call else tuple(layer.batch_shape)
-    layout = _layout(layer, shape, channels_first)
+    layout = _layout(layer, shape, channels_first, is_image)
     height = shape[layout.index("H")] if "H" in layout else None
     return Layer(
         index=index,
@@ -146,7 +149,7 @@ def _layer(
         kind=type(layer).__name__,
         shape=(None, *shape[1:]),
         layout=layout,
-        stride=round(side / height) if height and height > 1 else None,
+        stride=stride_of(side, height) if height else None,
         params=layer.count_params() if layer.built else 0,
         macs=call.macs if call else 0,
         tappable=call is not None and called_once and call.is_tensor,
@@ -154,8 +157,12 @@ def _layer(
     )
 
 
-def _layout(layer: Any, shape: tuple[int | None, ...], channels_first: bool) -> str:
+def _layout(layer: Any, shape: tuple[int | None, ...], channels_first: bool, is_image: bool) -> str:
+    """Return the axes' letters; images are square, so what is higher than wide is no map."""
     given = getattr(layer, "data_format", None)
     first = given == "channels_first" if given else channels_first
     last = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}
-    return ({**last, 4: "NCHW", 5: "NCDHW"} if first else last).get(len(shape), "")
+    found = ({**last, 4: "NCHW", 5: "NCDHW"} if first else last).get(len(shape), "")
+    if is_image and len(shape) == 4 and shape[found.index("H")] != shape[found.index("W")]:
+        return ""
+    return found

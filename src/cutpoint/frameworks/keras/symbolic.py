@@ -20,7 +20,9 @@ def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
         tensor in the network's own graph.
     """
     try:
-        return all_layers(network)[layer.name].output if "/" not in layer.name else _missing()
+        if "/" in layer.name:
+            raise ValueError("a nested layer's tensor belongs to another graph")
+        return _tensor_of(network, all_layers(network)[layer.name])
     except (AttributeError, ValueError) as error:
         raise UsageError(
             f'Something to connect a head to at layer "{layer.name}" was asked for.',
@@ -30,5 +32,11 @@ def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
         ) from error
 
 
-def _missing() -> Any:
-    raise ValueError("a nested layer's tensor belongs to another graph")
+def _tensor_of(network: Any, layer: Any) -> Any:
+    """Return the layer's output in this network; it may be part of others as well."""
+    # Keras offers no public way to the nodes of one network.
+    for node in (node for nodes in network._nodes_by_depth.values() for node in nodes):
+        if node.operation is layer:
+            (tensor,) = node.outputs
+            return tensor
+    raise ValueError("the layer has no node in this network")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cutpoint.spec import Preprocess, PreprocessSpec
 
 OnOutput = Callable[[str, Any], None]
+
+
+# Layers may be shared by networks and cuts; while they are watched, nobody else may watch them.
+_WATCHING = threading.RLock()
 
 
 class DeepestTapReached(BaseException):
@@ -40,13 +45,14 @@ def watched(layers: Mapping[str, Any], on_output: OnOutput) -> Iterator[None]:
     for name, layer in layers.items():  # one layer under two names keeps the first
         names.setdefault(id(layer), name)
     wrapped = {name: layer for name, layer in layers.items() if names[id(layer)] == name}
-    for name, layer in wrapped.items():
-        object.__setattr__(layer, "call", _telling(layer.call, name, on_output))
-    try:
-        yield
-    finally:
-        for layer in wrapped.values():
-            object.__delattr__(layer, "call")
+    with _WATCHING:
+        for name, layer in wrapped.items():
+            object.__setattr__(layer, "call", _telling(layer.call, name, on_output))
+        try:
+            yield
+        finally:
+            for layer in wrapped.values():
+                object.__delattr__(layer, "call")
 
 
 def _telling(call: Callable[..., Any], name: str, on_output: OnOutput) -> Callable[..., Any]:

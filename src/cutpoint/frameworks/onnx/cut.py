@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from cutpoint.errors import ShapeError
 from cutpoint.frameworks.onnx.graph import Graph
 from cutpoint.frameworks.onnx.inputs import add_input
 from cutpoint.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
@@ -18,7 +17,7 @@ from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
 from cutpoint.runtimes.onnx import Session
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.types import Array, Batch, Cut, Features
+from cutpoint.types import Array, Batch, Cut, Features, check_batch
 
 _TOLERANCES = {"float16": 1e-2}
 """How far an item may move, relative to the largest value, when it gets batch mates: rounding
@@ -81,13 +80,7 @@ class OnnxCut:
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
-        if batch.shape[1:] != self.input_shape or batch.dtype != self.input_dtype:
-            raise ShapeError(
-                "Features of a batch were asked for.",
-                f"It is {batch.dtype} of shape {batch.shape}.",
-                f"This cut takes {self.input_dtype} of shape (n_items, *{self.input_shape}).",
-                "Prepare items with:  cutpoint.preprocess.prepare_item(item, spec.preprocess)",
-            )
+        check_batch(batch, self.input_shape, self.input_dtype)
         outputs = self._one_by_one(batch) if self.is_one_by_one else self._session(batch)
         return {tap.name: output for tap, output in zip(self.taps, outputs, strict=True)}
 

@@ -10,7 +10,7 @@ from cutpoint.frameworks.onnx.graph import Graph, outputs_of
 from cutpoint.frameworks.onnx.inputs import item_shape
 from cutpoint.frameworks.onnx.layouts import tensor_layouts
 from cutpoint.frameworks.onnx.shapes import TensorType, tensor_types
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.layer_table import Layer, LayerTable, stride_of
 from cutpoint.spec import Preprocess
 
 # Their shape depends on the values of an item, so items of a batch would not fit together.
@@ -63,7 +63,7 @@ def _layer(
         name=name,
         kind=kind,
         shape=(None, *found.shape[1:]),
-        stride=round(side / height) if side and height and height > 1 else None,
+        stride=stride_of(side, height) if side and height else None,
         params=0,
         macs=0,
         tappable=bool(found.dtype) and found.shape[:1] == (1,),

@@ -18,7 +18,7 @@ from cutpoint.runtimes.tensorflow import (
     network_input,
 )
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.types import Batch, Cut, Features
+from cutpoint.types import Batch, Cut, Features, check_batch
 
 tf = import_tensorflow()
 
@@ -72,6 +72,7 @@ class GraphCut:
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
+        check_batch(batch, self.input_shape, self.input_dtype)
         step = len(batch) if self._is_batched else 1
         parts = [self._pass(batch[start : start + step]) for start in range(0, len(batch), step)]
         names = [tap.name for tap in self.taps]

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from cutpoint.frameworks.tfgraph.network import GraphNetwork, import_network
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.layer_table import Layer, LayerTable, stride_of
 from cutpoint.runtimes.tensorflow import import_tensorflow, network_input, operation_macs
-from cutpoint.spec import Preprocess
+from cutpoint.spec import Preprocess, PreprocessSpec
 
 tf = import_tensorflow()
 
@@ -52,7 +52,7 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     """
     single = _operations(network, preprocess, 1)
     double = _shapes_of_two(network, preprocess)
-    layouts = _layouts(single)
+    layouts = _layouts(single, isinstance(preprocess, PreprocessSpec))
     costs = itertools.accumulate(operation_macs(operation) for operation in single)
     listed = [
         (operation, macs)
@@ -138,7 +138,7 @@ def _shapes_of_two(network: GraphNetwork, preprocess: Preprocess) -> dict[str, t
 
 def _stride(operation: Any, layout: str, height: int) -> int | None:
     size = _shape(operation)[layout.index("H")] if "H" in layout else None
-    return round(height / size) if size and size > 1 else None
+    return stride_of(height, size) if size else None
 
 
 def _is_tap(operation: Any, double: dict[str, tuple[Any, ...]]) -> bool:
@@ -164,11 +164,12 @@ def _height(preprocess: Preprocess) -> int:
     return shape[1] if len(shape) == 3 and shape[0] < shape[2] else shape[0]
 
 
-def _layouts(operations: Sequence[Any]) -> dict[str, str]:
+def _layouts(operations: Sequence[Any], is_image: bool) -> dict[str, str]:
     """Return a letter for each axis, by name of node.
 
     An operation that names its own data format is believed; others keep that of the first input
-    of equal rank; transposing moves the letters; what is left has its channels last.
+    of equal rank; transposing moves the letters; what is left has its channels last. Images are
+    square, so what is higher than wide is no map of one.
     """
     known: dict[str, str] = {}
     for operation in operations:
@@ -181,8 +182,14 @@ def _layouts(operations: Sequence[Any]) -> dict[str, str]:
             layout = _transposed(operation, layout)
         elif operation.type == "Reshape":
             layout = ""
-        known[operation.name] = layout if len(layout) == rank > 1 else _LAYOUTS.get(rank, "")
+        found = layout if len(layout) == rank > 1 else _LAYOUTS.get(rank, "")
+        known[operation.name] = "" if is_image and _is_oblong(operation, found) else found
     return known
+
+
+def _is_oblong(operation: Any, layout: str) -> bool:
+    shape = _shape(operation)
+    return "H" in layout and shape[layout.index("H")] != shape[layout.index("W")]
 
 
 def _transposed(operation: Any, layout: str) -> str:

@@ -16,7 +16,7 @@ from cutpoint.frameworks.torch.reader import TapReader
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.types import Batch, Cut, Features
+from cutpoint.types import Batch, Cut, Features, check_batch
 
 
 class TorchCut:
@@ -63,6 +63,7 @@ class TorchCut:
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
+        check_batch(batch, self.input_shape, self.input_dtype)
         with torch.inference_mode():
             outputs = self.module(torch.from_numpy(np.require(batch, requirements=["C", "W"])))
         names = (tap.name for tap in self.taps)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from cutpoint import layer_table
 from cutpoint.spec import Preprocess, PreprocessSpec
 
 Shape = tuple[int, ...]
@@ -32,9 +33,9 @@ def image_sides(preprocess: Preprocess) -> Sides | None:
 
 def stride_of(shape: Shape, layout: str, sides: Sides | None) -> int | None:
     """Return input pixels per output pixel; None for what is no map of more than one pixel."""
-    if sides is None or "H" not in layout or shape[layout.index("H")] < 2:
+    if sides is None or "H" not in layout:
         return None
-    return max(1, round(sides[0] / shape[layout.index("H")]))
+    return layer_table.stride_of(sides[0], shape[layout.index("H")])
 
 
 def layouts(outputs: Sequence[Output], sides: Sides | None) -> list[str]:
