@@ -125,7 +125,7 @@ def _graph_outputs(
     """
     run = _GraphRun(captured, len(batch))
     try:
-        with torch.inference_mode(), run.counter:
+        with torch.no_grad(), run.counter:
             found = run.run(batch)
     except Exception:  # a branch that was settled the wrong way may meet anything
         return []
@@ -213,7 +213,8 @@ def _in_inference_mode(network: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
-        with torch.inference_mode():
+        # The counter of operations sees parametrised weights in no other mode.
+        with torch.no_grad():
             yield
     finally:
         for module, training in modes.items():

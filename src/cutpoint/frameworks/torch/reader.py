@@ -17,6 +17,7 @@ from cutpoint.frameworks.torch.modules import (
     clone_tree,
     drop_after,
     first_tensor,
+    refused_in,
 )
 
 
@@ -90,5 +91,6 @@ def _with_places(
 
 def _times_called(network: nn.Module, item: torch.Tensor) -> dict[str, int]:
     clone = clone_tree(network).eval()
-    times = calls(clone, item)
+    with refused_in(network):
+        times = calls(clone, item)
     return {name: times[module] for name, module in clone.named_modules(remove_duplicate=False)}
