@@ -115,3 +115,17 @@ def test_lazy_modules_are_refused_until_they_ran() -> None:
         cp.load(lazy, preprocess=SMALL)
     lazy(torch.zeros(1, 3, 16, 16))
     assert len(cp.load(lazy, preprocess=SMALL).layers()) == 1
+
+
+def test_a_network_changed_after_loading_is_to_be_loaded_anew() -> None:
+    changing = network()
+    backbone = cp.load(changing, preprocess=SMALL)
+    before = backbone.feature_spec(["1"], ["gap"])
+    with torch.no_grad():
+        changing[0].weight.mul_(3)
+    for ask in (backbone.feature_spec, backbone.cut):
+        with pytest.raises(WeightsError, match="Load it anew"):
+            ask()
+    anew = cp.load(changing, preprocess=SMALL)
+    assert anew.cut("1")
+    assert anew.feature_spec(["1"], ["gap"]).fingerprint() != before.fingerprint()
