@@ -114,4 +114,5 @@ class _CutModule(nn.Module):
     def _pooled(self, layer: str, activation: torch.Tensor) -> dict[str, torch.Tensor]:
         pools = (tap.pool for tap in self.taps if tap.layer == layer)
         layout = self.layouts[layer]
-        return {pool: apply_pool(pool, activation, layout, TORCH).float() for pool in pools}
+        single = activation.float()  # sums and powers overflow in half precision
+        return {pool: apply_pool(pool, single, layout, TORCH).float() for pool in pools}
