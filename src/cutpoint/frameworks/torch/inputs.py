@@ -25,9 +25,7 @@ def random_input(preprocess: Preprocess, n_items: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def cannot_take(
-    network: nn.Module, item: torch.Tensor, name: str, error: Exception
-) -> UsageError:
+def cannot_take(network: nn.Module, item: torch.Tensor, name: str, error: Exception) -> UsageError:
     """Return the error for a network that can't take `item`, which is what it would be fed."""
     shape = "×".join(map(str, item.shape[1:]))
     kinds = {parameter.dtype for parameter in network.parameters()} - {item.dtype}

@@ -84,7 +84,8 @@ def _is_random(network: nn.Module, item: torch.Tensor, name: str) -> UsageError:
     """Return the error for a network that never gives the same twice, and say where that begins."""
     first, second = _all_outputs(network, item), _all_outputs(network, item)
     pairs = zip(first, second, strict=False)
-    where = next((layer for (layer, one), (_, two) in pairs if not _is_repeated(one, two)), "the last")
+    differ = (layer for (layer, one), (_, two) in pairs if not _is_repeated(one, two))
+    where = next(differ, "the last")
     return UsageError(
         f'The layers of "{name or type(network).__name__}" were asked for.',
         f"The same input gave other numbers the second time, from layer {where} on, although the "

@@ -71,8 +71,7 @@ def refused_in(network: nn.Module) -> Iterator[None]:
                     f'A copy of it still calls the original module "{name}", through a lambda or '
                     "another function that remembers it.",
                     "A network that reaches its modules through self, methods or lists.",
-                    "Write methods in place of lambdas:  "
-                    "def step(self, x): return self.conv(x)",
+                    "Write methods in place of lambdas:  def step(self, x): return self.conv(x)",
                 )
 
         return enter
