@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
@@ -48,6 +48,8 @@ class Backbone:
         Returns the framework that lists and cuts it, such as ``cutpoint.frameworks.torch``.
     load_name : str, optional
         What to type to load it again, where that is more than ``source:name``: a path.
+    current_sha256 : callable, optional
+        Returns the digest of the weights as they are now, where others can change them.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Backbone:
         build: Callable[[], Any],
         framework: Callable[[], Framework],
         load_name: str = "",
+        current_sha256: Callable[[], str] | None = None,
     ) -> None:
         self.spec = spec
         self.load_name = load_name or spec.id
         self._build = build
         self._load_framework = framework
+        self._current_sha256 = current_sha256
 
     def __repr__(self) -> str:
         return f'Backbone("{self.spec.id}", {self.spec.modality})'
@@ -110,6 +114,7 @@ class Backbone:
 
     def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
         """Return the network cut at exact taps."""
+        self._refuse_changed()
         for tap in taps:
             (layer,) = self._table.select(tap.layer)
             pools_of(layer, tap.pool)
@@ -183,8 +188,25 @@ class Backbone:
     def feature_spec(
         self, taps: Sequence[str | int] | str = AUTO, pools: Sequence[str] = (AUTO,)
     ) -> FeatureSpec:
-        """Return the spec of what `cutpoint.extract` would compute."""
+        """Return the spec of what `cutpoint.extract` would compute.
+
+        Raises
+        ------
+        WeightsError
+            If the network was changed since it was loaded.
+        """
+        self._refuse_changed()
         return FeatureSpec(self.spec, self.tap_specs(taps, pools))
+
+    def _refuse_changed(self) -> None:
+        """Raise `WeightsError` if the spec no longer tells the network's weights."""
+        if self._current_sha256 and self._current_sha256() != self.spec.weights_sha256:
+            raise WeightsError(
+                f'Features of backbone "{self.spec.id}" were asked for.',
+                "Its network was changed after it was loaded, by training or otherwise.",
+                "A backbone of the network as it is now: features are kept by its weights' digest.",
+                "Load it anew with:  backbone = cp.load(network, preprocess=…)",
+            )
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,24 @@ def _files(transformers: Any, place: str, is_folder: bool) -> list[Path]:
         weights = [_file(transformers, place, is_folder, _WEIGHTS)]
     except WeightsError:
         index = _file(transformers, place, is_folder, _INDEX)
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        weights = [_file(transformers, place, is_folder, each) for each in names]
+        weights = [_file(transformers, place, is_folder, each) for each in _shards(index, place)]
     return found + weights
+
+
+def _shards(index: Path, place: str) -> list[str]:
+    """Return the names of the files that an index says hold the weights."""
+    try:
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        if not names or not all(isinstance(name, str) for name in names):
+            raise TypeError("its weight_map names no files")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f'Backbone "hf:{place}" was asked for.',
+            f"Its {_INDEX} can't be read: {type(error).__name__}: {error}",
+            "JSON whose weight_map says which file holds each weight.",
+            f"Look at it with:  cat {index}",
+        ) from error
+    return names
 
 
 def _file(transformers: Any, place: str, is_folder: bool, file: str) -> Path:

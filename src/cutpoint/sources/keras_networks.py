@@ -52,7 +52,9 @@ def keras_backbone(
     preprocess = stated_preprocess(given, what, declared_input(network))
     refuse_double_scaling(network, preprocess, what)
     spec = BackboneSpec(source, name, modality_of(preprocess), sha256, preprocess)
-    return Backbone(spec, lambda: network, keras_framework, load_name)
+    # A file stays what it is; a network a user holds may be trained on.
+    current = (lambda: weights_sha256(network)) if source == "object" else None
+    return Backbone(spec, lambda: network, keras_framework, load_name, current)
 
 
 def _refuse_unbuilt(network: Any, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
@@ -18,6 +19,8 @@ from cutpoint.sources.torch_weights import (
 )
 from cutpoint.spec import BackboneSpec, PreprocessSpec
 
+_FOLDER = "local-dir:"
+
 
 def load(name: str, options: LoadOptions) -> Backbone:
     """Return a timm network with pretrained weights, never random ones.
@@ -27,15 +30,24 @@ def load(name: str, options: LoadOptions) -> Backbone:
     downloads and loads the weights; preprocessing is its data configuration.
     """
     timm = import_torchvision_based("timm", f"timm:{name}", "timm")
+    own_name, place = _names(name)
     try:
-        network = timm.create_model(name, pretrained=True)
+        network = timm.create_model(place, pretrained=True)
     except Exception as error:  # whatever timm, the hub client or the file meets
         raise _refused(timm, name, error) from error
     refuse_nan(network, f"timm:{name}")
     known = options.preprocess or _preprocess(name, timm.data.resolve_model_data_config(network))
     preprocess = stated_preprocess(known, f"timm:{name}")
-    spec = BackboneSpec("timm", name, "image", state_sha256(network), preprocess)
-    return Backbone(spec, lambda: network, torch_framework)
+    spec = BackboneSpec("timm", own_name, "image", state_sha256(network), preprocess)
+    return Backbone(spec, lambda: network, torch_framework, f"timm:{place}")
+
+
+def _names(name: str) -> tuple[str, str]:
+    """Return how a network is called wherever its folder lies, and where it lies."""
+    if not name.startswith(_FOLDER):
+        return name, name
+    folder = Path(name.removeprefix(_FOLDER)).expanduser().resolve()
+    return f"{_FOLDER}{folder.name}", f"{_FOLDER}{folder}"
 
 
 def _preprocess(name: str, config: Mapping[str, Any]) -> PreprocessSpec:
@@ -63,7 +75,7 @@ def _preprocess(name: str, config: Mapping[str, Any]) -> PreprocessSpec:
 def _refused(timm: Any, name: str, error: Exception) -> Exception:
     """Return the error for a name timm does not know, or for weights it can't load."""
     known: list[str] = timm.list_models()
-    if name.partition(".")[0] not in known and not name.startswith(("local-dir:", "hf")):
+    if name.partition(".")[0] not in known and not name.startswith((_FOLDER, "hf")):
         nearest = difflib.get_close_matches(name, known, n=3) or known[:3]
         return BackboneNotFound(
             f'Backbone "timm:{name}" was asked for.',

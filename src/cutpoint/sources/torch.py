@@ -10,9 +10,14 @@ from typing import Any
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import ModalityError, UsageError, WeightsError
 from cutpoint.preprocess import modality_of, stated_preprocess
-from cutpoint.sources.files import existing, file_sha256
+from cutpoint.sources.files import existing, require_trust
 from cutpoint.sources.torch_files import read_state_dict
-from cutpoint.sources.torch_weights import import_torchvision_based, refuse_nan, torch_framework
+from cutpoint.sources.torch_weights import (
+    import_torchvision_based,
+    refuse_nan,
+    state_sha256,
+    torch_framework,
+)
 from cutpoint.spec import BackboneSpec
 
 _CONTAINERS = ("state_dict", "model")
@@ -23,20 +28,22 @@ def load(name: str, options: LoadOptions) -> Backbone:
 
     `name` is the path of a ``.safetensors`` file or of a state dict that torch saved. Where there
     is no ``build``, ``weights.pth@package.module:function`` names a function without required
-    arguments of an installed package.
+    arguments of an installed package; it is called only with ``trust_weights``.
 
     Every weight must find its place and every place its weight. Checkpoints whose weights lie
     under ``state_dict`` or ``model``, or whose keys all begin with ``module.``, are understood.
     """
     file, builder = _file_and_builder(name)
     path = existing(file, "torch", "A .pth, .pt or .safetensors file with a state dict will do")
-    build = options.build or _builder(builder, path)
     preprocess = stated_preprocess(options.preprocess, f"torch:{name}")
+    if not options.build:
+        _refuse_untrusted(builder, path, options.trust_weights)
+    state = read_state_dict(path)  # before any function is called
+    build = options.build or _builder(builder)
     suffix = f"@{builder}" if builder else ""
-    network = _filled(build(), read_state_dict(path), path)
-    spec = BackboneSpec(
-        "torch", path.name + suffix, modality_of(preprocess), file_sha256(path), preprocess
-    )
+    network = _filled(build(), state, path)
+    sha256 = state_sha256(network)
+    spec = BackboneSpec("torch", path.name + suffix, modality_of(preprocess), sha256, preprocess)
     load_name = f"torch:{path.resolve()}{suffix}"
     return Backbone(spec, lambda: network, torch_framework, load_name)
 
@@ -48,18 +55,23 @@ def _file_and_builder(name: str) -> tuple[str, str]:
     return file, builder
 
 
-def _builder(text: str, path: Path) -> Callable[[], Any]:
-    """Return the function that ``package.module:function`` names."""
-    module, colon, function = text.partition(":")
-    if not text:
+def _refuse_untrusted(builder: str, path: Path, is_trusted: bool) -> None:
+    """Refuse to call a function that is not named, or only named by what may be a stranger."""
+    if not builder:
         raise UsageError(
             f'The network with the weights "{path}" was asked for.',
             "A state dict holds weights alone, not the network they belong to.",
-            "A function that builds the network: build=… in Python, @package.module:function "
-            "after the path elsewhere.",
+            "A function that builds the network: build=… in Python; @package.module:function "
+            "after the path and --trust-weights elsewhere.",
             f"Type, for example:  torch:{path.name}@torchvision.models:resnet18   "
             f'(Python: cp.load("torch:{path.name}", build=make_network, preprocess="imagenet"))',
         )
+    require_trust(is_trusted, f'Backbone "torch:{path}@{builder}"', f'it calls "{builder}"')
+
+
+def _builder(text: str) -> Callable[[], Any]:
+    """Return the function that ``package.module:function`` names."""
+    module, colon, function = text.partition(":")
     try:
         found = getattr(_imported(module), function) if colon else None
     except (ImportError, AttributeError) as error:

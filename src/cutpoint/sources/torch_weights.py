@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from cutpoint.errors import MissingExtra, WeightsError
 
 if TYPE_CHECKING:
     from cutpoint.types import Framework
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function in memory, other in each process
 
 
 def torch_framework() -> Framework:
@@ -31,18 +34,46 @@ def import_torchvision_based(name: str, what: str, extra: str) -> Any:
 
 
 def state_sha256(network: Any) -> str:
-    """Return the digest of all names and bytes of a network's weights and statistics."""
+    """Return the digest of a network's weights, statistics and structure.
+
+    The structure is each module's class and what it says of itself, such as strides: networks that
+    differ in an activation alone have equal weights.
+    """
+    import torch
+
     digest = hashlib.sha256()
+    for path, module in network.named_modules():
+        said = _ADDRESS.sub("", module.extra_repr())
+        digest.update(f"{path} {type(module).__qualname__}({said})\n".encode())
     for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        if isinstance(tensor, torch.Tensor):  # beside what modules keep as extra state
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            # As bytes, since NumPy lacks some of torch's types.
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
 def refuse_nan(network: Any, name: str) -> None:
-    """Raise `WeightsError` if any weight is NaN or infinite."""
+    """Raise `WeightsError` if any weight is NaN or infinite, or has no value yet.
+
+    What is no parameter may be infinite: attention masks are.
+    """
+    import torch
+
+    parameters = {key for key, _ in network.named_parameters(remove_duplicate=False)}
     for key, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        if torch.nn.parameter.is_lazy(tensor):
+            raise WeightsError(
+                f'Backbone "{name}" was asked for.',
+                f'Its weight "{key}" has no shape yet: the module around it is lazy.',
+                "A network that has run once, and was trained after that.",
+                "Run it once with:  network(batch)",
+            )
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            continue
+        is_bad = ~tensor.isfinite() if key in parameters else tensor.isnan()
+        if bool(is_bad.any()):
             raise WeightsError(
                 f'Backbone "{name}" was asked for.',
                 f'Its weight "{key}" holds NaN or infinity.',

@@ -317,3 +317,12 @@ def test_attention_is_no_map() -> None:
     table = cp.load(keras.Model(x, layers.Softmax(name="soft")(y)), TF).layers()
     assert (table["map"].layout, table["map"].stride) == ("NHWC", 1)
     assert (table["oblong"].layout, table["soft"].stride) == ("", None)
+
+
+def test_weights_that_change_after_loading_are_noticed() -> None:
+    network = functional()
+    backbone = cp.load(network, TF)
+    backbone.feature_spec(["add"], ["gap"])
+    network.get_layer("conv1").kernel.assign_add(np.ones((3, 3, 3, 8), np.float32))
+    with pytest.raises(WeightsError, match="changed"):
+        backbone.feature_spec(["add"], ["gap"])

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own habit
 from torch import nn
 
+import cutpoint as cp
+from cutpoint.errors import UsageError
 from cutpoint.frameworks.torch import list_layers
 from cutpoint.preprocess import recipe_named
 
@@ -80,3 +84,80 @@ def test_macs_and_parameters_equal_those_torchvision_publishes(name: str) -> Non
     table = list_layers(network, recipe_named("imagenet"), name)
     assert table[-1].macs / 1e9 == pytest.approx(meta["_ops"], abs=0.001)
     assert sum(p.numel() for p in network.parameters()) == meta["num_params"]
+
+
+class TakesTwo(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        (TakesTwo(), "TypeError"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3)), "channels"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3)).half(), r"type(.|\n)*network\.float\(\)"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3)).bfloat16(), r"type(.|\n)*bfloat16; type:  cp\.load"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3)).double(), r"type(.|\n)*network\.float\(\)"),
+    ],
+)
+def test_a_network_that_can_not_take_its_input_says_what_it_was_fed(
+    network: nn.Module, why: str
+) -> None:
+    with pytest.raises(UsageError, match=f"Fed one item of 3×16×16 float32, it raised .*{why}"):
+        list_layers(network, SMALL, "toy")
+
+
+class Scripted(torch.jit.ScriptModule):
+    pass
+
+
+def test_scripted_modules_are_refused() -> None:
+    with pytest.raises(UsageError, match="was scripted from"):
+        list_layers(Scripted(), SMALL, "toy")
+
+
+class HalfInside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3).bfloat16()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x.bfloat16())
+
+
+def test_networks_of_half_precision_inside_have_features_of_single() -> None:
+    cut = cp.load(HalfInside(), SMALL).cut("conv", pool=["gap", "gem", "none"])
+    found = cut(np.zeros((2, 16, 16, 3), np.uint8))
+    assert {each.dtype.name for each in found.values()} == {"float32"}
+    assert cut.state_sha256()
+
+
+class Random(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(F.dropout(self.conv(x).mean((2, 3))))
+
+
+class TokensFirst(nn.Module):
+    """Outputs whose first axis is not the items', and one without axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = self.conv(x).flatten(2).permute(2, 0, 1)
+        return tokens, tokens.sum()
+
+
+def test_outputs_of_any_shape_are_compared_whole() -> None:
+    assert "conv" in {row.name for row in list_layers(TokensFirst(), SMALL, "toy")}
+
+
+def test_chance_in_inference_mode_is_refused_where_it_begins() -> None:
+    with pytest.raises(UsageError, match='from layer "fc" on'):
+        list_layers(Random(), SMALL, "toy")

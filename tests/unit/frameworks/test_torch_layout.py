@@ -70,6 +70,31 @@ def test_attention_between_tokens_is_no_map() -> None:
     assert layouts([tokens, ((1, 2, 17, 17), None)], SQUARE) == ["NTC", ""]
 
 
+class Attention(nn.Module):
+    """A softmax over tokens × tokens that is a module, as in many networks of people's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.qkv = nn.Conv2d(3, 16, 16, 16), nn.Linear(16, 48)
+        self.softmax, self.out = nn.Softmax(dim=-1), nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(x).unflatten(2, (3, 2, 8)).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = self.softmax(q @ k.transpose(-1, -2)) @ v
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def test_attention_by_a_module_is_no_map_but_maps_of_as_many_pixels_are() -> None:
+    table = list_layers(Attention(), SPEC, "net")
+    assert table["softmax"].shape == (None, 2, 16, 16)
+    assert table["softmax"].layout == ""
+    assert [row.name for row in table.maps()] == ["patches"]
+    tokens = ((1, 16, 32), nn.LayerNorm(32))
+    for module in (nn.Conv2d(3, 8, 1), nn.MaxPool2d(2), nn.BatchNorm2d(8)):
+        assert layouts([tokens, ((1, 8, 16, 16), module)], SQUARE) == ["NTC", "NCHW"]
+
+
 def test_tokens_before_they_are_turned_have_their_channels_first() -> None:
     """As in every vision transformer: ``patches.flatten(2).transpose(1, 2)``."""
     outputs = [((1, 32, 16), None), ((1, 16, 32), None), ((1, 16, 32), nn.LayerNorm(32))]

@@ -149,6 +149,41 @@ def test_in_place_operations_neither_reach_a_tap_before_nor_get_lost_after() -> 
     np.testing.assert_allclose(found["mul/none"], result, rtol=1e-5, atol=1e-5)
 
 
+class EndsInPlace(nn.Module):
+    """Its output is of a convolution, and clipped after that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        F.relu_(y)
+        return y
+
+
+class AroundInPlace(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = EndsInPlace()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block(x) + 1
+
+
+def test_a_block_that_ends_in_place_is_one_tensor_with_and_without_the_graph() -> None:
+    torch.manual_seed(0)
+    network = AroundInPlace()
+    alone = cut_at(network, "block/none")(BATCH)["block/none"]
+    found = cut_at(network, "block.conv/none", "block/none", "add/none")(BATCH)
+    assert alone.min() == 0
+    assert found["block.conv/none"].min() < 0
+    np.testing.assert_array_equal(found["block/none"], alone)
+    np.testing.assert_array_equal(found["add/none"], alone + 1)
+    at_the_end = cut_at(network, "block/none", "block.relu_/none")(BATCH)
+    np.testing.assert_array_equal(at_the_end["block/none"], alone)
+
+
 class Branches(nn.Module):
     """A module called twice, in a network whose Python decides what it computes."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own habit
@@ -78,3 +81,40 @@ def _path(part: nn.Module, end: str) -> str:
 def test_it_is_in_the_networks_own_mode() -> None:
     assert not cp.load(small(), SPEC).symbolic("conv2").training
     assert cp.load(small().train(), SPEC).symbolic("conv2").training
+
+
+@pytest.mark.parametrize("layer", ["conv2", "relu_1"])
+def test_a_copy_trains_apart(layer: str) -> None:
+    """As the moving averages of `torch.optim.swa_utils` are kept."""
+    network = small()
+    part = cp.load(network, SPEC).symbolic(layer)
+    twin = copy.deepcopy(part)
+    before = part(images()).detach()
+    torch.testing.assert_close(twin(images()), before)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.mul_(2)
+    torch.testing.assert_close(part(images()), before)
+    assert not torch.allclose(twin(images()), before)
+    averaged = torch.optim.swa_utils.AveragedModel(part)
+    averaged.update_parameters(part)
+    torch.testing.assert_close(averaged(images()), before)
+
+
+@pytest.mark.parametrize("layer", ["conv2", "relu_1"])
+def test_its_weights_can_be_saved(layer: str, tmp_path: Path) -> None:
+    part = cp.load(small(), SPEC).symbolic(layer)
+    truth = part(images()).detach()
+    torch.save(part.state_dict(), tmp_path / "weights.pt")
+    with torch.no_grad():
+        for parameter in part.parameters():
+            parameter.zero_()
+    part.load_state_dict(torch.load(tmp_path / "weights.pt"))
+    torch.testing.assert_close(part(images()), truth)
+
+
+def test_up_to_a_module_it_can_be_saved_whole(tmp_path: Path) -> None:
+    part = cp.load(small(), SPEC).symbolic("conv2")
+    torch.save(part, tmp_path / "whole.pt")
+    whole = torch.load(tmp_path / "whole.pt", weights_only=False)
+    torch.testing.assert_close(whole(images()), part(images()))

@@ -358,6 +358,43 @@ def test_files_that_lie_are_refused(saved: Callable[..., Path], tmp_path: Path, 
         cp.load(f"hf:{folder}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}"]
+    + [f'{{"weight_map": {names}}}' for names in ("3", "{}", '{"a": []}', '{"a": 1}')],
+)
+def test_a_broken_index_is_named(saved: Callable[..., Path], text: str) -> None:
+    folder = saved(vit, vit_processor())
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"index\.json can't be read"):
+        cp.load(f"hf:{folder}")
+
+
+def t5() -> Any:
+    config = transformers.T5Config(
+        vocab_size=50, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2
+    )
+    return transformers.T5Model(config)
+
+
+def clip() -> Any:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2}
+    text = {**sizes, **heads, "vocab_size": 50, "max_position_embeddings": 12}
+    vision = {**sizes, **heads, "image_size": SIDE, "patch_size": 8}
+    return transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=vision))
+
+
+@pytest.mark.parametrize("make", [t5, clip])
+def test_networks_that_need_more_than_one_input_say_so(
+    saved: Callable[..., Path], make: Callable[[], Any]
+) -> None:
+    ids = ArraySpec((12,), "int64")
+    with pytest.raises(UsageError, match=r"Fed one item of 12 int64, it raised .*\n.* that alone"):
+        cp.load(f"hf:{saved(make)}", preprocess=ids).layers()
+
+
 def test_the_digest_is_of_every_file_that_counts(saved: Callable[..., Path]) -> None:
     folder = saved(vit, vit_processor())
     first = cp.load(f"hf:{folder}").spec

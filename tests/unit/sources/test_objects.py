@@ -11,6 +11,7 @@ from torch import nn
 import cutpoint as cp
 from cutpoint.errors import UsageError, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+from cutpoint.sources.torch_weights import state_sha256
 from cutpoint.spec import PreprocessSpec
 
 SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
@@ -65,3 +66,66 @@ def test_nan_weights_are_refused() -> None:
         broken[2].weight[0, 0, 0, 0] = float("nan")
     with pytest.raises(WeightsError, match=r"2\.weight"):
         cp.load(broken, preprocess="imagenet")
+
+
+def test_networks_with_equal_weights_differ_by_their_modules() -> None:
+    conv = nn.Conv2d(3, 4, 3)
+    acts = (nn.ReLU(), nn.Tanh(), nn.LeakyReLU(0.1), nn.LeakyReLU(0.2))
+    specs = [cp.load(nn.Sequential(conv, act), preprocess=SMALL).feature_spec() for act in acts]
+    assert len({spec.fingerprint() for spec in specs}) == 4
+
+
+def test_an_address_in_memory_is_no_part_of_the_digest() -> None:
+    class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.function = nn.Conv2d(3, 4, 3), lambda x: x
+
+        def extra_repr(self) -> str:
+            return f"function={self.function}"
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.function(self.conv(x))
+
+    one, two = Calls(), Calls()
+    two.load_state_dict(one.state_dict())
+    assert state_sha256(one) == state_sha256(two)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.bool])
+def test_weights_of_every_type_have_a_digest(kind: torch.dtype) -> None:
+    one, two = nn.Module(), nn.Module()
+    one.register_buffer("held", torch.ones((), dtype=kind))
+    two.register_buffer("held", torch.zeros((), dtype=kind))
+    assert state_sha256(one) != state_sha256(two)
+
+
+def test_a_mask_may_be_infinite_but_not_nan() -> None:
+    masked = network()
+    masked.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1))
+    cp.load(masked, preprocess=SMALL)
+    masked.mask[0, 0] = float("nan")
+    with pytest.raises(WeightsError, match="mask"):
+        cp.load(masked, preprocess=SMALL)
+
+
+def test_lazy_modules_are_refused_until_they_ran() -> None:
+    lazy = nn.Sequential(nn.LazyConv2d(4, 3))
+    with pytest.raises(WeightsError, match="lazy"):
+        cp.load(lazy, preprocess=SMALL)
+    lazy(torch.zeros(1, 3, 16, 16))
+    assert len(cp.load(lazy, preprocess=SMALL).layers()) == 1
+
+
+def test_a_network_changed_after_loading_is_to_be_loaded_anew() -> None:
+    changing = network()
+    backbone = cp.load(changing, preprocess=SMALL)
+    before = backbone.feature_spec(["1"], ["gap"])
+    with torch.no_grad():
+        changing[0].weight.mul_(3)
+    for ask in (backbone.feature_spec, backbone.cut):
+        with pytest.raises(WeightsError, match="Load it anew"):
+            ask()
+    anew = cp.load(changing, preprocess=SMALL)
+    assert anew.cut("1")
+    assert anew.feature_spec(["1"], ["gap"]).fingerprint() != before.fingerprint()

@@ -47,6 +47,21 @@ def test_features_equal_timms_forward_intermediates_after_its_own_transform(fold
         assert error <= 1e-5 * float(truth.abs().max()), layer
 
 
+def test_a_predictor_finds_its_folder_from_anywhere(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    backbone = cp.load("timm:local-dir:net", preprocess="unit")
+    assert backbone.spec.name == "local-dir:net"
+    assert backbone.load_name == f"timm:local-dir:{folder.resolve()}"
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3)).astype(np.uint8)
+    labels = ["dim", "bright"] * 12
+    cp.fit(pixels, tmp_path / "m", backbone, taps="conv_stem", labels=labels, quiet=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert cp.load_predictor(tmp_path / "m").backbone.spec == backbone.spec
+
+
 def test_weights_that_can_not_be_had_are_an_error_never_random_ones(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import struct
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,9 @@ from torch import nn
 import cutpoint as cp
 from cutpoint.backbone import Backbone
 from cutpoint.errors import BackboneNotFound, ModalityError, UsageError, WeightsError
-from cutpoint.sources.files import file_sha256
+from cutpoint.predictor import MANIFEST, signed
 from cutpoint.spec import PreprocessSpec
+from cutpoint.testing import FakeBackbone
 
 SPEC = PreprocessSpec(16, 16, "bilinear", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
@@ -79,7 +81,7 @@ def test_checkpoints_as_people_save_them(tmp_path: Path, wrap: Callable[..., Any
     backbone = loaded(path)
     np.testing.assert_allclose(features(backbone), truth(), rtol=1e-5, atol=1e-6)
     assert backbone.spec.name == "weights.pth"
-    assert backbone.spec.weights_sha256 == file_sha256(path)
+    assert backbone.spec.weights_sha256 == loaded(path, small).spec.weights_sha256
     assert backbone.load_name == f"torch:{path}"
 
 
@@ -90,6 +92,17 @@ def test_safetensors_and_bare_paths(tmp_path: Path) -> None:
     np.testing.assert_allclose(features(loaded(path)), truth(), rtol=1e-5, atol=1e-6)
     by_path = cp.load(path, preprocess=SPEC, build=other)
     assert by_path.spec == loaded(path).spec
+
+
+def test_what_the_builder_builds_is_part_of_the_digest(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    conv = nn.Conv2d(3, 4, 3)
+    torch.save(nn.Sequential(conv).state_dict(), path)
+    digests = {
+        loaded(path, lambda act=act: nn.Sequential(nn.Conv2d(3, 4, 3), act)).spec.weights_sha256
+        for act in (nn.ReLU(), nn.Tanh(), nn.LeakyReLU(0.1), nn.LeakyReLU(0.2), nn.ReLU())
+    }
+    assert len(digests) == 4
 
 
 def test_features_are_those_of_inference_mode(tmp_path: Path) -> None:
@@ -144,7 +157,48 @@ def test_without_a_builder_the_error_shows_how(tmp_path: Path) -> None:
         loaded(path, dict)  # type: ignore[arg-type]  # the mistake under test
     for builder in ("no_such_package:build", "math:no_such", "math:pi", "math"):
         with pytest.raises(UsageError, match="can't be called"):
-            loaded(f"{path}@{builder}", None)
+            loaded(f"{path}@{builder}", None, trust_weights=True)
+
+
+def builder_with_canary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a module that touches a file when it is imported, and return that file."""
+    canary = folder / "canary"
+    (folder / "payload.py").write_text(
+        f"from pathlib import Path\nfrom torch import nn\nPath({str(canary)!r}).touch()\n"
+        "def build():\n    return nn.Sequential(nn.Conv2d(3, 4, 3))\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "payload", raising=False)
+    return canary
+
+
+def test_a_function_named_by_a_stranger_is_called_only_if_trusted(
+    tmp_path: Path, colour_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary, path = builder_with_canary(tmp_path, monkeypatch), tmp_path / "weights.pth"
+    torch.save(nn.Sequential(nn.Conv2d(3, 4, 3)).state_dict(), path)
+    with pytest.raises(WeightsError, match=r'run code: it calls "payload:build".*\n.*\n.*--trust'):
+        loaded(f"{path}@payload:build", None)
+    saved = tmp_path / "m.cutpoint"
+    cp.fit(colour_folder(), saved, FakeBackbone(), quiet=True)
+    fields = json.loads((saved / MANIFEST).read_text())
+    fields["load_name"] = f"torch:{path}@payload:build"
+    (saved / MANIFEST).write_text(json.dumps(signed(fields)))
+    with pytest.raises(WeightsError, match="run code"):
+        cp.load_predictor(saved)
+    assert not canary.exists()
+    assert loaded(f"{path}@payload:build", None, trust_weights=True).cut("0")(BATCH)
+    assert canary.exists()
+
+
+def test_no_function_is_called_for_a_broken_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary, path = builder_with_canary(tmp_path, monkeypatch), tmp_path / "weights.pth"
+    path.write_bytes(b"broken")
+    with pytest.raises(WeightsError, match="can't be read"):
+        loaded(f"{path}@payload:build", None, trust_weights=True)
+    assert not canary.exists()
 
 
 def test_how_images_were_fed_is_asked_for(tmp_path: Path) -> None:
@@ -296,7 +350,7 @@ def test_half_precision_weights_are_computed_in_single(tmp_path: Path) -> None:
 def test_real_squeezenet_sees_the_tabby(shared: Path) -> None:
     folder = shared / "models/squeezenet11"
     name = f"torch:{folder / 'squeezenet1_1_torch.pth'}@torchvision.models:squeezenet1_1"
-    backbone = cp.load(name, preprocess="imagenet")
+    backbone = cp.load(name, preprocess="imagenet", trust_weights=True)
     assert backbone.spec.name == "squeezenet1_1_torch.pth@torchvision.models:squeezenet1_1"
     assert backbone.load_name == name.replace(str(folder), str(folder.resolve()))
     kitten = np.asarray(Image.open(folder / "kitten_224.png").convert("RGB"))[None]

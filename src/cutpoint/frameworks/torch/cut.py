@@ -80,7 +80,9 @@ class TorchCut:
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
+            # As bytes, since NumPy lacks some of torch's types.
+            flat = tensor.detach().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -113,4 +115,5 @@ class _CutModule(nn.Module):
     def _pooled(self, layer: str, activation: torch.Tensor) -> dict[str, torch.Tensor]:
         pools = (tap.pool for tap in self.taps if tap.layer == layer)
         layout = self.layouts[layer]
-        return {pool: apply_pool(pool, activation, layout, TORCH).float() for pool in pools}
+        single = activation.float()  # sums and powers overflow in half precision
+        return {pool: apply_pool(pool, single, layout, TORCH).float() for pool in pools}

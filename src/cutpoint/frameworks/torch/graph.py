@@ -40,6 +40,8 @@ class Step:
         None for operations that are no module.
     is_block : bool
         Whether the step is the end of a module whose operations are steps too.
+    last : fx.Node or None
+        The last one in a block: it may be an in-place operation, whose own result is dropped.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Step:
     node: fx.Node
     module: nn.Module | None
     is_block: bool = False
+    last: fx.Node | None = None
 
     @property
     def kind(self) -> str:
@@ -54,6 +57,11 @@ class Step:
             return type(self.module).__name__
         target = self.node.target
         return target if isinstance(target, str) else getattr(target, "__name__", str(target))
+
+    @property
+    def end(self) -> fx.Node:
+        """The node after which the output is what others get to see."""
+        return self.last or self.node
 
     @property
     def is_opaque(self) -> bool:
@@ -104,13 +112,13 @@ def with_taps(network: nn.Module, layers: Sequence[str]) -> tuple[nn.Module, dic
     root, graph = captured.root, captured.graph
     steps = {step.name: step for step in reversed(captured.steps)}
     ends = {layer: steps.get(layer) or _around(captured, layer) for layer in layers}
-    _end_after(graph, {step.node for step in ends.values()})
+    _end_after(graph, {step.end for step in ends.values()})
     places = {}
     for number, (layer, step) in enumerate(ends.items()):
         if step.name == layer:
             places[layer] = f"tap_{number}"
             root.add_module(places[layer], nn.Identity())
-            with graph.inserting_after(step.node):
+            with graph.inserting_after(step.end):
                 graph.call_module(places[layer], (step.node,))
         else:
             places[layer] = f"{_ROOT}.{layer}"
@@ -175,7 +183,9 @@ class _StepTracer(fx.Tracer):
             first = output[0] if isinstance(output, (tuple, list)) and output else output
             is_new = isinstance(first, fx.Proxy) and all(first is not each for each in args)
             if self._path and is_new:
-                self.steps.append(Step(self._path, self._path, first.node, m, is_block=True))
+                last = next(reversed(self.graph.nodes))
+                step = Step(self._path, self._path, first.node, m, is_block=True, last=last)
+                self.steps.append(step)
             return output
         finally:
             self._path = outside

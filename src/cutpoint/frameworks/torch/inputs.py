@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from cutpoint.errors import UsageError
 from cutpoint.spec import Preprocess, PreprocessSpec
 
 
@@ -22,6 +23,25 @@ def random_input(preprocess: Preprocess, n_items: int) -> torch.Tensor:
     if not item.is_floating_point():
         return item.new_zeros(shape)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def cannot_take(network: nn.Module, item: torch.Tensor, name: str, error: Exception) -> UsageError:
+    """Return the error for a network that can't take `item`, which is what it would be fed."""
+    shape = "×".join(map(str, item.shape[1:]))
+    kinds = {parameter.dtype for parameter in network.parameters()} - {item.dtype}
+    other = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+    type_next = "Try it with:  network(batch)"
+    if isinstance(network, torch.jit.ScriptModule):
+        type_next = "Load the module it was scripted from:  cp.load(network, preprocess=…)"
+    elif other and item.is_floating_point():
+        type_next = f"Its weights are {other}; type:  cp.load(network.float(), preprocess=…)"
+    return UsageError(
+        f'The layers of "{name or type(network).__name__}" were asked for.',
+        f"Fed one item of {shape} {str(item.dtype).removeprefix('torch.')}, it raised "
+        f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+        "An nn.Module that takes that alone; the shape and type are what `preprocess` says.",
+        type_next,
+    )
 
 
 class InputLayer(nn.Module):

@@ -13,8 +13,9 @@ from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from cutpoint.errors import UsageError
 from cutpoint.frameworks.torch.graph import Captured, capture
-from cutpoint.frameworks.torch.inputs import random_input
+from cutpoint.frameworks.torch.inputs import cannot_take, random_input
 from cutpoint.frameworks.torch.layout import Sides, image_sides, layouts, stride_of
 from cutpoint.frameworks.torch.modules import first_tensor
 from cutpoint.layer_table import Layer, LayerTable
@@ -57,13 +58,66 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     is called more than once, without a graph to tell the calls apart, is no tap, and neither is
     what gives no tensor with one row an item. Of several tensors, the first is the layer's output.
     MACs come from torch's own `FlopCounterMode` (matrix products, convolutions, attention), halved.
+
+    Raises
+    ------
+    UsageError
+        If the network can't take what it is fed, or gives other numbers when it is fed them again.
     """
     batch = random_input(preprocess, _GRAPH_BATCH)
-    outputs, result = _module_outputs(network, batch[:1])
+    item = batch[:1]
+    try:
+        outputs, result = _module_outputs(network, item)
+        with _in_inference_mode(network):
+            again = network(item)
+    except Exception as error:  # whatever the network's own code meets
+        raise cannot_take(network, item, name, error) from error
+    if not _is_repeated(again, result):
+        raise _is_random(network, item, name)
     captured = capture(network)
     if captured is not None:
         outputs = _graph_outputs(captured, batch, outputs, result) or outputs
     return LayerTable(name, _rows(outputs, image_sides(preprocess)))
+
+
+def _is_random(network: nn.Module, item: torch.Tensor, name: str) -> UsageError:
+    """Return the error for a network that never gives the same twice, and say where that begins."""
+    first, second = _all_outputs(network, item), _all_outputs(network, item)
+    pairs = zip(first, second, strict=False)
+    differ = (layer for (layer, one), (_, two) in pairs if not _is_repeated(one, two))
+    where = next(differ, "the last")
+    return UsageError(
+        f'The layers of "{name or type(network).__name__}" were asked for.',
+        f"The same input gave other numbers the second time, from layer {where} on, although the "
+        "network is in inference mode.",
+        "A network without chance or memory in inference mode: its features can't be kept "
+        "otherwise.",
+        "Look for, and write:  F.dropout(x, training=self.training)",
+    )
+
+
+def _all_outputs(network: nn.Module, item: torch.Tensor) -> list[tuple[str, Any]]:
+    """Return copies of what all calls of modules give, in order."""
+    found: list[tuple[str, Any]] = []
+
+    def hook_for(name: str) -> Any:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            found.append((name, [tensor.clone() for tensor in _tensors(output)]))
+
+        return note
+
+    handles = [
+        module.register_forward_hook(hook_for(f'"{name}"'))
+        for name, module in network.named_modules()
+        if name
+    ]
+    try:
+        with _in_inference_mode(network):
+            network(item)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
 
 
 def _rows(outputs: Sequence[_Output], sides: Sides | None) -> tuple[Layer, ...]:
@@ -125,7 +179,7 @@ def _graph_outputs(
     """
     run = _GraphRun(captured, len(batch))
     try:
-        with torch.inference_mode(), run.counter:
+        with torch.no_grad(), run.counter:
             found = run.run(batch)
     except Exception:  # a branch that was settled the wrong way may meet anything
         return []
@@ -204,6 +258,18 @@ def _is_same(found: Any, expected: Any) -> bool:
     )
 
 
+def _is_repeated(again: Any, before: Any) -> bool:
+    """Say whether two passes of one input gave the same."""
+    pairs = list(zip(_tensors(again), _tensors(before), strict=False))
+    return all(one.shape == two.shape and _is_close(one, two) for one, two in pairs)
+
+
+def _is_close(one: torch.Tensor, two: torch.Tensor) -> bool:
+    if not two.is_floating_point() or not two.numel():
+        return torch.equal(one, two)
+    return torch.allclose(one, two, _SAME, _SAME * float(two.abs().max()), True)
+
+
 def _tensors(output: Any) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
 
@@ -213,7 +279,8 @@ def _in_inference_mode(network: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
-        with torch.inference_mode():
+        # The counter of operations sees parametrised weights in no other mode.
+        with torch.no_grad():
             yield
     finally:
         for module, training in modes.items():

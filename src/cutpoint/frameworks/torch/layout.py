@@ -17,7 +17,16 @@ Output = tuple[Shape, nn.Module | None]
 # Their channels lie in the last, or the second axis, by definition. Exact classes: subclasses such
 # as LayerNorm2d turn that round.
 _LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
-_SECOND = (nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+_SECOND = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.GroupNorm,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+)
 
 
 def image_sides(preprocess: Preprocess) -> Sides | None:
@@ -79,11 +88,12 @@ class _Evidence:
 
     def _map_letters(self, shape: Shape, module: nn.Module | None) -> str:
         fitting = self._readings(shape)
-        if module is None and {shape[2], shape[3]} <= self._n_tokens:
+        known = _by_module(shape, module)
+        if not known and {shape[2], shape[3]} <= self._n_tokens:
             return ""  # attention, tokens × tokens
         if len(fitting) < 2:
             return fitting[0] if fitting else ""
-        return _by_module(shape, module) or self._usual
+        return known or self._usual
 
     def _readings(self, shape: Shape) -> list[str]:
         if len(shape) != 4 or self._sides is None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from cutpoint.errors import UsageError
 
 
 class DeepestTapReached(Exception):
@@ -27,25 +31,59 @@ def first_tensor(output: Any) -> torch.Tensor | None:
 
 
 def clone_tree(module: nn.Module) -> nn.Module:
-    """Copy the modules, share the tensors; a module used twice stays one module."""
-    return _clone(module, {})
+    """Copy the modules and all that refers to them, share the tensors.
+
+    A module used twice stays one module, and lists of modules or bound methods of one refer to the
+    copies.
+
+    Raises
+    ------
+    UsageError
+        If something the network holds, such as a lock, can't be copied.
+    """
+    held = [tree_leaves(list(vars(each).values())) for each in module.modules()]
+    tensors = [leaf for leaves in held for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    tensors += [*module.parameters(), *module.buffers()]
+    try:
+        return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    except Exception as error:  # whatever the network's own attributes meet
+        raise UsageError(
+            f"A {type(module).__name__} was to be looked into.",
+            f"Its modules can't be copied: {type(error).__name__}: {error}",
+            "A network that copy.deepcopy can copy: a cut works on a copy, which shares weights.",
+            "Try it with:  copy.deepcopy(network)",
+        ) from error
 
 
-def _clone(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
-    if id(module) in done:
-        return done[id(module)]
-    clone = copy.copy(module)
-    done[id(module)] = clone
-    fields = clone.__dict__
-    for name in ("_parameters", "_buffers"):
-        fields[name] = dict(fields[name])
-    for name in [name for name in fields if name.endswith("_hooks")]:
-        fields[name] = OrderedDict(fields[name])
-    fields["_modules"] = {
-        name: None if child is None else _clone(child, done)
-        for name, child in module._modules.items()
-    }
-    return clone
+@contextmanager
+def refused_in(network: nn.Module) -> Iterator[None]:
+    """Raise `UsageError` if this thread calls a module of `network`: its copy is to run alone.
+
+    Functions can't be copied, so what a lambda refers to is still the original.
+    """
+    thread = threading.get_ident()
+
+    def refuse(name: str) -> Callable[..., None]:
+        def enter(module: nn.Module, inputs: Any) -> None:
+            if threading.get_ident() == thread:
+                raise UsageError(
+                    f"A {type(network).__name__} was to be cut.",
+                    f'A copy of it still calls the original module "{name}", through a lambda or '
+                    "another function that remembers it.",
+                    "A network that reaches its modules through self, methods or lists.",
+                    "Write methods in place of lambdas:  def step(self, x): return self.conv(x)",
+                )
+
+        return enter
+
+    handles = [
+        module.register_forward_pre_hook(refuse(name)) for name, module in network.named_modules()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def calls(network: nn.Module, item: torch.Tensor, until: Iterable[str] = ()) -> Counter[nn.Module]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from cutpoint.frameworks.torch.modules import (
     clone_tree,
     drop_after,
     first_tensor,
+    refused_in,
 )
 
 
@@ -49,9 +51,10 @@ class TapReader(nn.Module):
         self.network, places = _with_places(network, self.layers, item)
         self.network.eval()
         drop_after(self.network, places.values(), item)
-        self._pass = threading.local()  # what one pass of one thread has read so far
+        self._pass = _Pass()
         for layer, place in places.items():
-            self.network.get_submodule(place).register_forward_hook(self._hook(layer, read))
+            hook = _Hook(self._pass, layer, len(self.layers), read)
+            self.network.get_submodule(place).register_forward_hook(hook)
 
     def forward(self, x: torch.Tensor) -> dict[str, Any]:
         self._pass.found = {}
@@ -61,15 +64,31 @@ class TapReader(nn.Module):
         self._pass.found = {}
         return found
 
-    def _hook(self, layer: str, read: Callable[[str, torch.Tensor], Any]) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            activation = first_tensor(output)
-            assert activation is not None
-            self._pass.found[layer] = read(layer, activation)
-            if len(self._pass.found) == len(self.layers):
-                raise DeepestTapReached
 
-        return hook
+class _Pass(threading.local):
+    """What one pass of one thread has read so far; copies and files of it start anew."""
+
+    found: dict[str, Any]
+
+    def __reduce__(self) -> tuple[type[_Pass], tuple[()]]:
+        return _Pass, ()
+
+
+@dataclass(frozen=True)
+class _Hook:
+    """Reads one layer, and ends the pass at the last one. A class, so that it can be copied."""
+
+    current: _Pass
+    layer: str
+    n_layers: int
+    read: Callable[[str, torch.Tensor], Any]
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        activation = first_tensor(output)
+        assert activation is not None
+        self.current.found[self.layer] = self.read(self.layer, activation)
+        if len(self.current.found) == self.n_layers:
+            raise DeepestTapReached
 
 
 def _with_places(
@@ -90,5 +109,6 @@ def _with_places(
 
 def _times_called(network: nn.Module, item: torch.Tensor) -> dict[str, int]:
     clone = clone_tree(network).eval()
-    times = calls(clone, item)
+    with refused_in(network):
+        times = calls(clone, item)
     return {name: times[module] for name, module in clone.named_modules(remove_duplicate=False)}

@@ -34,8 +34,12 @@ class UpTo(nn.Module):
     def __init__(self, network: nn.Module, layer: str, item: torch.Tensor) -> None:
         super().__init__()
         self.layer = layer
-        self.reader = TapReader(network, [layer], item, lambda layer, activation: activation)
+        self.reader = TapReader(network, [layer], item, _as_it_is)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         activation: torch.Tensor = self.reader(x)[self.layer]
         return activation
+
+
+def _as_it_is(layer: str, activation: torch.Tensor) -> torch.Tensor:
+    return activation
