@@ -186,7 +186,7 @@ def _check_grid(layer: Layer, name: str, arguments: dict[str, Any], pool: str) -
     finest = arguments["n"] if name == "grid" else max(arguments.get("levels", LEVELS))
     side = min(layer.shape[axis] or finest for axis in space_axes(layer.layout))
     if side < finest:
-        fits = f"grid({side})" if name == "grid" else f"spp({_levels_up_to(side)})"
+        fits = f"grid({side})" if name == "grid" else _pyramid_up_to(side, arguments)
         raise ShapeError(
             f'Pool "{pool}" was asked for at layer "{layer.name}".',
             f"That layer gives {layer.shape_text} ({layer.layout}): "
@@ -196,8 +196,10 @@ def _check_grid(layer: Layer, name: str, arguments: dict[str, Any], pool: str) -
         )
 
 
-def _levels_up_to(side: int) -> str:
-    return ",".join(str(level) for level in LEVELS if level <= side)
+def _pyramid_up_to(side: int, arguments: dict[str, Any]) -> str:
+    levels = [level for level in arguments.get("levels", LEVELS) if level <= side] or [side]
+    words = [*map(str, levels), *([arguments["how"]] if "how" in arguments else [])]
+    return f"spp({','.join(words)})"
 
 
 def _unknown(text: str, got: str) -> UsageError:
