@@ -1,10 +1,14 @@
 """Activation → vector. Each pool is one function, written in operations every framework has."""
 
 from cutpoint.pooling.cls import pool_cls
+from cutpoint.pooling.flatten import pool_flatten
 from cutpoint.pooling.gap import pool_gap
 from cutpoint.pooling.gem import pool_gem
 from cutpoint.pooling.gmp import pool_gmp
 from cutpoint.pooling.gram import pool_gram
+from cutpoint.pooling.grid import pool_grid
+from cutpoint.pooling.h2t import pool_h2t, pool_h2t_compat
+from cutpoint.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.pooling.none import pool_none
 from cutpoint.pooling.ops import NUMPY, NumpyOps, Ops, space_axes
 from cutpoint.pooling.parse import (
@@ -13,22 +17,43 @@ from cutpoint.pooling.parse import (
     canonical_pool,
     parse_pool,
     pools_of,
+    read_pool,
 )
+from cutpoint.pooling.rmac import pool_rmac
+from cutpoint.pooling.sgem import pool_sgem
+from cutpoint.pooling.signed import SignedActivationWarning, warn_if_signed
+from cutpoint.pooling.spp import pool_spp
+from cutpoint.pooling.widths import feature_names, pooled_shape, pooled_width
 
 __all__ = [
     "NUMPY",
     "POOLS",
     "NumpyOps",
     "Ops",
+    "SignedActivationWarning",
     "apply_pool",
     "canonical_pool",
+    "feature_names",
     "parse_pool",
     "pool_cls",
+    "pool_cls_mean",
+    "pool_flatten",
     "pool_gap",
     "pool_gem",
     "pool_gmp",
     "pool_gram",
+    "pool_grid",
+    "pool_h2t",
+    "pool_h2t_compat",
+    "pool_mean",
     "pool_none",
+    "pool_rmac",
+    "pool_sgem",
+    "pool_spp",
+    "pooled_shape",
+    "pooled_width",
     "pools_of",
+    "read_pool",
     "space_axes",
+    "warn_if_signed",
 ]

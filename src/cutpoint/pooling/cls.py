@@ -26,4 +26,5 @@ def pool_cls(activation: Any, layout: str = "NTC", ops: Ops = NUMPY) -> Any:
     >>> pool_cls(np.array([[[1.0], [3.0]]]))
     array([[1.]])
     """
-    return ops.take(activation, layout.index("T"), 0)
+    # A copy, for the reason given in `pool_none`: PyTorch gives a view.
+    return ops.copy(ops.take(activation, layout.index("T"), 0))

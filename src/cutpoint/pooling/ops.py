@@ -28,6 +28,12 @@ class Ops(Protocol):
     def take(self, x: Any, axis: int, index: int) -> Any:
         """One place along `axis`, which is dropped."""
 
+    def slice(self, x: Any, axis: int, start: int, stop: int) -> Any:
+        """Places `start` to before `stop` along `axis`, which is kept."""
+
+    def concat(self, xs: Sequence[Any], axis: int) -> Any:
+        """Several arrays, one after the other along `axis`."""
+
     def permute(self, x: Any, order: Axes) -> Any:
         """Axes in another order."""
 
@@ -39,6 +45,12 @@ class Ops(Protocol):
 
     def scale(self, x: Any, factor: float) -> Any:
         """Every value times `factor`."""
+
+    def add(self, x: Any, y: Any) -> Any:
+        """Element-wise sum; `y` is broadcast to the shape of `x`."""
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        """Element-wise product; `y` is broadcast to the shape of `x`."""
 
     def copy(self, x: Any) -> Any:
         """The same values in memory of their own, where the framework can alias them."""
@@ -62,6 +74,12 @@ class NumpyOps:
     def take(self, x: Any, axis: int, index: int) -> Any:
         return np.take(x, index, axis)
 
+    def slice(self, x: Any, axis: int, start: int, stop: int) -> Any:
+        return x[(slice(None),) * axis + (slice(start, stop),)]
+
+    def concat(self, xs: Sequence[Any], axis: int) -> Any:
+        return np.concatenate(xs, axis)
+
     def permute(self, x: Any, order: Axes) -> Any:
         return np.transpose(x, order)
 
@@ -73,6 +91,12 @@ class NumpyOps:
 
     def scale(self, x: Any, factor: float) -> Any:
         return x * factor
+
+    def add(self, x: Any, y: Any) -> Any:
+        return x + y
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        return x * y
 
     def copy(self, x: Any) -> Any:
         return np.copy(x)

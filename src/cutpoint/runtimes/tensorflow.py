@@ -70,6 +70,12 @@ class TensorFlowOps:
     def take(self, x: Any, axis: int, index: int) -> Any:
         return self._tf.gather(x, index, axis=axis)
 
+    def slice(self, x: Any, axis: int, start: int, stop: int) -> Any:
+        return x[(slice(None),) * axis + (slice(start, stop),)]
+
+    def concat(self, xs: Sequence[Any], axis: int) -> Any:
+        return self._tf.concat(xs, axis)
+
     def permute(self, x: Any, order: Axes) -> Any:
         return self._tf.transpose(x, order)
 
@@ -81,6 +87,12 @@ class TensorFlowOps:
 
     def scale(self, x: Any, factor: float) -> Any:
         return x * factor
+
+    def add(self, x: Any, y: Any) -> Any:
+        return x + y
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        return x * y
 
     def copy(self, x: Any) -> Any:
         return self._tf.identity(x)

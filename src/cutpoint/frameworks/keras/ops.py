@@ -28,6 +28,12 @@ class KerasOps:
     def take(self, x: Any, axis: int, index: int) -> Any:
         return ops.take(x, index, axis=axis)
 
+    def slice(self, x: Any, axis: int, start: int, stop: int) -> Any:
+        return x[(slice(None),) * axis + (slice(start, stop),)]
+
+    def concat(self, xs: Sequence[Any], axis: int) -> Any:
+        return ops.concatenate(xs, axis)
+
     def permute(self, x: Any, order: Axes) -> Any:
         return ops.transpose(x, order)
 
@@ -39,6 +45,12 @@ class KerasOps:
 
     def scale(self, x: Any, factor: float) -> Any:
         return ops.multiply(x, factor)
+
+    def add(self, x: Any, y: Any) -> Any:
+        return ops.add(x, y)
+
+    def multiply(self, x: Any, y: Any) -> Any:
+        return ops.multiply(x, y)
 
     def copy(self, x: Any) -> Any:
         return ops.copy(x)

@@ -91,6 +91,21 @@ class OnnxOps:
             self._builder.add("Gather", x.name, place, axis=axis), _without(x.shape, (axis,))
         )
 
+    def slice(self, x: Value, axis: int, start: int, stop: int) -> Value:
+        shape = (*x.shape[:axis], stop - start, *x.shape[axis + 1 :])
+        builder = self._builder
+        if builder.opset < 10:  # where they became inputs
+            name = builder.add("Slice", x.name, starts=(start,), ends=(stop,), axes=(axis,))
+            return Value(name, shape)
+        constants = (builder.constant((number,), "int64") for number in (start, stop, axis))
+        return Value(builder.add("Slice", x.name, *constants), shape)
+
+    def concat(self, xs: Sequence[Value], axis: int) -> Value:
+        first = xs[0].shape
+        size = sum(int(x.shape[axis] or 0) for x in xs)
+        name = self._builder.add("Concat", *(x.name for x in xs), axis=axis)
+        return Value(name, (*first[:axis], size, *first[axis + 1 :]))
+
     def permute(self, x: Value, order: Axes) -> Value:
         shape = tuple(x.shape[axis] for axis in order)
         return Value(self._builder.add("Transpose", x.name, perm=order), shape)
@@ -105,6 +120,12 @@ class OnnxOps:
 
     def scale(self, x: Value, factor: float) -> Value:
         return self._with_constant("Mul", x, factor)
+
+    def add(self, x: Value, y: Value) -> Value:
+        return Value(self._builder.add("Add", x.name, y.name), x.shape)
+
+    def multiply(self, x: Value, y: Value) -> Value:
+        return Value(self._builder.add("Mul", x.name, y.name), x.shape)
 
     def copy(self, x: Value) -> Value:
         return x  # nothing in ONNX works in place

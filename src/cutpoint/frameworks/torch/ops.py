@@ -27,6 +27,12 @@ class TorchOps:
     def take(self, x: torch.Tensor, axis: int, index: int) -> torch.Tensor:
         return x.select(axis, index)
 
+    def slice(self, x: torch.Tensor, axis: int, start: int, stop: int) -> torch.Tensor:
+        return x.narrow(axis, start, stop - start)
+
+    def concat(self, xs: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        return torch.cat(tuple(xs), axis)
+
     def permute(self, x: torch.Tensor, order: Axes) -> torch.Tensor:
         return x.permute(order)
 
@@ -38,6 +44,12 @@ class TorchOps:
 
     def scale(self, x: torch.Tensor, factor: float) -> torch.Tensor:
         return x * factor
+
+    def add(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+    def multiply(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x * y
 
     def copy(self, x: torch.Tensor) -> torch.Tensor:
         return x.clone()
