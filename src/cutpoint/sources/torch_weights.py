@@ -63,7 +63,7 @@ def refuse_nan(network: Any, name: str) -> None:
 
     parameters = {key for key, _ in network.named_parameters(remove_duplicate=False)}
     for key, tensor in network.state_dict().items():
-        if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        if torch.nn.parameter.is_lazy(tensor):
             raise WeightsError(
                 f'Backbone "{name}" was asked for.',
                 f'Its weight "{key}" has no shape yet: the module around it is lazy.',
