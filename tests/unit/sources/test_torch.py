@@ -417,7 +417,7 @@ def test_real_resnet20_knows_cifar10(shared: Path) -> None:
     accuracy = float((guesses == labels).mean())
     assert len(labels) == 2000
     plain = CifarResNet20().eval()
-    state = torch.load(path, weights_only=True)["state_dict"]
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     plain.load_state_dict({name.removeprefix("module."): each for name, each in state.items()})
     pixels = (images[:500] - np.array(imagenet.mean)) / np.array(imagenet.std)
     with torch.inference_mode():
