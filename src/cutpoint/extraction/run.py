@@ -21,7 +21,7 @@ from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
 from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.progress import Reporter
-from cutpoint.spec import FeatureSpec
+from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.store.catalog import BAD, NOTE, EngineRecord, Remark
 from cutpoint.types import Batch, Cut, Engine, Run
@@ -197,6 +197,7 @@ class _Job:
         checked = checked_engine(cut, name, executor.n_workers, batch)
         if checked.refused:
             reporter.say(checked.refused)
+        _say_what_gem_loses(backbone, spec, batch[:2], reporter)
         record = EngineRecord(
             engine=identity,
             cosine=checked.parity.cosine,
@@ -239,6 +240,22 @@ class _Job:
                 if receipt.shard is not None:
                     self.store.commit(receipt.shard)
                 tally.add(receipt)
+
+
+def _say_what_gem_loses(
+    backbone: Backbone, spec: FeatureSpec, batch: Batch, reporter: Reporter
+) -> None:
+    """Say which taps pool by GeM what goes below zero, as read off a few items."""
+    taps = [tap for tap in spec.taps if tap.pool.partition("(")[0] == "gem"]
+    if not taps:
+        return
+    whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
+    activations = backbone.cut_at(whole)(batch)
+    for tap in taps:
+        if (activations[f"{tap.layer}/none"] < 0).any():
+            reporter.say(
+                f"{tap.name}: values below zero are raised to 1e-6; s{tap.pool} keeps them"
+            )
 
 
 def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:

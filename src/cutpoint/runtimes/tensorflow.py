@@ -166,8 +166,11 @@ def to_openvino(concrete: Any, n_outputs: int) -> Any:
         path.write_bytes(concrete.graph.as_graph_def().SerializeToString())
         front_end = FrontEndManager().load_by_framework("tf")
         model = front_end.convert(front_end.load(str(path)))
-    outputs = [model.output(f"tap_{place}:0") for place in range(n_outputs)]
-    return openvino.Model(outputs, model.get_parameters(), "cut")
+    # Two taps may be one tensor (a dropout and its input). Each needs a result of its own:
+    # given one result twice, OpenVINO 2026.4 ends the process.
+    ends = [model.output(f"tap_{place}:0").get_node() for place in range(n_outputs)]
+    results = [openvino.opset13.result(end.input_value(0)) for end in ends]
+    return openvino.Model(results, model.get_parameters(), "cut")
 
 
 def constants_sha256(concrete: Any) -> str:
