@@ -30,6 +30,8 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/main_path.py
 	$(BIN)/python benchmarks/truncation.py
 	$(BIN)/python benchmarks/backbones.py
+	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/pca.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv

@@ -116,7 +116,8 @@ def extract(
     backbone : str or Backbone
     taps : "auto", or names, indices and globs of layers
     pool : str or sequence of str
-        ``auto``, ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``cls``, ``gram``, ``none``.
+        ``auto``, ``gap``, ``gmp``, ``gem(p)``, ``spp``, ``rmac``, ``cls``, ``none`` and others:
+        ``docs/features.md``.
     store : path, optional
         `default_store` if absent.
     labels, groups, splits : sequences, optional

@@ -106,7 +106,7 @@ class Backbone:
         *taps : str or int
             Names, indices, or globs such as ``"blocks.[56].*"``. Without any, `auto_taps`.
         pool : str or sequence of str
-            ``gap``, ``gmp``, ``gem``, ``gem(p)``, ``cls``, ``gram`` or ``none``; several give
+            ``gap``, ``gmp``, ``gem(p)``, ``cls``, ``gram``, ``none`` and others; several give
             several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
         """
         chosen = self.tap_specs(taps or AUTO, (pool,) if isinstance(pool, str) else pool)

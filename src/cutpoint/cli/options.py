@@ -22,7 +22,7 @@ Taps = Annotated[
 Pools = Annotated[
     list[str] | None,
     typer.Option(
-        "--pool", help="auto, gap, gmp, gem, gem(p), cls, gram or none; repeat. Default: auto."
+        "--pool", help="auto, gap, gmp, gem(p), spp, rmac, cls, none, …; repeat. Default: auto."
     ),
 ]
 BackboneName = Annotated[str, typer.Option("--backbone", "-b", help="source:name, or a path.")]
