@@ -443,3 +443,11 @@ def test_a_real_file_with_its_weights_moved_out_is_the_same_network(
     assert (tmp_path / "net.data").stat().st_size > 2 * 10**6
     one, two = (each.cut("fire9/concat_1", pool="gap") for each in (squeezenet, moved))
     assert one.state_sha256() == two.state_sha256()
+
+
+@pytest.mark.parametrize("kind", ["RandomNormalLike", "RandomUniformLike", "Bernoulli"])
+def test_a_network_that_draws_lots_is_refused(tmp_path: Path, kind: str) -> None:
+    model = convnet()
+    model.graph.node.append(helper.make_node(kind, [model.graph.output[0].name], ["luck"], "dice"))
+    with pytest.raises(WeightsError, match=f'"dice" is {kind}'):
+        load(saved(tmp_path / "network.onnx", model))
