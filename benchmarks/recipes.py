@@ -91,7 +91,8 @@ def table(name: str, scratch: Path) -> list[str]:
             half = 1.96 * np.sqrt(found.mean() * (1 - found.mean()) / n_test)
             spread = f" (draws {found.min():.3f} – {found.max():.3f})" if shots else ""
             cells.append(f"{found.mean():.3f} ± {half:.3f}{spread}")
-        lines.append(f"| `{text}` | {' + '.join(RECIPES[text])} | {' | '.join(cells)} |")
+        typed = text.replace("|", "\\|")  # a bar would end the cell
+        lines.append(f"| `{typed}` | {' + '.join(RECIPES[text])} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return [*lines, ""]
 
