@@ -6,7 +6,7 @@ second, unsafe try is how such guards are undone.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # for the error torch raises; nothing is read or written by it
 import re
 import zipfile
 from collections.abc import Mapping

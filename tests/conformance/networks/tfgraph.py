@@ -55,7 +55,7 @@ def write_saved_model(folder: Path) -> Path:
     """Save the network with a `training` switch that adds dropout, and no signature."""
     import tensorflow as tf
 
-    class Tiny(tf.Module):  # type: ignore[misc]
+    class Tiny(tf.Module):  # type: ignore[misc]  # TensorFlow publishes no types
         def __init__(self) -> None:
             super().__init__()
             self.kept = {name: tf.Variable(value) for name, value in tiny_weights().items()}

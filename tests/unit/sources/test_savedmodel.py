@@ -26,7 +26,7 @@ TRUSTED = LoadOptions("tf", trust_weights=True)
 NUMBERS = LoadOptions(ArraySpec((4,)), trust_weights=True)
 
 
-class Doubling(tf.Module):  # type: ignore[misc]
+class Doubling(tf.Module):  # type: ignore[misc]  # TensorFlow publishes no types
     """Four numbers an item, times weights."""
 
     def __init__(self, scale: float = 2.0) -> None:
