@@ -32,6 +32,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/pca.py
+	$(BIN)/python benchmarks/resampling.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv
