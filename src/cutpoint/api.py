@@ -21,6 +21,7 @@ from cutpoint.fitting import (
     run_fit,
     write_bad_rows,
 )
+from cutpoint.heads import Head, parse_head
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, parse_recipe
@@ -183,6 +184,7 @@ def fit(
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
+    head: str | Head = "ridge",
     *,
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
@@ -204,6 +206,9 @@ def fit(
     recipe : str or Recipe, optional
         What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
         name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
+    head : str or Head
+        What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
+        has all. The choice of layer and pooling rests on ridge whatever the head.
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
@@ -231,6 +236,7 @@ follow_links, quiet
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
         recipe=_recipe(recipe),
+        head=parse_head(head) if isinstance(head, str) else head,
     )
     where = None if output is None else Path(output)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor

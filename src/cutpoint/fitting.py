@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from cutpoint.backbone import AUTO, Backbone
 from cutpoint.choosing import Ranking, rank
@@ -19,7 +20,7 @@ from cutpoint.errors import DataError, TooManyBadItems
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.plan import human_seconds
-from cutpoint.heads import RidgeHead
+from cutpoint.heads import Head, RidgeHead, spell_head
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe
@@ -58,6 +59,7 @@ class FitOptions:
     follow_links: bool = False
     load_words: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
+    head: Head = field(default_factory=RidgeHead)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _fit_head(
     rows = features.rows_of("train")
     recipe, X = fit_recipe(options.recipe, features, ranking.best.taps, rows)
     labels = features.labels[rows].astype(str)
-    head = RidgeHead().fit(X, labels, groups=features.group_numbers(rows))
+    head: Head = clone(options.head)
+    head.fit(X, labels, groups=features.group_numbers(rows))
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(backbone, recipe, head, trained_on, options.seed)
 
@@ -169,6 +172,11 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
         "feature_spec": spec.fingerprint(),
         "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
         "ranking": result.ranking.to_json(),
+        "head": {
+            "text": spell_head(options.head),
+            "chosen": result.predictor.head.chosen,
+            "temperature": result.predictor.head.temperature_,
+        },
         "evaluation": result.evaluation.to_json(),
         "extraction": {
             "engine": extraction.engine,
@@ -192,6 +200,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
     facts = {
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
+        "head": _head_line(predictor.head),
         "extraction": _extraction_line(result.extraction),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
@@ -206,6 +215,12 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
         facts,
     )
     write_report(inputs, output / REPORT)
+
+
+def _head_line(head: Head) -> str:
+    chosen = ", ".join(f"{name} {value:.3g}" for name, value in head.chosen.items())
+    left_out = f"; chosen on rows left out: {chosen}" if chosen else ""
+    return f"{spell_head(head)}{left_out}; temperature {head.temperature_:.3g}"
 
 
 def _extraction_line(extraction: Extraction) -> str:
@@ -236,6 +251,7 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     for pool in options.pools:
         words += ["--pool", pool]
     words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
+    words += ["--head", spell_head(options.head)]
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
     words += ["--engine", options.extract.engine]

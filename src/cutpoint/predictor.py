@@ -23,7 +23,7 @@ from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import BATCH_SIZE
 from cutpoint.extraction.unit import prepare
-from cutpoint.heads import RidgeHead
+from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
@@ -34,7 +34,7 @@ from cutpoint.types import Array, Engine, Float64
 
 FORMAT = 1
 MODALITIES = ("image", "array")
-MANIFEST, HEAD = "predictor.json", "head"
+MANIFEST, HEAD, RECIPE = "predictor.json", "head", "recipe"
 BAD_ROWS = "bad_rows.csv"
 _CHUNK = 32  # items a worker takes at a time
 _DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
@@ -70,7 +70,7 @@ class Predictor:
     backbone : Backbone
     recipe : FittedRecipe
         Where the backbone is cut, the pooling, and what is done to the features.
-    head : RidgeHead
+    head : Head
     trained_on : frozenset of str
         First 16 hex digits of the sha256 of every training payload.
     seed : int
@@ -81,7 +81,7 @@ class Predictor:
 
     backbone: Backbone
     recipe: FittedRecipe
-    head: RidgeHead
+    head: Head
     trained_on: frozenset[str] = frozenset()
     seed: int = 0
     card: dict[str, Any] = field(default_factory=dict)
@@ -212,35 +212,29 @@ class Predictor:
         """
         folder = Path(path).resolve()
         refuse_foreign(folder)
-        recipe, learned = self.recipe.to_state()
-        packed = {f"recipe.{name}": array for name, array in learned.items()}
-        packed |= self.head.to_arrays()
+        recipe, before = self.recipe.to_state()
+        head, learned = self.head.to_state()
+        packed = {f"{RECIPE}.{name}": array for name, array in before.items()}
+        packed |= {f"{HEAD}.{name}": array for name, array in learned.items()}
         arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
-        head_sha256 = hashlib.sha256(arrays).hexdigest()
-        head = f"{HEAD}-{head_sha256[:16]}.safetensors"
-        write_durably(folder / head, arrays)
+        sha256 = hashlib.sha256(arrays).hexdigest()
+        file = f"{HEAD}-{sha256[:16]}.safetensors"
+        write_durably(folder / file, arrays)
         # One rename makes the new predictor valid; until then the older one is.
-        fields = self._fields(recipe, head, head_sha256)
+        fields = self._fields(recipe, {**head, "file": file, "sha256": sha256})
         write_durably(folder / MANIFEST, json.dumps(signed(fields), indent=1).encode())
         for old in folder.glob(f"{HEAD}-*.safetensors"):
-            if old.name != head:
+            if old.name != file:
                 old.unlink()
 
-    def _fields(self, recipe: dict[str, Any], head: str, head_sha256: str) -> dict[str, Any]:
+    def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": asdict(self.backbone.spec),
             "load_name": self.backbone.load_name,
             "recipe": recipe,
-            "head": {
-                "kind": "ridge",
-                "file": head,
-                "sha256": head_sha256,
-                "classes": list(self.classes),
-                "alpha": self.head.alpha_,
-                "temperature": self.head.temperature_,
-            },
+            "head": head,
             "seed": self.seed,
             "card": self.card,
             "trained_on": sorted(self.trained_on),
@@ -319,11 +313,10 @@ def _predictor(
             folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}"
         )
     arrays = _read_arrays(folder, fields["head"])
-    learned = {n.removeprefix("recipe."): a for n, a in arrays.items() if n.startswith("recipe.")}
     return Predictor(
         backbone=found,
-        recipe=FittedRecipe.from_state(fields["recipe"], learned),
-        head=_head(folder, fields["head"], arrays),
+        recipe=FittedRecipe.from_state(fields["recipe"], _part(arrays, RECIPE)),
+        head=_head(folder, fields["head"], _part(arrays, HEAD)),
         trained_on=frozenset(fields["trained_on"]),
         seed=fields["seed"],
         card=fields["card"],
@@ -354,11 +347,17 @@ def _read_arrays(folder: Path, fields: dict[str, Any]) -> dict[str, Array]:
     return arrays
 
 
-def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> RidgeHead:
-    classes = fields["classes"]
-    if arrays["coef"].ndim != 2 or len(arrays["coef"]) != len(classes):
-        raise _broken(folder, f"{len(classes)} classes for weights {arrays['coef'].shape}")
-    return RidgeHead.from_arrays(arrays, classes, fields["alpha"], fields["temperature"])
+def _part(arrays: dict[str, Array], name: str) -> dict[str, Array]:
+    """Return the arrays of recipe or head, under their own names."""
+    start = f"{name}."
+    return {n.removeprefix(start): each for n, each in arrays.items() if n.startswith(start)}
+
+
+def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> Head:
+    try:
+        return head_from_state(fields, arrays)
+    except PredictorError as error:
+        raise _broken(folder, f"its head can't be restored: {error.__cause__}") from error
 
 
 def _difference(then: BackboneSpec, now: BackboneSpec) -> str:

@@ -8,9 +8,7 @@ on training rows alone.
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 from cutpoint.errors import LeakageError, UsageError
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import canonical_pool
+from cutpoint.stages import Arguments, parameters_of, read_arguments, read_stage, spell
 from cutpoint.store import Features
 from cutpoint.transforms import TRANSFORMS, Transform, from_state
 from cutpoint.types import Array
@@ -30,7 +29,6 @@ NAMED = {
 }
 AGGREGATES = ("concat", "mean", "max")
 _STATELESS = ("l2", "power")  # fitting them learns nothing, so leave-one-out stays exact
-_STAGE = re.compile(r"([a-z_0-9+]+)\s*(?:\((.*)\))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,16 @@ class Stage:
     """One stage, as typed: its name and arguments."""
 
     name: str
-    arguments: tuple[tuple[str, Any], ...] = ()
+    arguments: Arguments = ()
 
     def __str__(self) -> str:
-        words = [key if value is True else f"{key}={value}" for key, value in self.arguments]
-        return f"{self.name}({', '.join(words)})" if words else self.name
+        return spell(self.name, self.arguments)
 
     def make(self, blocks: tuple[int, ...]) -> Transform:
         """Return the unfitted transform; `blocks` are the widths of the taps in its columns."""
         kind = TRANSFORMS[self.name]
         arguments = dict(self.arguments)
-        if "blocks" in inspect.signature(kind).parameters and self.name != "l2":
+        if "blocks" in parameters_of(kind) and self.name != "l2":
             arguments["blocks"] = blocks
         return kind(**arguments)
 
@@ -123,7 +120,7 @@ def parse_recipe(text: str) -> Recipe:
     after: list[Stage] = []
     aggregate = ""
     for part in _split(spelled):
-        name, words = _read(part, text)
+        name, words = _or_wrong(text, read_stage, part)
         if name == "stages" and not (pools or before or aggregate):
             n_stages = _count(words, part, text)
         elif name in AGGREGATES and not words and (pools or before or aggregate):
@@ -131,7 +128,8 @@ def parse_recipe(text: str) -> Recipe:
                 raise _wrong(text, f'"{part}" comes after "{aggregate}": taps are one already')
             aggregate = name
         elif name in TRANSFORMS:
-            (after if aggregate else before).append(Stage(name, _arguments(name, words, text)))
+            arguments = _or_wrong(text, read_arguments, name, TRANSFORMS[name], words, ["blocks"])
+            (after if aggregate else before).append(Stage(name, arguments))
         elif _is_pool(part) and not (before or aggregate):
             pools.append(canonical_pool(part))
         else:
@@ -317,14 +315,6 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _read(part: str, text: str) -> tuple[str, list[str]]:
-    found = _STAGE.fullmatch(part)
-    if found is None:
-        raise _wrong(text, f'"{part}" can\'t be read')
-    words = [word.strip() for word in (found[2] or "").split(",") if word.strip()]
-    return found[1], words
-
-
 def _count(words: list[str], part: str, text: str) -> int:
     if len(words) != 1 or not words[0].isdigit() or int(words[0]) < 1:
         raise _wrong(text, f'"{part}" takes one whole number, 1 or more')
@@ -339,42 +329,12 @@ def _is_pool(part: str) -> bool:
     return True
 
 
-def _arguments(name: str, words: list[str], text: str) -> tuple[tuple[str, Any], ...]:
-    """Return typed words as arguments: numbers by place, flags by name, others as key=value."""
-    parameters = {
-        key: value.default
-        for key, value in inspect.signature(TRANSFORMS[name]).parameters.items()
-        if key != "blocks"
-    }
-    places = list(parameters)
-    found: dict[str, Any] = {}
-    for place, word in enumerate(words):
-        key, equals, value = word.partition("=")
-        key = key.strip()
-        if not equals and isinstance(parameters.get(word), bool):
-            key, value = word, "True"
-        elif not equals and place < len(places):
-            key, value = places[place], word
-        if key not in parameters or key in found:
-            raise _wrong(text, f'{name} takes {_usage(parameters)}, not "{word}"')
-        found[key] = _number(value.strip(), name, parameters, text)
-    return tuple((key, value) for key, value in found.items() if value != parameters[key])
-
-
-def _number(word: str, name: str, parameters: Mapping[str, Any], text: str) -> Any:
-    if word in ("True", "False"):
-        return word == "True"
+def _or_wrong(text: str, read: Callable[..., Any], *given: Any) -> Any:
+    """Return what `read` reads; its ValueError becomes the recipe's error."""
     try:
-        value = float(word)
+        return read(*given)
     except ValueError as error:
-        raise _wrong(text, f'{name} takes {_usage(parameters)}; "{word}" is no number') from error
-    return int(value) if value.is_integer() and "." not in word else value
-
-
-def _usage(parameters: Mapping[str, Any]) -> str:
-    return (
-        ", ".join(key if v is False else f"{key}={v}" for key, v in parameters.items()) or "nothing"
-    )
+        raise _wrong(text, str(error)) from error
 
 
 def _wrong(text: str, why: str) -> UsageError:

@@ -137,18 +137,19 @@ def test_no_flipped_bit_goes_unseen(saved: Path, part: str) -> None:
 def test_classes_in_another_order_are_refused(saved: Path) -> None:
     path = saved / MANIFEST
     fields = json.loads(path.read_text())
-    fields["head"]["classes"] = fields["head"]["classes"][::-1]
+    learned = fields["head"]["learned"]
+    learned["classes_"] = learned["classes_"][::-1]
     path.write_text(json.dumps(fields))
     with pytest.raises(PredictorError, match="was changed after it was written"):
         cp.load_predictor(saved)
 
 
-@pytest.mark.parametrize("name", ["file", "sha256", "alpha", "classes"])
+@pytest.mark.parametrize("name", ["file", "sha256", "kind", "learned", "parameters"])
 def test_a_missing_field_is_refused(saved: Path, name: str) -> None:
     fields = json.loads((saved / MANIFEST).read_text())
     del fields["head"][name]
     change(saved, head=fields["head"])
-    with pytest.raises(PredictorError, match="lacks or misspells"):
+    with pytest.raises(PredictorError, match=f"'{name}'"):
         cp.load_predictor(saved)
 
 
@@ -196,7 +197,8 @@ def test_another_modality_is_refused(saved: Path) -> None:
 
 def test_another_class_set_is_refused(saved: Path) -> None:
     fields = json.loads((saved / MANIFEST).read_text())
-    change(saved, head={**fields["head"], "classes": ["red", "green"]})
+    learned = {**fields["head"]["learned"], "classes_": ["red", "green"]}
+    change(saved, head={**fields["head"], "learned": learned})
     with pytest.raises(PredictorError, match="2 classes for weights"):
         cp.load_predictor(saved)
 

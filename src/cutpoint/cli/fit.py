@@ -12,6 +12,7 @@ from cutpoint.cli.options import (
     DataArgument,
     EngineName,
     FollowLinks,
+    HeadText,
     Json,
     MaxBad,
     Pools,
@@ -46,6 +47,7 @@ def fit(
     pool: Pools = None,
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
+    head: HeadText = "ridge",
     store: Store = None,
     engine: EngineName = "auto",
     workers: Workers = None,
@@ -63,6 +65,7 @@ def fit(
     from cutpoint.data import read_dataset
     from cutpoint.extraction import ExtractOptions
     from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
+    from cutpoint.heads import parse_head
     from cutpoint.predictor import BAD_ROWS
     from cutpoint.recipe import parse_recipe
 
@@ -79,6 +82,7 @@ def fit(
         follow_links=follow_links,
         load_words=load_words(preprocess, trust_weights),
         recipe=parse_recipe(recipe),
+        head=parse_head(head),
     )
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights)

@@ -44,6 +44,9 @@ RecipeText = Annotated[
         help='Stages from taps to head, as "gem | l2 | concat | pca(64, whiten)"; or classic.',
     ),
 ]
+HeadText = Annotated[
+    str, typer.Option("--head", help='What is fitted at last: ridge, "knn(k=20)", ….')
+]
 PrintRecipe = Annotated[
     bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
 ]

@@ -1,44 +1,33 @@
-"""Pools trained with their head from stored maps; the backbone never runs again.
-
-PyTorch does the work and is imported when a head is first fitted or restored.
-"""
+"""Pools trained with their head from stored maps; the backbone never runs again."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from cutpoint.errors import DataError, MissingExtra, ShapeError, UsageError
-from cutpoint.metrics import fit_temperature, softmax
+from cutpoint.errors import DataError, ShapeError, UsageError
+from cutpoint.heads.trained import TrainedHead
 from cutpoint.pooling import space_axes, warn_if_signed
 from cutpoint.types import Array, Float64
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 
 
-class LearnedPoolHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+class LearnedPoolHead(TrainedHead):
     """What the learned pools share; a pool says which module pools, and how X is prepared.
 
     Attributes
     ----------
-    classes_ : array of shape (n_classes,)
-    module_ : torch.nn.Module
-        The trained pool with its head.
-    temperature_ : float
-        Fitted on the inner split; 1 without one.
-    losses_ : list of float
-        Log-loss of the inner split after each epoch; empty without one.
     n_channels_ : int
     """
 
-    kind: ClassVar[str]
+    takes: ClassVar[str] = "maps"
+    layout: str | None
+    n_channels_: int
 
     @abstractmethod
     def _pool(self, n_channels: int) -> Any:
@@ -69,30 +58,10 @@ class LearnedPoolHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         y = column_or_1d(y)
         check_consistent_length(x, y)
         check_classification_targets(y)
-        self.classes_, truth = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise UsageError(
-                f"{type(self).__name__} was to be fitted.",
-                f"All {len(y)} rows are of 1 class: {self.classes_[0]!r}.",
-                "Labels of two classes or more.",
-                "Look at them with:  numpy.unique(y)",
-            )
-        training = _import_training()
+        truth = self._learn_classes(y)
         self.n_channels_ = x.shape[1]
-        self.module_ = self._new_module()
-        fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
-        self.losses_ = training.train(self.module_, x, truth, fitted, held, self._schedule())
-        self.temperature_ = (
-            fit_temperature(training.scores_of(self.module_, x[held]), truth[held])
-            if len(held)
-            else 1.0
-        )
+        self._train(x, truth, groups)
         return self
-
-    def decision_function(self, X: Any) -> Float64:
-        """Return scores in scikit-learn's shape: (n_items,) for two classes."""
-        scores = self.class_scores(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def class_scores(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
@@ -105,66 +74,13 @@ class LearnedPoolHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 f"Activations of {self.n_channels_} channels, as in training.",
                 "Take them from the same tap, in the same layout.",
             )
-        scores: Float64 = _import_training().scores_of(self.module_, x)
-        return scores
+        return self._scores_of(x)
 
-    def predict(self, X: Any) -> Array:
-        """Return the class of each row."""
-        labels: Array = self.classes_[self.class_scores(X).argmax(axis=1)]
-        return labels
-
-    def predict_proba(self, X: Any) -> Float64:
-        """Return probabilities, (n_items, n_classes), calibrated on the inner split."""
-        return softmax(self.class_scores(X), self.temperature_)
-
-    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Return what `from_state` makes the same head of: JSON types, and arrays."""
-        check_is_fitted(self)
-        fields = {
-            "kind": self.kind,
-            "parameters": self.get_params(deep=False),
-            "learned": {
-                "classes_": self.classes_.tolist(),
-                "temperature_": self.temperature_,
-                "losses_": self.losses_,
-                "n_channels_": self.n_channels_,
-            },
-        }
-        arrays = {name: each.numpy().copy() for name, each in self.module_.state_dict().items()}
-        return fields, arrays
-
-    @classmethod
-    def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """Return the fitted head that `to_state` described."""
-        head = cls(**fields["parameters"])
-        for name, value in fields["learned"].items():
-            setattr(head, name, value)
-        head.classes_ = np.array(fields["learned"]["classes_"])
-        torch = _import_torch()
-        head.module_ = head._new_module()
-        # A copy, as what is read from a file can't be written to and PyTorch would warn of it.
-        state = {name: torch.from_numpy(np.array(values)) for name, values in arrays.items()}
-        head.module_.load_state_dict(state)
-        return head
-
-    def _new_module(self) -> Any:
-        torch = _import_torch()
+    def _make_module(self) -> Any:
         from cutpoint.heads.pool_modules import PooledClassifier
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            pool = self._pool(self.n_channels_)
-            return PooledClassifier(pool, self.n_channels_, len(self.classes_)).eval()
-
-    def _schedule(self) -> Any:
-        return _import_training().Schedule(
-            max_epochs=self.max_epochs,
-            patience=self.patience,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            seed=self.random_state,
-        )
+        pool = self._pool(self.n_channels_)
+        return PooledClassifier(pool, self.n_channels_, len(self.classes_))
 
     def _places(self, X: Any) -> Array:
         """Return X as (n_items, channels, places), once it is known to be sound."""
@@ -382,44 +298,3 @@ class EfficientProbe(LearnedPoolHead):
                 f"Type, for example:  EfficientProbe(n_queries={fits[-1]})",
             )
         return QueryPool(n_channels, self.n_queries)
-
-
-HEADS: dict[str, type[LearnedPoolHead]] = {
-    each.kind: each for each in (GeMHead, AttentionPoolHead, EfficientProbe)
-}
-"""Name in saved files → class."""
-
-
-def inner_split(
-    truth: Array, fraction: float, seed: int, groups: Any = None
-) -> tuple[Array, Array]:
-    """Return rows to learn from, and rows that say when to stop; the latter may be none.
-
-    There are none where `fraction` is 0, or where so few would not show every class on both sides.
-    """
-    rows = np.arange(len(truth))
-    n_classes, n_held = len(np.unique(truth)), round(fraction * len(truth))
-    if groups is not None and n_held:
-        split = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-        fitted, held = next(split.split(rows, truth, groups))
-    elif n_held >= n_classes and np.bincount(truth).min() >= 2:
-        fitted, held = train_test_split(rows, test_size=n_held, random_state=seed, stratify=truth)
-    else:
-        return rows, rows[:0]
-    shows_all = all(len(np.unique(truth[part])) == n_classes for part in (fitted, held))
-    return (fitted, held) if shows_all else (rows, rows[:0])
-
-
-def _import_torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("A learned pool", "torch") from error
-    return torch
-
-
-def _import_training() -> Any:
-    _import_torch()
-    from cutpoint.heads import pool_training
-
-    return pool_training

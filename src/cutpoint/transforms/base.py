@@ -1,10 +1,10 @@
-"""What all transforms share: reading rows, float32 kept, state as JSON types and arrays."""
+"""What all transforms share: reading rows, float32 kept, names of columns."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cutpoint.errors import UsageError
+from cutpoint.state import Stateful
 from cutpoint.types import Array, Float64
 
 FLOATS = (np.float64, np.float32)  # others become the first
@@ -19,52 +20,13 @@ FLOATS = (np.float64, np.float32)  # others become the first
 _BLOCK_ROWS = 4096
 
 
-class Transform(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A fitted map on features, (n_items, n_features) → (n_items, n_features_out).
-
-    Attributes
-    ----------
-    kind : str
-        Its name in saved files and recipes.
-    """
-
-    kind: ClassVar[str]
-    _unsaved: ClassVar[tuple[str, ...]] = ()
-    """Learned names that `transform` does without."""
+class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+    """A fitted map on features, (n_items, n_features) → (n_items, n_features_out)."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Return what `from_state` makes the same transform of: JSON types, and arrays."""
-        check_is_fitted(self)
-        learned = {name: value for name, value in vars(self).items() if self._is_saved(name)}
-        arrays = {name: value for name, value in learned.items() if _is_numeric(value)}
-        fields = {
-            "kind": self.kind,
-            "parameters": _to_json(self.get_params(deep=False)),
-            "learned": _to_json({n: v for n, v in learned.items() if n not in arrays}),
-        }
-        return fields, arrays
-
-    @classmethod
-    def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """Return the fitted transform that `to_state` described."""
-        parameters = {name: _from_json(value) for name, value in fields["parameters"].items()}
-        transform = cls(**parameters)
-        learned = {name: _from_json(value) for name, value in fields["learned"].items()}
-        own = {name: np.array(array, order="C") for name, array in arrays.items()}
-        for name, value in {**learned, **own}.items():
-            if transform._is_saved(name):
-                setattr(transform, name, value)
-        if "feature_names_in_" in learned:
-            transform.feature_names_in_ = np.array(learned["feature_names_in_"], dtype=object)
-        return transform
-
-    def _is_saved(self, name: str) -> bool:
-        return name.endswith("_") and not name.startswith("_") and name not in self._unsaved
 
     def _rows_to_fit(self, X: Any, n_min: int = 1) -> Array:
         rows: Array = validate_data(self, X, dtype=FLOATS, ensure_min_samples=n_min)
@@ -175,29 +137,3 @@ def at_most(asked: Any, limit: Any, what: str) -> Any:
 def starts_of(blocks: tuple[int, ...]) -> Array:
     """Return the first column of each block."""
     return np.concatenate([[0], np.cumsum(blocks)[:-1]]).astype(np.intp)
-
-
-def _is_numeric(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
-
-
-def _to_json(value: Any) -> Any:
-    """Return `value` in JSON types; raise if it has none."""
-    if isinstance(value, dict):
-        return {name: _to_json(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_to_json(each) for each in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise UsageError(
-        "A transform was to be saved.",
-        f"It holds {value!r}, which is neither number, text nor array.",
-        "Parameters of JSON's types; a seed instead of a random generator.",
-        "Type, for example:  random_state=0",
-    )
-
-
-def _from_json(value: Any) -> Any:
-    return tuple(_from_json(each) for each in value) if isinstance(value, list) else value

@@ -1,0 +1,146 @@
+"""What heads trained by PyTorch share; it is imported when one is first fitted or restored."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from cutpoint.errors import MissingExtra
+from cutpoint.heads.base import Head
+from cutpoint.types import Array, Float64
+
+_MODULE = "module."
+
+
+class TrainedHead(Head):
+    """A head that is a PyTorch module, trained until an inner split says stop.
+
+    Parameters
+    ----------
+    max_epochs, patience : int
+        Passes over the training rows at most; passes without progress on the inner split before
+        training ends.
+    batch_size : int
+    learning_rate, weight_decay : float
+        Of AdamW; the rate falls as a cosine.
+    validation_fraction : float
+        Training rows of the inner split, which says when to stop. 0: all `max_epochs` are run.
+    random_state : int
+        Draws weights, order and inner split.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        Trained.
+    losses_ : list of float
+        Log-loss of the inner split after each epoch; empty without one.
+    """
+
+    _unsaved: ClassVar[tuple[str, ...]] = (*Head._unsaved, "module_")
+    module_: Any
+    losses_: list[float]
+    max_epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    validation_fraction: float
+    random_state: int
+
+    @abstractmethod
+    def _make_module(self) -> Any:
+        """Return the untrained module."""
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        best = int(np.argmin(self.losses_)) + 1 if len(self.losses_) else self.max_epochs
+        return {"n_epochs": best}
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return what `from_state` makes the same head of: JSON types, and arrays."""
+        fields, arrays = super().to_state()
+        weights = self.module_.state_dict().items()
+        return fields, arrays | {_MODULE + name: each.numpy().copy() for name, each in weights}
+
+    @classmethod
+    def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """Return the fitted head that `to_state` described."""
+        weights = {n: array for n, array in arrays.items() if n.startswith(_MODULE)}
+        head = super().from_state(fields, {n: a for n, a in arrays.items() if n not in weights})
+        torch = import_torch()
+        head.module_ = head._new_module()
+        # A copy, as what is read from a file can't be written to and PyTorch would warn of it.
+        state = {n.removeprefix(_MODULE): torch.from_numpy(np.array(a)) for n, a in weights.items()}
+        head.module_.load_state_dict(state)
+        return head
+
+    def _train(self, x: Array, truth: Array, groups: Any) -> None:
+        training = _import_training()
+        self.module_ = self._new_module()
+        fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
+        self.losses_ = training.train(self.module_, x, truth, fitted, held, self._schedule())
+        self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
+        if len(held):
+            self.held_out_scores_[held] = self._scores_of(x[held])
+        self._calibrate(truth)
+
+    def _scores_of(self, x: Array) -> Float64:
+        check_is_fitted(self)
+        scores: Float64 = _import_training().scores_of(self.module_, x)
+        return scores
+
+    def _new_module(self) -> Any:
+        torch = import_torch()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            return self._make_module().eval()
+
+    def _schedule(self) -> Any:
+        return _import_training().Schedule(
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            seed=self.random_state,
+        )
+
+
+def inner_split(
+    truth: Array, fraction: float, seed: int, groups: Any = None
+) -> tuple[Array, Array]:
+    """Return rows to learn from, and rows that say when to stop; the latter may be none.
+
+    There are none where `fraction` is 0, or where so few would not show every class on both sides.
+    """
+    rows = np.arange(len(truth))
+    n_classes, n_held = len(np.unique(truth)), round(fraction * len(truth))
+    if groups is not None and n_held:
+        split = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+        fitted, held = next(split.split(rows, truth, groups))
+    elif n_held >= n_classes and np.bincount(truth).min() >= 2:
+        fitted, held = train_test_split(rows, test_size=n_held, random_state=seed, stratify=truth)
+    else:
+        return rows, rows[:0]
+    shows_all = all(len(np.unique(truth[part])) == n_classes for part in (fitted, held))
+    return (fitted, held) if shows_all else (rows, rows[:0])
+
+
+def import_torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("A head trained by PyTorch", "torch") from error
+    return torch
+
+
+def _import_training() -> Any:
+    import_torch()
+    from cutpoint.heads import pool_training
+
+    return pool_training
