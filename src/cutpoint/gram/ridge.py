@@ -10,6 +10,13 @@ g = σ / (σ + λ)::
 so that every λ costs one product more. Leaving a group out works the same way, with the group's
 block of the hat matrix in the place of h_i.
 
+With weights w, means are weighted, σ and U are those of √w ∘ X̃, and P = U / √w::
+
+    ŷ   = ȳ + P (g ∘ Pᵀ(w ∘ ỹ))
+    h_i = w_i (1/Σw + Σ_k P_ik² g_k)
+
+A weight of 2 is a row that stands there twice, except that both are left out together.
+
 Source: the leave-one-out identity of linear smoothers; Golub, Heath and Wahba, "Generalized
 Cross-Validation as a Method for Choosing a Good Ridge Parameter", 1979.
 """
@@ -18,24 +25,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import scipy.linalg
 
 from cutpoint.errors import ShapeError, UsageError
+from cutpoint.gram.decompose import check_weights, decompose_gram, decompose_rows
+from cutpoint.gram.groups import blocks_of
 from cutpoint.types import Array, Float64
 
-# Directions this much weaker than the strongest are noise of the eigendecomposition itself.
-RANK_TOLERANCE = 1e-13
+# Rows squared at a time where leverages are summed: 10 MiB at 1280 directions.
+_BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class RidgeSolution:
-    """A ridge map: ``X @ coef.T + intercept``."""
+    """A ridge map of features: ``X @ coef.T + intercept``."""
 
     coef: Float64
+    intercept: Float64
+
+
+@dataclass(frozen=True)
+class DualSolution:
+    """A ridge map of kernels: ``K @ dual + intercept``.
+
+    K, (n_new, n_items), holds the products of new rows with the fitted ones, made as those of the
+    fitted rows with themselves were.
+    """
+
+    dual: Float64
     intercept: Float64
 
 
@@ -46,42 +65,146 @@ class Spectrum:
     ----------
     X : array of shape (n_items, n_features)
         Any float type; computed in float64. The smaller of the two Gram matrices is decomposed.
+    weights : array of shape (n_items,), optional
+        Of rows, ≥ 0; by default all 1. The squared error of a row is multiplied by its weight.
+    is_centred : bool, default True
+        Features and targets lose their mean, which is an unpenalised intercept. False: no
+        intercept, features as they are.
+    is_exact : bool, default True
+        Kept for those who ask; False if X approximates other features.
+
+    Attributes
+    ----------
+    eigenvalues : float64 array of shape (rank,)
+        σ, descending.
+    vectors : float64 array of shape (n_items, rank)
+        P: orthonormal columns U, or U / √weights.
+    total_weight : float
+        N without weights.
+    mean : float64 array of shape (n_features,), or None
+        None if made of a Gram matrix.
     """
 
-    def __init__(self, X: Array) -> None:
+    def __init__(
+        self,
+        X: Array,
+        weights: Array | None = None,
+        *,
+        is_centred: bool = True,
+        is_exact: bool = True,
+    ) -> None:
         if X.ndim != 2 or len(X) < 2:
-            raise ShapeError(
-                "Leave-one-out ridge was asked for.",
-                f"X has shape {X.shape}.",
-                "X must be (n_items, n_features) with two items or more.",
-                "Look at it with:  X.shape",
-            )
-        self.mean: Float64 = X.mean(axis=0, dtype=np.float64)
-        self._rows: Float64 = X.astype(np.float64) - self.mean
-        self.n_items, self.n_features = X.shape
-        self.eigenvalues, self.vectors = self._decompose()
+            raise _wrong_shape("X", X, "(n_items, n_features)")
+        rows = X.astype(np.float64)
+        self._start(X.shape, weights, is_centred, is_exact)
+        self.mean: Float64 | None = self._mean(rows)
+        rows -= self.mean
+        self._rows: Float64 | None = rows
+        self._kernel_mean = rows @ self.mean  # up to a constant: dual weights sum to 0
+        self.eigenvalues, self.vectors = decompose_rows(rows, self.weights)
 
-    def _decompose(self) -> tuple[Float64, Float64]:
-        """Return σ, descending, and U with orthonormal columns."""
-        rows = self._rows
-        is_wide = self.n_items <= self.n_features
-        gram = rows @ rows.T if is_wide else rows.T @ rows
-        values, vectors = scipy.linalg.eigh(gram, overwrite_a=True, check_finite=True)
-        values, vectors = values[::-1], vectors[:, ::-1]
-        rank = int((values > RANK_TOLERANCE * max(values[0], 0.0)).sum())
-        values, vectors = values[:rank], vectors[:, :rank]
-        if is_wide:
-            return values, vectors
-        return values, (rows @ vectors) / np.sqrt(values)
+    @classmethod
+    def of_gram(
+        cls,
+        K: Array,
+        n_features: int,
+        weights: Array | None = None,
+        *,
+        is_centred: bool = True,
+    ) -> Self:
+        """Return the spectrum of features of which only the Gram matrix is known.
 
-    @cached_property
-    def _squared(self) -> Float64:
-        return np.square(self.vectors)
+        Parameters
+        ----------
+        K : array of shape (n_items, n_items)
+            Products of all pairs of rows, centred or not; a sum over layers is that of all
+            features side by side.
+        n_features : int
+            How many features it is the product of.
+        weights, is_centred
+            As above.
+        """
+        if K.ndim != 2 or K.shape[0] != K.shape[1] or len(K) < 2:
+            raise _wrong_shape("K", K, "(n_items, n_items)")
+        found = cls.__new__(cls)
+        found._start((len(K), n_features), weights, is_centred, True)
+        found.mean = found._rows = None
+        gram = K.astype(np.float64)
+        found._kernel_mean = found._mean(gram)
+        gram -= found._kernel_mean
+        gram -= found._mean(gram.T)[:, None]
+        found.eigenvalues, found.vectors = decompose_gram(gram, found.weights)
+        return found
+
+    def _start(
+        self, shape: tuple[int, ...], weights: Array | None, is_centred: bool, is_exact: bool
+    ) -> None:
+        self.n_items, self.n_features = shape
+        self.weights = check_weights(weights, self.n_items)
+        self.total_weight = float(self.weights.sum())
+        self.is_centred, self.is_exact = is_centred, is_exact
+
+    def _mean(self, rows: Array) -> Float64:
+        """Return what rows, (n_items, …), are centred by."""
+        if not self.is_centred:
+            return np.zeros(rows.shape[1:])
+        return np.asarray((self.weights / self.total_weight) @ rows, dtype=np.float64)
+
+    @property
+    def rank(self) -> int:
+        return len(self.eigenvalues)
 
     @property
     def mean_variance(self) -> float:
         """Mean squared length of a centred row: the natural unit of λ."""
-        return float(self.eigenvalues.sum() / self.n_items)
+        return float(self.eigenvalues.sum() / self.total_weight)
+
+    @property
+    def squared_lengths(self) -> Float64:
+        """Squared length of each centred row, (n_items,)."""
+        return self._squares(self.eigenvalues[:, None])[:, 0]
+
+    def project(self, Y: Array) -> tuple[Float64, Float64]:
+        """Return centred targets (n_items, n_targets) and their coordinates (rank, n_targets)."""
+        centred = np.asarray(Y - self._mean(Y), dtype=np.float64)
+        return centred, self.vectors.T @ (self.weights[:, None] * centred)
+
+    def left_out(
+        self, centred: Float64, coordinates: Float64, alphas: Float64, blocks: list[Array]
+    ) -> Float64:
+        """Return target less prediction without the row, (n_items, n_alphas, n_targets).
+
+        `centred` and `coordinates` come from `project`, `blocks` from `blocks_of`.
+        """
+        shrink = self.eigenvalues[:, None] / (self.eigenvalues[:, None] + alphas)  # (rank, A)
+        n_alphas, n_targets = len(alphas), centred.shape[1]
+        shrunk = shrink[:, :, None] * coordinates[:, None, :]
+        fitted = self.vectors @ shrunk.reshape(self.rank, n_alphas * n_targets)
+        residuals = fitted.reshape(self.n_items, n_alphas, n_targets)
+        np.subtract(centred[:, None, :], residuals, out=residuals)
+        leverage = self.weights[:, None] * (self._of_mean + self._squares(shrink))
+        found = residuals / (1.0 - leverage)[:, :, None]
+        for members in blocks:
+            vectors, weights = self.vectors[members], self.weights[members]
+            for place in range(n_alphas):
+                inner = (vectors * shrink[:, place]) @ vectors.transpose(0, 2, 1)
+                hat = (self._of_mean + inner) * weights[:, None, :]
+                rest = np.eye(members.shape[1]) - hat
+                found[members, place] = np.linalg.solve(rest, residuals[members, place])
+        return found
+
+    @property
+    def _of_mean(self) -> float:
+        """The intercept's part of the hat matrix."""
+        return 1.0 / self.total_weight if self.is_centred else 0.0
+
+    def _squares(self, factors: Float64) -> Float64:
+        """Return P² @ factors, (n_items, n_factors), without holding P²."""
+        found = np.empty((self.n_items, factors.shape[1]))
+        for start in range(0, self.n_items, _BLOCK_ROWS):
+            stop = start + _BLOCK_ROWS
+            found[start:stop] = np.square(self.vectors[start:stop]) @ factors
+        return found
 
     def loo(self, Y: Array, alpha: float, groups: Array | None = None) -> Float64:
         """Return predictions of each row by the model fitted on all others.
@@ -98,39 +221,43 @@ class Spectrum:
         -------
         predictions : float64 array of shape (n_items, n_targets)
         """
-        _check_alpha(alpha)
-        shrink = self.eigenvalues / (self.eigenvalues + alpha)
-        target_mean = Y.mean(axis=0)
-        weights = self.vectors.T @ (Y - target_mean)
-        residuals = Y - target_mean - self.vectors @ (shrink[:, None] * weights)
-        leverage = 1.0 / self.n_items + self._squared @ shrink
-        left_out = residuals / (1.0 - leverage)[:, None]
-        for members in _blocks(groups):
-            if len(members) == self.n_items:
-                raise UsageError(
-                    "Leaving groups out was asked for.",
-                    f"All {self.n_items} rows are of one group, so nothing is left to fit on.",
-                    "Two groups or more.",
-                    "Look at them with:  numpy.unique(groups)",
-                )
-            block = self.vectors[members]
-            hat = 1.0 / self.n_items + (block * shrink) @ block.T
-            left_out[members] = np.linalg.solve(np.eye(len(members)) - hat, residuals[members])
-        return np.asarray(Y - left_out, dtype=np.float64)
+        check_alpha(alpha)
+        blocks = blocks_of(groups, self.weights)
+        errors = self.left_out(*self.project(Y), np.array([alpha]), blocks)
+        return np.asarray(Y - errors[:, 0], dtype=np.float64)
 
     def solve(self, Y: Array, alpha: float) -> RidgeSolution:
-        """Return the ridge map fitted on all rows.
+        """Return the ridge map of features, fitted on all rows.
 
         Returns
         -------
         solution : coef of shape (n_targets, n_features), intercept of shape (n_targets,)
         """
-        _check_alpha(alpha)
-        target_mean = Y.mean(axis=0)
-        weights = self.vectors.T @ (Y - target_mean)
-        dual = self.vectors @ (weights / (self.eigenvalues + alpha)[:, None])
-        coef = dual.T @ self._rows
-        return RidgeSolution(coef, target_mean - coef @ self.mean)
+        if self._rows is None:
+            raise UsageError(
+                "A ridge map of features was asked for.",
+                "Only their Gram matrix is known.",
+                "A map of kernels, which needs no features.",
+                "Type:  spectrum.solve_dual(Y, alpha)",
+            )
+        solution = self.solve_dual(Y, alpha)
+        return RidgeSolution(solution.dual.T @ self._rows, solution.intercept)
+
+    def solve_dual(self, Y: Array, alpha: float) -> DualSolution:
+        """Return the same map, of kernels with the fitted rows.
+
+        Returns
+        -------
+        solution : dual of shape (n_items, n_targets), intercept of shape (n_targets,)
+        """
+        dual = self._dual(Y, alpha)
+        return DualSolution(dual, self._mean(Y) - self._kernel_mean @ dual)
+
+    def _dual(self, Y: Array, alpha: float) -> Float64:
+        """Return what each row weighs, (n_items, n_targets); with an intercept they sum to 0."""
+        check_alpha(alpha)
+        coordinates = self.project(Y)[1] / (self.eigenvalues + alpha)[:, None]
+        return np.asarray(self.weights[:, None] * (self.vectors @ coordinates), dtype=np.float64)
 
 
 def alpha_grid(spectrum: Spectrum, n_alphas: int = 20) -> Float64:
@@ -145,17 +272,8 @@ def one_hot(labels: Sequence[Any] | Array, classes: Sequence[Any] | Array) -> Fl
     return np.asarray(matches, dtype=np.float64)
 
 
-def _blocks(groups: Array | None) -> list[Array]:
-    """Return the row numbers of each group of two or more."""
-    if groups is None:
-        return []
-    _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.argsort(inverse, kind="stable")
-    parts = np.split(order, np.cumsum(counts)[:-1])
-    return [part for part in parts if len(part) > 1]
-
-
-def _check_alpha(alpha: float) -> None:
+def check_alpha(alpha: float) -> None:
+    """Raise `UsageError` unless λ is positive."""
     if not alpha > 0:
         raise UsageError(
             f"Ridge with alpha={alpha} was asked for.",
@@ -163,3 +281,12 @@ def _check_alpha(alpha: float) -> None:
             "alpha > 0; the scale of the features decides what is small.",
             "Type, for example:  alpha_grid(spectrum)",
         )
+
+
+def _wrong_shape(name: str, array: Array, shape: str) -> ShapeError:
+    return ShapeError(
+        "Leave-one-out ridge was asked for.",
+        f"{name} has shape {array.shape}.",
+        f"{name} must be {shape} with two items or more.",
+        f"Look at it with:  {name}.shape",
+    )

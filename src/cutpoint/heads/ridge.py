@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from cutpoint.gram import Spectrum, alpha_grid, one_hot
+from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.heads.base import LinearHead
 from cutpoint.types import Array, Float64
 
@@ -67,12 +67,6 @@ def best_alpha(
     The squared error, not the accuracy: it is smooth, so it does not pick among near-equal λ by
     the luck of a few rows. The accuracy that is then reported was not maximised over λ.
     """
-    best: tuple[float, Float64, float] | None = None
-    for alpha in alpha_grid(spectrum) if alphas is None else np.atleast_1d(alphas):
-        scores = spectrum.loo(targets, float(alpha), groups)
-        error = float(((scores - targets) ** 2).mean())
-        if best is None or error < best[2]:
-            best = (float(alpha), scores, error)
-    if best is None:
-        raise ValueError("alphas is empty; give one λ > 0 or more")
-    return best
+    grid = alpha_grid(spectrum) if alphas is None else np.atleast_1d(alphas)
+    path = loo_path(spectrum, targets, grid, groups)
+    return path.alpha, path.scores, path.mse

@@ -116,3 +116,102 @@ def test_one_group_of_all_rows_is_refused() -> None:
 def test_a_vector_is_no_feature_matrix() -> None:
     with pytest.raises(ShapeError, match=r"\(7,\)"):
         Spectrum(np.zeros(7))
+
+
+@pytest.mark.parametrize("n_features", [20, 400])
+def test_weighted_loo_equals_weighted_refitting_without_each_row(n_features: int) -> None:
+    """Reference: scikit-learn's `Ridge(...).fit(sample_weight=)`; some weights are 0."""
+    X, Y = problem(n_features, 60)
+    weights = np.random.default_rng(3).exponential(size=60)
+    weights[[2, 7, 11]] = 0
+    found = Spectrum(X, weights).loo(Y, 3.0)
+    for row in range(60):
+        rest = np.arange(60) != row
+        refit = Ridge(3.0, solver="cholesky").fit(X[rest], Y[rest], sample_weight=weights[rest])
+        np.testing.assert_allclose(found[row], refit.predict(X[[row]])[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("n_features", [20, 400])
+def test_weighted_groups_equal_weighted_refitting_without_each_group(n_features: int) -> None:
+    X, Y = problem(n_features, 60)
+    random = np.random.default_rng(3)
+    weights, groups = random.exponential(size=60), random.integers(0, 20, 60)
+    weights[:4] = 0
+    found = Spectrum(X, weights).loo(Y, 3.0, groups)
+    for group in np.unique(groups):
+        out = groups == group
+        refit = Ridge(3.0, solver="cholesky").fit(X[~out], Y[~out], sample_weight=weights[~out])
+        np.testing.assert_allclose(found[out], refit.predict(X[out]), atol=1e-8)
+
+
+def test_a_weight_of_two_is_a_row_that_stands_there_twice() -> None:
+    X, Y = problem(30, 40)
+    weights = np.random.default_rng(3).integers(1, 4, 40)
+    rows = np.repeat(np.arange(40), weights)
+    weighted = Spectrum(X, weights.astype(float)).loo(Y, 2.0)
+    np.testing.assert_allclose(Spectrum(X[rows]).loo(Y[rows], 2.0, rows), weighted[rows])
+
+
+@pytest.mark.parametrize("n_features", [30, 400])
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_a_gram_matrix_does_all_that_features_do(n_features: int, has_weights: bool) -> None:
+    """Of rows far from 0; new rows need nothing but their products with the fitted ones."""
+    X, Y = problem(n_features)
+    X += 5
+    weights = np.random.default_rng(3).uniform(0, 2, N_ITEMS).round(1) if has_weights else None
+    train = slice(0, 100)
+    w = None if weights is None else weights[train]
+    features = Spectrum(X[train], w)
+    gram = Spectrum.of_gram(X[train] @ X[train].T, n_features, w)
+    assert features.mean_variance == pytest.approx(gram.mean_variance)
+    np.testing.assert_allclose(gram.loo(Y[train], 3.0), features.loo(Y[train], 3.0), atol=1e-8)
+    expected = X[100:] @ features.solve(Y[train], 3.0).coef.T
+    expected = expected + features.solve(Y[train], 3.0).intercept
+    for spectrum in (features, gram):
+        solution = spectrum.solve_dual(Y[train], 3.0)
+        scores = X[100:] @ X[train].T @ solution.dual + solution.intercept
+        np.testing.assert_allclose(scores, expected, atol=1e-8)
+
+
+def test_a_gram_matrix_may_be_centred_already() -> None:
+    X, Y = problem(300)
+    centred = X - X.mean(0)
+    found = Spectrum.of_gram(centred @ centred.T, 300).loo(Y, 3.0)
+    np.testing.assert_allclose(found, Spectrum(X).loo(Y, 3.0), atol=1e-9)
+
+
+def test_without_centring_there_is_no_intercept() -> None:
+    """Reference: scikit-learn's `RidgeCV(fit_intercept=False)`."""
+    X, Y = problem(400)
+    reference = RidgeCV(ALPHAS, fit_intercept=False, store_cv_results=True).fit(X, Y)
+    found = Spectrum(X, is_centred=False).loo(Y, ALPHAS[1])
+    np.testing.assert_allclose((found - Y) ** 2, reference.cv_results_[..., 1], atol=1e-8)
+    solution = Spectrum(X, is_centred=False).solve(Y, 3.0)
+    np.testing.assert_allclose(
+        solution.coef, Ridge(3.0, fit_intercept=False, solver="svd").fit(X, Y).coef_, atol=1e-9
+    )
+    np.testing.assert_array_equal(solution.intercept, 0)
+
+
+def test_a_gram_matrix_alone_gives_no_map_of_features() -> None:
+    X, Y = problem(5)
+    with pytest.raises(UsageError, match="solve_dual"):
+        Spectrum.of_gram(X @ X.T, 5).solve(Y, 1.0)
+    with pytest.raises(ShapeError, match=r"\(150, 5\)"):
+        Spectrum.of_gram(X, 5)
+
+
+def test_weights_and_groups_that_do_not_fit_are_refused() -> None:
+    X, Y = problem(5)
+    with pytest.raises(ShapeError, match=r"\(3,\)"):
+        Spectrum(X, np.ones(3))
+    with pytest.raises(UsageError, match="1 are positive"):
+        Spectrum(X, np.eye(N_ITEMS)[0])
+    with pytest.raises(UsageError, match=r"-1\.0"):
+        Spectrum(X, -np.ones(N_ITEMS))
+    with pytest.raises(ShapeError, match=r"\(4,\)"):
+        Spectrum(X).loo(Y, 1.0, np.arange(4))
+    weights = np.zeros(N_ITEMS)
+    weights[:3] = 1
+    with pytest.raises(UsageError, match="All 3 rows"):
+        Spectrum(X, weights).loo(Y, 1.0, weights)
