@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cutpoint.backbone import AUTO, Backbone, LoadOptions
+from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.errors import TooManyBadItems, UsageError
@@ -23,6 +23,7 @@ from cutpoint.fitting import (
 )
 from cutpoint.heads import Head, parse_head
 from cutpoint.predictor import Prediction, Predictor, load_predictor
+from cutpoint.layer_table import AUTO
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, parse_recipe
 from cutpoint.report import ReportInputs, write_report
@@ -115,7 +116,9 @@ def extract(
     data : folder of class folders, manifest (CSV, JSON lines, Parquet), or sequence of items
         Items are paths, file bytes, PIL images or uint8 arrays.
     backbone : str or Backbone
-    taps : "auto", or names, indices and globs of layers
+    taps : "auto", "inner", or names, indices and globs of layers
+        ``"auto"``: the ends of blocks, evenly spread. ``"inner"``: attention and activations
+        within blocks. In a list, both.
     pool : str or sequence of str
         ``auto``, ``gap``, ``gmp``, ``gem(p)``, ``spp``, ``rmac``, ``cls``, ``none`` and others:
         ``docs/features.md``.

@@ -8,12 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
 from cutpoint.types import Array, Batch, Cut, Framework
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,8 @@ class Backbone:
         Parameters
         ----------
         *taps : str or int
-            Names, indices, or globs such as ``"blocks.[56].*"``. Without any, `auto_taps`.
+            Names, indices, or globs such as ``"blocks.[56].*"``; ``"auto"``, what is taken without
+            any, and ``"inner"``: see `LayerTable.auto_taps` and `LayerTable.inner_taps`.
         pool : str or sequence of str
             ``gap``, ``gmp``, ``gem(p)``, ``cls``, ``gram``, ``none`` and others; several give
             several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
@@ -168,8 +167,6 @@ class Backbone:
         self, taps: Sequence[str | int] | str, pools: Sequence[str]
     ) -> tuple[TapSpec, ...]:
         """Return every chosen layer with every pool, in execution order."""
-        if taps == AUTO:
-            taps = self._table.auto_taps()
         layers = self._table.select(*([taps] if isinstance(taps, str) else taps))
         if not layers or not pools:
             raise UsageError(

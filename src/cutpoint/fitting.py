@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from cutpoint.backbone import AUTO, Backbone
+from cutpoint.backbone import Backbone
 from cutpoint.choosing import Ranking, rank
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
 from cutpoint.errors import DataError, TooManyBadItems
@@ -21,6 +21,7 @@ from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import Head, RidgeHead, spell_head
+from cutpoint.layer_table import AUTO
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe

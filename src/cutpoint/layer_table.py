@@ -7,11 +7,19 @@ import fnmatch
 import html
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import groupby, takewhile
+from typing import Any, TypeVar
 
 from cutpoint.errors import TapNotFound, UsageError
+
+AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
+# Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
+_ACTIVATIONS = ("act", "elu", "silu", "swish", "mish", "clip")
+_MERGES = ("add", "addv2", "concat", "concatv2", "concatenate")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,10 @@ class LayerTable:
         return LayerTable(self.backbone, rows)
 
     def select(self, *taps: str | int) -> tuple[Layer, ...]:
-        """Return the tappable layers meant by names, indices or globs, in execution order."""
+        """Return the tappable layers meant by names, indices or globs, in execution order.
+
+        ``"auto"`` and ``"inner"`` stand for `auto_taps` and `inner_taps`.
+        """
         chosen = {layer.index: layer for tap in taps for layer in self._matches(tap)}
         for layer in chosen.values():
             if not layer.tappable:
@@ -132,8 +143,60 @@ class LayerTable:
         names = self._block_ends(places) or _chain(places)
         if not names:
             names = [row.name for row in self.rows if row.tappable][-1:]
-        keep = min(at_most, len(names))
-        return tuple(names[(place + 1) * len(names) // keep - 1] for place in range(keep))
+        return tuple(_thinned(names, at_most))
+
+    def inner_taps(self, at_most: int = 12) -> tuple[str, ...]:
+        """Return the layers within blocks that features can be read at, beside the blocks' ends.
+
+        The outputs of attention (``blocks.3.attn``, ``encoder.layer.5.attention``), and what
+        activations give inside blocks: of a transformer's MLP (``blocks.3.mlp.act``), of the
+        convolutions of a residual block, of the expansion of an inverted one. At most `at_most`
+        of each of the two, evenly thinned, the deepest always among them.
+
+        Raises
+        ------
+        TapNotFound
+            If the network has no blocks, or nothing of this in them.
+
+        Notes
+        -----
+        A block is a module that computes twice or more and has a like, named with another number.
+        Networks whose layers lie side by side have none; there, blocks end where branches are
+        added and where a convolution has no activation.
+        """
+        blocks = self._repeated_blocks()
+        inside = self._inside(blocks) if blocks else _between_merges(self._places())
+        attention = [row for row in inside if self._is_attention(row)]
+        ends = {(row.shape, row.macs) for row in blocks}
+        activations = {
+            (row.shape, row.macs): row
+            for row in inside
+            if _is_activation(row) and (row.shape, row.macs) not in ends
+        }
+        found = _thinned(attention, at_most) + _thinned(list(activations.values()), at_most)
+        if not found:
+            raise self._no_inner()
+        return tuple(row.name for row in sorted(found, key=lambda row: row.index))
+
+    def _repeated_blocks(self) -> list[Layer]:
+        """Return modules with maps or tokens that compute twice or more and have a like."""
+        found = []
+        for row in self._places():
+            costs = {each.macs for each in self.rows if each.name.startswith(f"{row.name}.")}
+            if row.is_block and len(costs) >= 2:
+                found.append(row)
+        times = Counter(_numberless(row.name) for row in found)
+        return [row for row in found if times[_numberless(row.name)] >= 2]
+
+    def _inside(self, blocks: list[Layer]) -> list[Layer]:
+        """Return the places within one of `blocks`."""
+        names = tuple(f"{block.name}." for block in blocks)
+        return [row for row in self._places() if row.name.startswith(names)]
+
+    def _is_attention(self, row: Layer) -> bool:
+        """Say whether a layer is attention, and no part of a larger one that is."""
+        above = (each for each in self.rows if row.name.startswith(f"{each.name}."))
+        return _names_attention(row) and not any(map(_names_attention, above))
 
     def _places(self) -> list[Layer]:
         """Return the tappable layers with maps or tokens, pure padding left out."""
@@ -161,6 +224,8 @@ class LayerTable:
         is_name = any(row.name == tap for row in self.rows)
         if isinstance(tap, str) and not is_name and re.fullmatch(r"-?[0-9]+", tap):
             tap = int(tap)
+        if tap in (AUTO, INNER) and not is_name:
+            return self.select(*(self.auto_taps() if tap == AUTO else self.inner_taps()))
         if isinstance(tap, int) or is_name or not any(mark in tap for mark in "*?["):
             return (self[tap],)
         found = tuple(layer for layer in self.find(tap) if layer.tappable)
@@ -176,6 +241,14 @@ class LayerTable:
             f"Layers: {names[0]} … {names[-1]} ({len(names)}).",
             "Nearest: " + ", ".join(f'"{near}"' for near in nearest) + ".",
             f"List them with:  cutpoint layers {self.backbone}",
+        )
+
+    def _no_inner(self) -> TapNotFound:
+        return TapNotFound(
+            f'Taps inside the blocks of backbone {self.backbone} ("inner") were asked for.',
+            "It has no blocks with attention or activations in them that can be taps.",
+            f"Named layers, or auto: {', '.join(self.auto_taps()[-3:])}, …",
+            f"List all layers with:  cutpoint layers {self.backbone}",
         )
 
     def _not_tappable(self, layer: Layer) -> TapNotFound:
@@ -216,6 +289,42 @@ def _chain(places: list[Layer]) -> list[str]:
     single = [row for row in places if not row.is_block] or places
     distinct = {(row.shape, row.macs): row.name for row in single}
     return [row.name for row in single if row.name in distinct.values()]
+
+
+def _between_merges(places: list[Layer]) -> list[Layer]:
+    """Return what lies between the stem and the last end of a block, of layers side by side.
+
+    Layers of one cost are one computation with what follows it for free. It ends a block if it
+    adds branches up, or has no activation. What stands behind the adding is the block's end.
+    """
+    by_cost = groupby(places, key=lambda row: row.macs)
+    steps = [list(rows) for macs, rows in by_cost if macs][1:]  # the first is the stem
+    inner: list[Layer] = []
+    waiting: list[Layer] = []
+    for step in steps:
+        branch = list(takewhile(lambda row: row.kind.lower() not in _MERGES, step))
+        waiting += branch
+        if len(branch) < len(step) or not any(map(_is_activation, step)):
+            inner, waiting = inner + waiting, []
+    return inner
+
+
+def _is_activation(row: Layer) -> bool:
+    return not row.is_block and any(part in row.kind.lower() for part in _ACTIVATIONS)
+
+
+def _names_attention(row: Layer) -> bool:
+    return "attention" in row.kind.lower() or "attn" in row.kind.lower()
+
+
+def _numberless(name: str) -> str:
+    return re.sub(r"[0-9]+", "#", name)
+
+
+def _thinned(found: Sequence[T], at_most: int) -> list[T]:
+    """Return at most so many, evenly spread, the last always among them."""
+    keep = min(at_most, len(found))
+    return [found[(place + 1) * len(found) // keep - 1] for place in range(keep)]
 
 
 def _cells(row: Layer) -> tuple[str, ...]:

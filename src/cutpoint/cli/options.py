@@ -17,7 +17,7 @@ DataArgument = Annotated[
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A predictor made by fit.")]
 Taps = Annotated[
     list[str] | None,
-    typer.Option("--tap", help="Layer name, index or glob; repeat for more. Default: auto."),
+    typer.Option("--tap", help="Layer name, index or glob; auto, inner; repeat. Default: auto."),
 ]
 Pools = Annotated[
     list[str] | None,
@@ -67,7 +67,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only."
 
 def tap_list(taps: list[str] | None) -> str | list[str | int]:
     """Return the taps as the API takes them; a number that names no layer is an index."""
-    return list(taps) if taps else "auto"
+    return list(taps) if taps and taps != ["auto"] else "auto"
 
 
 def print_recipe(text: str) -> None:

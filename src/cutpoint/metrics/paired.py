@@ -80,9 +80,7 @@ class TTest:
         return f"{self.difference:+.3f}, t = {self.t:.2f}, p = {self.p_value:.3g}"
 
 
-def corrected_resampled_t(
-    differences: Sequence[float] | Array, n_train: int, n_test: int
-) -> TTest:
+def corrected_resampled_t(differences: Sequence[float] | Array, n_train: int, n_test: int) -> TTest:
     """Return the t-test of two models over the folds of a (repeated) cross-validation.
 
     Parameters
