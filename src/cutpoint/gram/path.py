@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cutpoint.errors import UsageError
-from cutpoint.gram.groups import blocks_of
 from cutpoint.gram.ridge import Spectrum, check_alpha
 from cutpoint.types import Array, Float64
 
-# What the errors of several λ may take together; more λ than fit are done one after the other.
+# What the coordinates of several λ may take together; more λ are done in several goes.
 PATH_BYTES = 256 * 2**20
 
 
@@ -60,9 +59,8 @@ def loo_path(
 ) -> LooPath:
     """Return the leave-one-out errors of every λ.
 
-    Two matrix products serve several λ: of the squared vectors with all shrinkages (leverages),
-    and of the vectors with all shrunk coordinates (fits). No more than `PATH_BYTES` of errors
-    are held at a time.
+    Two matrix products serve all λ: of the squared vectors with all shrinkages (leverages), and
+    of the vectors with all shrunk coordinates (fits), block of rows by block of rows.
 
     Parameters
     ----------
@@ -83,16 +81,20 @@ def loo_path(
         )
     for alpha in found:
         check_alpha(alpha)
-    blocks = blocks_of(groups, spectrum.weights)
-    centred, coordinates = spectrum.project(Y)
-    share = spectrum.weights / spectrum.total_weight
-    step = max(1, PATH_BYTES // (2 * centred.nbytes))  # residuals and errors
-    errors = []
-    for start in range(0, len(found), step):
-        left = spectrum.left_out(centred, coordinates, found[start : start + step], blocks)
-        np.square(left, out=left)
-        errors.append((share @ left.reshape(len(left), -1)).reshape(left.shape[1:]))
-    squared = np.concatenate(errors)
-    best = int(squared.mean(axis=1).argmin())
-    left = spectrum.left_out(centred, coordinates, found[best : best + 1], blocks)
-    return LooPath(found, squared, np.asarray(Y - left[:, 0], dtype=np.float64))
+    step = max(1, PATH_BYTES // (8 * max(1, spectrum.rank) * Y.shape[1]))
+    chunks = [found[start : start + step] for start in range(0, len(found), step)]
+    squared = np.concatenate([_squared_errors(spectrum, Y, chunk, groups) for chunk in chunks])
+    best = float(found[squared.mean(axis=1).argmin()])
+    return LooPath(found, squared, spectrum.loo(Y, best, groups))
+
+
+def _squared_errors(spectrum: Spectrum, Y: Array, alphas: Float64, groups: Array | None) -> Float64:
+    """Return weighted means over rows, (n_alphas, n_targets); no row's error is kept."""
+    fits = spectrum.fits(Y, alphas)
+    root = np.sqrt(spectrum.weights / spectrum.total_weight)
+    sums = np.zeros((len(alphas), Y.shape[1]))
+    for members in fits.blocks(groups):
+        errors = fits.left_out(members)
+        errors *= root[members.ravel(), None, None]
+        sums += np.square(errors, out=errors).sum(axis=0)
+    return sums

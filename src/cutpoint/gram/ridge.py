@@ -31,11 +31,8 @@ import numpy as np
 
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.gram.decompose import check_weights, decompose_gram, decompose_rows
-from cutpoint.gram.groups import blocks_of
+from cutpoint.gram.leave_out import Fits
 from cutpoint.types import Array, Float64
-
-# Rows squared at a time where leverages are summed: 10 MiB at 1280 directions.
-_BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -162,49 +159,23 @@ class Spectrum:
     @property
     def squared_lengths(self) -> Float64:
         """Squared length of each centred row, (n_items,)."""
-        return self._squares(self.eigenvalues[:, None])[:, 0]
+        lengths = np.einsum("ik,ik,k->i", self.vectors, self.vectors, self.eigenvalues)
+        return np.asarray(lengths, dtype=np.float64)
 
     def project(self, Y: Array) -> tuple[Float64, Float64]:
         """Return centred targets (n_items, n_targets) and their coordinates (rank, n_targets)."""
         centred = np.asarray(Y - self._mean(Y), dtype=np.float64)
         return centred, self.vectors.T @ (self.weights[:, None] * centred)
 
-    def left_out(
-        self, centred: Float64, coordinates: Float64, alphas: Float64, blocks: list[Array]
-    ) -> Float64:
-        """Return target less prediction without the row, (n_items, n_alphas, n_targets).
-
-        `centred` and `coordinates` come from `project`, `blocks` from `blocks_of`.
-        """
-        shrink = self.eigenvalues[:, None] / (self.eigenvalues[:, None] + alphas)  # (rank, A)
-        n_alphas, n_targets = len(alphas), centred.shape[1]
-        shrunk = shrink[:, :, None] * coordinates[:, None, :]
-        fitted = self.vectors @ shrunk.reshape(self.rank, n_alphas * n_targets)
-        residuals = fitted.reshape(self.n_items, n_alphas, n_targets)
-        np.subtract(centred[:, None, :], residuals, out=residuals)
-        leverage = self.weights[:, None] * (self._of_mean + self._squares(shrink))
-        found = residuals / (1.0 - leverage)[:, :, None]
-        for members in blocks:
-            vectors, weights = self.vectors[members], self.weights[members]
-            for place in range(n_alphas):
-                inner = (vectors * shrink[:, place]) @ vectors.transpose(0, 2, 1)
-                hat = (self._of_mean + inner) * weights[:, None, :]
-                rest = np.eye(members.shape[1]) - hat
-                found[members, place] = np.linalg.solve(rest, residuals[members, place])
-        return found
-
-    @property
-    def _of_mean(self) -> float:
-        """The intercept's part of the hat matrix."""
-        return 1.0 / self.total_weight if self.is_centred else 0.0
-
-    def _squares(self, factors: Float64) -> Float64:
-        """Return P² @ factors, (n_items, n_factors), without holding P²."""
-        found = np.empty((self.n_items, factors.shape[1]))
-        for start in range(0, self.n_items, _BLOCK_ROWS):
-            stop = start + _BLOCK_ROWS
-            found[start:stop] = np.square(self.vectors[start:stop]) @ factors
-        return found
+    def fits(self, Y: Array, alphas: Float64) -> Fits:
+        """Return the ridge of each λ, fitted on all rows, that rows can be taken out of."""
+        centred, coordinates = self.project(Y)
+        shrink = self.eigenvalues[:, None] / (self.eigenvalues[:, None] + alphas)
+        shrunk = (shrink[:, :, None] * coordinates[:, None, :]).reshape(
+            self.rank, len(alphas) * centred.shape[1]
+        )
+        of_mean = 1.0 / self.total_weight if self.is_centred else 0.0
+        return Fits(self.vectors, self.weights, of_mean, centred, shrink, shrunk)
 
     def loo(self, Y: Array, alpha: float, groups: Array | None = None) -> Float64:
         """Return predictions of each row by the model fitted on all others.
@@ -222,9 +193,11 @@ class Spectrum:
         predictions : float64 array of shape (n_items, n_targets)
         """
         check_alpha(alpha)
-        blocks = blocks_of(groups, self.weights)
-        errors = self.left_out(*self.project(Y), np.array([alpha]), blocks)
-        return np.asarray(Y - errors[:, 0], dtype=np.float64)
+        fits = self.fits(Y, np.array([alpha]))
+        scores = np.array(Y, dtype=np.float64)
+        for members in fits.blocks(groups):
+            scores[members.ravel()] -= fits.left_out(members)[:, 0]
+        return scores
 
     def solve(self, Y: Array, alpha: float) -> RidgeSolution:
         """Return the ridge map of features, fitted on all rows.

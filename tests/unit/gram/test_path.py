@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from cutpoint.errors import UsageError
-from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot, path
+from cutpoint.gram import Spectrum, alpha_grid, leave_out, loo_path, one_hot, path
 
 N_ITEMS = 120
 
@@ -45,7 +45,8 @@ def test_what_is_held_does_not_change_what_is_found(monkeypatch: pytest.MonkeyPa
     X, Y, groups = problem(30)
     spectrum = Spectrum(X)
     together = loo_path(spectrum, Y, alpha_grid(spectrum), groups)
-    monkeypatch.setattr(path, "PATH_BYTES", 6 * Y.nbytes)
+    monkeypatch.setattr(path, "PATH_BYTES", 3 * 8 * spectrum.rank * Y.shape[1])
+    monkeypatch.setattr(leave_out, "_BLOCK_NUMBERS", 100)
     by_threes = loo_path(spectrum, Y, alpha_grid(spectrum), groups)
     np.testing.assert_allclose(by_threes.squared_errors, together.squared_errors, rtol=1e-12)
 
