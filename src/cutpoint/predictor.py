@@ -98,6 +98,8 @@ class Predictor:
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
+        if self.recipe.tap_weights:
+            lines.append(f"weights of the taps: {self.recipe.weights_text()}")
         if "evaluation" in self.card:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])

@@ -2,8 +2,8 @@
 
 ``"gem | l2 | concat | power(0.5) | pca(512, whiten) | l2"``: stages separated by ``|``, in order:
 which taps (`stages`), how they are pooled, what is done to each tap alone, how taps become one
-(`concat`, `mean`, `max`), and what is done to the whole. Each stage is one transform, fitted
-on training rows alone.
+(`concat`, `mean`, `max`, `softmax`), and what is done to the whole. Each stage is one transform,
+fitted on training rows alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ NAMED = {
     # retrieval literature (Radenović et al. 2018).
     "classic": "stages(2) | gem | l2 | concat | pca(512, whiten) | l2",
 }
-AGGREGATES = ("concat", "mean", "max")
+AGGREGATES = ("concat", "mean", "max", "softmax")
+_LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.after`
 _STATELESS = ("l2", "power")  # fitting them learns nothing, so leave-one-out stays exact
 
 
@@ -62,10 +63,10 @@ class Recipe:
         None named: automatic.
     before : tuple of Stage
         Done to each tap alone.
-    aggregate : {"", "concat", "mean", "max"}
+    aggregate : {"", "concat", "mean", "max", "softmax"}
         How the taps become one; empty: each tap is a candidate of its own.
     after : tuple of Stage
-        Done to the whole.
+        Done to the whole; `softmax`, which learns, is the first of them.
     """
 
     n_stages: int | None = None
@@ -76,7 +77,7 @@ class Recipe:
 
     def __str__(self) -> str:
         first = [] if self.n_stages is None else [f"stages({self.n_stages})"]
-        joined = [self.aggregate] if self.aggregate else []
+        joined = [self.aggregate] if self.aggregate not in ("", _LEARNED) else []
         return " | ".join(
             [*first, *self.pools, *map(str, self.before), *joined, *map(str, self.after)]
         )
@@ -123,13 +124,14 @@ def parse_recipe(text: str) -> Recipe:
         name, words = _or_wrong(text, read_stage, part)
         if name == "stages" and not (pools or before or aggregate):
             n_stages = _count(words, part, text)
-        elif name in AGGREGATES and not words and (pools or before or aggregate):
+        elif name in AGGREGATES and _is_aggregate(name, words, pools, before, aggregate):
             if aggregate:
                 raise _wrong(text, f'"{part}" comes after "{aggregate}": taps are one already')
             aggregate = name
+            if name == _LEARNED:
+                after.append(_stage(name, words, text))
         elif name in TRANSFORMS:
-            arguments = _or_wrong(text, read_arguments, name, TRANSFORMS[name], words, ["blocks"])
-            (after if aggregate else before).append(Stage(name, arguments))
+            (after if aggregate else before).append(_stage(name, words, text))
         elif _is_pool(part) and not (before or aggregate):
             pools.append(canonical_pool(part))
         else:
@@ -217,6 +219,17 @@ class FittedRecipe:
             whole = transform.get_feature_names_out(whole)
         return [str(name) for name in whole]
 
+    @property
+    def tap_weights(self) -> dict[str, float]:
+        """How much each tap counts, adding up to 1; empty unless `softmax` learned it."""
+        if self.recipe.aggregate != _LEARNED:
+            return {}
+        return dict(zip(self.taps, self.after[0].weights_.tolist(), strict=True))
+
+    def weights_text(self) -> str:
+        """Return `tap_weights` in one line."""
+        return ", ".join(f"{tap} {weight:.2f}" for tap, weight in self.tap_weights.items())
+
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON types and arrays; `from_state` makes the same recipe of them."""
         arrays: dict[str, Array] = {}
@@ -289,7 +302,7 @@ def fit_recipe(
 
 
 def _aggregated(how: str, parts: Sequence[Array], taps: Sequence[str]) -> Array:
-    if how in ("", "concat"):
+    if how in ("", "concat", _LEARNED):
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     widths = {part.shape[1] for part in parts}
     if len(widths) > 1:
@@ -300,8 +313,9 @@ def _aggregated(how: str, parts: Sequence[Array], taps: Sequence[str]) -> Array:
                 :200
             ]
             + ".",
-            "Taps of one width, or a projection of each to one width before.",
-            f'Type, for example:  --recipe "gap | gaussian(256) | {how}"',
+            "Taps of one width, or a projection of each to one width before: gaussian, sparse, "
+            "orthogonal or projection.",
+            f'Type, for example:  --recipe "gap | orthogonal({min(widths)}) | {how}"',
         )
     stacked = np.stack(parts)
     whole: Array = stacked.mean(axis=0) if how == "mean" else stacked.max(axis=0)
@@ -313,6 +327,16 @@ def _split(text: str) -> list[str]:
     if "" in parts:
         raise _wrong(text, "a stage is empty")
     return parts
+
+
+def _is_aggregate(name: str, words: list[str], *earlier: Any) -> bool:
+    """Tell an aggregate from the pools `mean` and `max`: those take words, or come first."""
+    return name == _LEARNED or (not words and any(earlier))
+
+
+def _stage(name: str, words: list[str], text: str) -> Stage:
+    kind = TRANSFORMS[name]
+    return Stage(name, _or_wrong(text, read_arguments, name, kind, words, ["blocks"]))
 
 
 def _count(words: list[str], part: str, text: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cutpoint.errors import ShapeError
+from cutpoint.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
     from cutpoint.layer_table import Layer, LayerTable
@@ -37,6 +37,18 @@ def check_batch(batch: Batch, shape: tuple[int, ...], dtype: str) -> None:
             f"It is {batch.dtype} of shape {batch.shape}.",
             f"This cut takes {dtype} of shape (n_items, *{shape}), one item or more.",
             "Prepare items with:  cutpoint.preprocess.prepare_item(item, spec.preprocess)",
+        )
+
+
+def check_finite(rows: Array, asked: str) -> None:
+    """Raise `DataError` if a row holds NaN or infinity; `asked` is what was to be done."""
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
+    if len(bad):
+        raise DataError(
+            asked,
+            f"{len(bad)} of {len(rows)} rows hold NaN or infinity, the first is row {bad[0]}.",
+            "Finite numbers; what `cutpoint extract` keeps is finite.",
+            f"Leave them out with:  X[numpy.isfinite(X).all(axis={tuple(range(1, rows.ndim))})]",
         )
 
 

@@ -205,3 +205,27 @@ def test_an_empty_recipe_is_the_tap_itself(features: Features) -> None:
     np.testing.assert_array_equal(X, features.X("conv1/gap", rows))
     assert fitted.learned_from == frozenset()
     assert str(fitted) == "conv1/gap"
+
+
+def test_a_weighted_sum_of_taps_is_learned_without_the_rows_it_is_judged_on(
+    features: Features,
+) -> None:
+    recipe = parse_recipe("gap | orthogonal(8) | softmax(norm) | l2")
+    assert str(recipe) == "gap | orthogonal(n_components=8) | softmax(norm) | l2"
+    assert parse_recipe(str(recipe)) == recipe
+    rows = features.rows_of("train")
+    taps = ["conv1/gap", "conv2/gap", "conv3/gap"]
+    fitted, X = fit_recipe(recipe, features, taps, rows)
+    assert X.shape == (len(rows), 8)
+    assert list(fitted.tap_weights) == taps
+    assert sum(fitted.tap_weights.values()) == pytest.approx(1)
+    with pytest.raises(LeakageError):
+        fitted.of(features, rows[:1])
+    fields, arrays = fitted.to_state()
+    again = FittedRecipe.from_state(json.loads(json.dumps(fields)), arrays)
+    tests = features.rows_of("test")
+    np.testing.assert_array_equal(again.of(features, tests), fitted.of(features, tests))
+    ranking = cp.choose(features, recipe, quiet=True)
+    assert (ranking.how, len(ranking.candidates)) == ("5-fold", 1)
+    with pytest.raises(UsageError, match="widths 8, 12"):
+        fit_recipe(parse_recipe("gap | softmax"), features, taps[:2], rows)

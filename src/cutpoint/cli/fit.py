@@ -94,6 +94,8 @@ def fit(
     for line in result.ranking.lines(N_SHOWN):
         typer.echo(line)
     print_wrapped(result.ranking.verdict())
+    if result.predictor.recipe.tap_weights:
+        print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
     for warning in result.features.warnings:
         print_wrapped(f"Warning: {warning}")
     for line in result.evaluation.lines():

@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cutpoint.errors import DataError, UsageError
+from cutpoint.errors import UsageError
 from cutpoint.metrics import fit_temperature, softmax
 from cutpoint.state import Stateful
-from cutpoint.types import Array, Float64
+from cutpoint.types import Array, Float64, check_finite
 
 FLOATS = (np.float64, np.float32)  # others become the first
 
@@ -129,18 +129,10 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         return np.asarray(truth)
 
     def _validated(self, *given: Any, **how: Any) -> Any:
-        try:
-            return validate_data(self, *given, dtype=FLOATS, **how)
-        except ValueError as error:
-            if "Input X contains" not in str(error):
-                raise
-            bad = np.flatnonzero(~np.isfinite(np.asarray(given[0], np.float64)).all(axis=1))
-            raise DataError(
-                f"{type(self).__name__} was given features of {len(given[0])} items.",
-                f"{len(bad)} hold NaN or infinity, the first in row {bad[0]}.",
-                "Finite numbers.",
-                "Leave them out with:  X[numpy.isfinite(X).all(axis=1)]",
-            ) from error
+        found = validate_data(self, *given, dtype=FLOATS, ensure_all_finite=False, **how)
+        rows = found[0] if len(given) > 1 else found
+        check_finite(rows, f"{type(self).__name__} was given features of {len(rows)} items.")
+        return found
 
 
 class LinearHead(Head):

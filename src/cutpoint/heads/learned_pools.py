@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from cutpoint.errors import DataError, ShapeError, UsageError
+from cutpoint.errors import ShapeError, UsageError
 from cutpoint.heads.trained import TrainedHead
 from cutpoint.pooling import space_axes, warn_if_signed
-from cutpoint.types import Array, Float64
+from cutpoint.types import Array, Float64, check_finite
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 
@@ -97,18 +97,8 @@ class LearnedPoolHead(TrainedHead):
         first = first.reshape(*first.shape[:2], -1)
         if first.dtype not in (np.float16, np.float32):
             first = first.astype(np.float32)
-        self._check_finite(first)
+        check_finite(x, f"{type(self).__name__} was given activations of {len(x)} items.")
         return first
-
-    def _check_finite(self, x: Array) -> None:
-        bad = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2)))
-        if len(bad):
-            raise DataError(
-                f"{type(self).__name__} was given activations of {len(x)} items.",
-                f"{len(bad)} hold NaN or infinity, the first in row {bad[0]}.",
-                "Finite numbers; float16 ends at 65504.",
-                "Leave them out with:  X[numpy.isfinite(X).all(axis=(1, 2, 3))]",
-            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,14 +2,18 @@
 
 from cutpoint.transforms.base import Transform, feature_names
 from cutpoint.transforms.layout import UMAP, TSNEPicture
+from cutpoint.transforms.mix import SoftmaxSum
 from cutpoint.transforms.normalise import L2, SignedPower, ZScore, l2_normalise, signed_power
+from cutpoint.transforms.project import (
+    GaussianProjection,
+    OrthogonalProjection,
+    SparseProjection,
+)
 from cutpoint.transforms.reduce import (
     PCA,
     Autoencoder,
-    GaussianProjection,
     LearnedProjection,
     RandomisedSVD,
-    SparseProjection,
 )
 from cutpoint.transforms.saving import TRANSFORMS, from_bytes, from_state, load, save, to_bytes
 from cutpoint.transforms.select import (
@@ -35,9 +39,11 @@ __all__ = [
     "LearnedMask",
     "LearnedProjection",
     "MutualInfoSelect",
+    "OrthogonalProjection",
     "RandomisedSVD",
     "RecursiveSelect",
     "SignedPower",
+    "SoftmaxSum",
     "SparseProjection",
     "TSNEPicture",
     "Transform",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from cutpoint.errors import UsageError
 from cutpoint.state import Stateful
-from cutpoint.types import Array, Float64
+from cutpoint.types import Array, Float64, check_finite
 
 FLOATS = (np.float64, np.float32)  # others become the first
 # Rows taken to float64 at a time.
@@ -29,13 +29,11 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
         return tags
 
     def _rows_to_fit(self, X: Any, n_min: int = 1) -> Array:
-        rows: Array = validate_data(self, X, dtype=FLOATS, ensure_min_samples=n_min)
-        return rows
+        return finite_rows(self, X, ensure_min_samples=n_min)
 
     def _rows_to_transform(self, X: Any) -> Array:
         check_is_fitted(self)
-        rows: Array = validate_data(self, X, dtype=FLOATS, reset=False)
-        return rows
+        return finite_rows(self, X, reset=False)
 
 
 class LabelledTransform(Transform):
@@ -48,7 +46,10 @@ class LabelledTransform(Transform):
 
     def _labelled_rows(self, X: Any, y: Any) -> tuple[Array, Array, Array]:
         """Return rows, the number of each row's class, and the classes."""
-        X, y = validate_data(self, X, y, dtype=FLOATS, ensure_min_samples=2)
+        X, y = validate_data(
+            self, X, y, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite=False
+        )
+        check_finite(X, f"{type(self).__name__} was to be fitted.")
         check_classification_targets(y)
         classes, truth = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -71,6 +72,21 @@ class Mixed(Transform):
 
     def _n_out(self) -> int:
         raise NotImplementedError
+
+
+def finite_rows(estimator: Any, X: Any, **how: Any) -> Array:
+    """Return `X` as floats that scikit-learn takes for rows, all of them finite."""
+    rows: Array = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, **how)
+    check_finite(rows, f"{type(estimator).__name__} was given {len(rows)} rows.")
+    return rows
+
+
+def finite_chunks(chunks: Iterable[Array], name: str) -> Iterator[Array]:
+    """Yield chunks of rows as floats, all of them finite."""
+    for chunk in chunks:
+        rows = check_array(chunk, dtype=FLOATS, ensure_all_finite=False)
+        check_finite(rows, f"{name} was given a chunk of {len(rows)} rows.")
+        yield rows
 
 
 def feature_names(widths: Mapping[str, int]) -> Array:

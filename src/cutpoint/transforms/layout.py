@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import validate_data
 
 from cutpoint.errors import UsageError
 from cutpoint.runtimes.umap import import_umap
-from cutpoint.transforms.base import FLOATS, Mixed, at_most
+from cutpoint.transforms.base import Mixed, at_most, finite_rows
 from cutpoint.types import Array, Float32, Float64
 
 
@@ -149,7 +148,7 @@ class TSNEPicture(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyp
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay out the rows."""
-        X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
+        X = finite_rows(self, X, ensure_min_samples=2)
         self.embedding_: Array = TSNE(
             self.n_components,
             perplexity=at_most(

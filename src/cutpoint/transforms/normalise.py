@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils.validation import check_array
 
 from cutpoint.errors import UsageError
 from cutpoint.gram import Moments, Variances
-from cutpoint.transforms.base import FLOATS, Transform, check_blocks, starts_of
+from cutpoint.transforms.base import Transform, check_blocks, finite_chunks, starts_of
 from cutpoint.types import Array, Float64
 
 # A column this many times narrower than its mean is constant but for rounding in float64.
@@ -93,7 +92,7 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
 
     def fit_stream(self, chunks: Iterable[Array]) -> Self:
         """Learn from chunks of rows in one pass, none of them kept."""
-        return self.fit_moments(Variances.of(check_array(rows, dtype=FLOATS) for rows in chunks))
+        return self.fit_moments(Variances.of(finite_chunks(chunks, "ZScore")))
 
     def fit_moments(self, moments: Variances | Moments) -> Self:
         """Learn from what was gathered, and perhaps merged, elsewhere."""

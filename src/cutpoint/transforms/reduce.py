@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.decomposition import TruncatedSVD
-from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
-from sklearn.utils.validation import check_array
 
 from cutpoint.gram import Moments
 from cutpoint.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
-from cutpoint.transforms.base import FLOATS, LabelledTransform, Mixed, at_most, multiply
+from cutpoint.transforms.base import LabelledTransform, Mixed, at_most, finite_chunks, multiply
 from cutpoint.transforms.training import train_autoencoder, train_projection
 from cutpoint.types import Array, Float64
 
@@ -59,7 +56,7 @@ class PCA(Mixed):
 
     def fit_stream(self, chunks: Iterable[Array]) -> Self:
         """Learn from chunks of rows in one pass, none of them kept."""
-        return self.fit_moments(Moments.of(check_array(rows, dtype=FLOATS) for rows in chunks))
+        return self.fit_moments(Moments.of(finite_chunks(chunks, "PCA")))
 
     def fit_moments(self, moments: Moments) -> Self:
         """Learn from what was gathered, and perhaps merged, elsewhere."""
@@ -140,84 +137,6 @@ class RandomisedSVD(Mixed):
 
     def _n_out(self) -> int:
         return len(self.components_)
-
-
-class GaussianProjection(Mixed):
-    """Random directions: distances are kept roughly, nothing is learned from the rows.
-
-    Parameters
-    ----------
-    n_components : int, default 64
-        At most the number of columns, where a warning says so.
-    random_state : int, default 0
-    """
-
-    kind: ClassVar[str] = "gaussian"
-
-    def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
-        self.n_components = n_components
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Draw the directions; only the number of columns matters."""
-        X = self._rows_to_fit(X)
-        n_components = at_most(self.n_components, X.shape[1], "random directions")
-        drawn = GaussianRandomProjection(n_components, random_state=self.random_state)
-        drawn.fit(np.zeros((1, X.shape[1])))
-        self.components_: Float64 = np.ascontiguousarray(drawn.components_)
-        return self
-
-    def transform(self, X: Any) -> Array:
-        """Return the rows along each direction, (n_items, n_components)."""
-        return multiply(self._rows_to_transform(X), self.components_.T)
-
-    def _n_out(self) -> int:
-        return len(self.components_)
-
-
-class SparseProjection(Mixed):
-    """`GaussianProjection` with mostly zeros: faster and smaller where columns are many.
-
-    Parameters
-    ----------
-    n_components : int, default 64
-        At most the number of columns, where a warning says so.
-    random_state : int, default 0
-
-    References
-    ----------
-    Li, Hastie and Church, "Very Sparse Random Projections", 2006; as in scikit-learn's
-    `SparseRandomProjection`: one column in √n_features is not zero.
-    """
-
-    kind: ClassVar[str] = "sparse"
-
-    def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
-        self.n_components = n_components
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Draw the directions; only the number of columns matters."""
-        X = self._rows_to_fit(X)
-        n_components = at_most(self.n_components, X.shape[1], "random directions")
-        drawn = SparseRandomProjection(n_components, random_state=self.random_state)
-        matrix = csr_array(drawn.fit(np.zeros((1, X.shape[1]))).components_)
-        # A sparse matrix in three arrays, as it is saved.
-        self.values_: Array = matrix.data
-        self.columns_: Array = matrix.indices.astype(np.int64)
-        self.starts_: Array = matrix.indptr.astype(np.int64)
-        return self
-
-    def transform(self, X: Any) -> Array:
-        """Return the rows along each direction, (n_items, n_components)."""
-        return multiply(self._rows_to_transform(X), self._directions().T)
-
-    def _directions(self) -> Any:
-        shape = (self._n_out(), self.n_features_in_)
-        return csr_array((self.values_, self.columns_, self.starts_), shape=shape)
-
-    def _n_out(self) -> int:
-        return len(self.starts_) - 1
 
 
 class Autoencoder(Mixed):

@@ -18,14 +18,18 @@ from cutpoint.spec import canonical_json
 from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
 from cutpoint.transforms.layout import UMAP
+from cutpoint.transforms.mix import SoftmaxSum
 from cutpoint.transforms.normalise import L2, SignedPower, ZScore
+from cutpoint.transforms.project import (
+    GaussianProjection,
+    OrthogonalProjection,
+    SparseProjection,
+)
 from cutpoint.transforms.reduce import (
     PCA,
     Autoencoder,
-    GaussianProjection,
     LearnedProjection,
     RandomisedSVD,
-    SparseProjection,
 )
 from cutpoint.transforms.select import (
     FTestSelect,
@@ -44,7 +48,8 @@ _CLASSES: tuple[type[Transform], ...] = (
     L2, ZScore, SignedPower,
     VarianceSelect, FTestSelect, MutualInfoSelect, RecursiveSelect, L1Select, LearnedMask,
     GroupLasso,
-    PCA, RandomisedSVD, GaussianProjection, SparseProjection, Autoencoder, LearnedProjection, UMAP,
+    PCA, RandomisedSVD, GaussianProjection, SparseProjection, OrthogonalProjection, Autoencoder,
+    LearnedProjection, UMAP, SoftmaxSum,
 )  # fmt: skip
 
 TRANSFORMS: dict[str, type[Transform]] = {each.kind: each for each in _CLASSES}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from cutpoint.errors import MissingExtra
 from cutpoint.types import Array, Float32, Float64
@@ -112,6 +113,35 @@ def train_mask(
 
     _descend([logits, head, bias], loss, len(X), len(temperatures), random, LEARNING_RATE)
     return np.asarray(1 / (1 + np.exp(-_to_numpy(logits).astype(np.float64) / temperatures[-1])))
+
+
+def train_layer_weights(
+    layers: Float32, truth: Array, n_steps: int, seed: int
+) -> tuple[Float64, float]:
+    """Return the softmax of each layer's weight, (n_layers,), and the last cross-entropy.
+
+    Parameters
+    ----------
+    layers : array of shape (n_items, n_layers, n_features)
+        Of mean square 1 over all.
+    """
+    torch = import_torch()
+    random = np.random.default_rng(seed)
+    n_layers, n_features = layers.shape[1:]
+    weights = torch.zeros(n_layers, requires_grad=True)
+    head, bias = _layers(random, (n_features, int(truth.max()) + 1))
+    rows, targets = torch.from_numpy(layers), torch.from_numpy(truth.astype(np.int64))
+
+    def loss(batch: Any) -> Any:
+        mixed = torch.einsum("nlc,l->nc", rows[batch], weights.softmax(0))
+        # Without this the head of few rows would grow for ever.
+        size = 1e-3 * head.square().sum()
+        scores = mixed @ head + bias
+        return torch.nn.functional.cross_entropy(scores, targets[batch]) + size
+
+    last = _descend([weights, head, bias], loss, len(layers), n_steps, random, LEARNING_RATE)
+    logits = _to_numpy(weights).astype(np.float64)
+    return scipy.special.softmax(logits), last
 
 
 def _layers(random: np.random.Generator, widths: Sequence[int]) -> list[Any]:

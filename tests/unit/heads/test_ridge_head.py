@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.metrics import log_loss
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from cutpoint.errors import DataError
 from cutpoint.heads import RidgeHead
 from cutpoint.metrics import calibration_error, softmax
 
@@ -63,3 +64,14 @@ def test_groups_make_the_choice_of_alpha_honest() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="two classes"):
         RidgeHead().fit(np.zeros((4, 2)), [1, 1, 1, 1])
+
+
+def test_rows_that_are_not_finite_are_named() -> None:
+    X, y, X_test, _ = digits()
+    head = RidgeHead().fit(X, y)
+    X_test[5, 3] = np.inf
+    with pytest.raises(DataError, match="the first is row 5"):
+        head.predict(X_test)
+    X[7, 3] = np.nan
+    with pytest.raises(DataError, match="the first is row 7"):
+        RidgeHead().fit(X, y)

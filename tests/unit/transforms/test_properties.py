@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
+from cutpoint.errors import DataError
 from cutpoint.transforms import (
     L2,
     PCA,
@@ -24,9 +25,11 @@ from cutpoint.transforms import (
     LearnedMask,
     LearnedProjection,
     MutualInfoSelect,
+    OrthogonalProjection,
     RandomisedSVD,
     RecursiveSelect,
     SignedPower,
+    SoftmaxSum,
     SparseProjection,
     Transform,
     VarianceSelect,
@@ -41,10 +44,12 @@ QUICK = [
     VarianceSelect(), FTestSelect(0.4), MutualInfoSelect(3), RecursiveSelect(2),
     L1Select(C=1e5), GroupLasso(0.5, penalty=1e-6),
     PCA(3), PCA(2, whiten=True), RandomisedSVD(2), GaussianProjection(2), SparseProjection(2),
+    OrthogonalProjection(2),
 ]  # fmt: skip
 SLOW = [
     LearnedMask(penalty=1e-3, n_steps=5), Autoencoder(2, 8, n_steps=5),
     LearnedProjection(2, n_steps=5), UMAP(2, n_neighbors=5),
+    SoftmaxSum(n_steps=5), SoftmaxSum(norm=True, n_steps=5),
 ]  # fmt: skip
 
 
@@ -87,6 +92,15 @@ def check(transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int)
 
 def test_every_transform_is_among_them() -> None:
     assert {type(each) for each in QUICK + SLOW} == set(TRANSFORMS.values())
+
+
+@pytest.mark.parametrize("transform", QUICK + SLOW, ids=str)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_rows_that_are_not_finite_are_named(transform: Transform, value: float) -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 6)), np.arange(20) % 2
+    X[3, 2] = value
+    with pytest.raises(DataError, match="1 of 20 rows hold NaN or infinity, the first is row 3"):
+        clone(transform).fit(X, y)
 
 
 @pytest.mark.parametrize("transform", QUICK, ids=str)

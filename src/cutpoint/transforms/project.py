@@ -1,0 +1,141 @@
+"""Fewer columns by chance: directions drawn with a seed, nothing learned but the width."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.linalg
+from scipy.sparse import csr_array
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
+
+from cutpoint.transforms.base import Mixed, at_most, multiply
+from cutpoint.types import Array, Float64
+
+
+class GaussianProjection(Mixed):
+    """Random directions: distances are kept roughly, nothing is learned from the rows.
+
+    Parameters
+    ----------
+    n_components : int, default 64
+        At most the number of columns, where a warning says so.
+    random_state : int, default 0
+    """
+
+    kind: ClassVar[str] = "gaussian"
+
+    def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Draw the directions; only the number of columns matters."""
+        X = self._rows_to_fit(X)
+        n_components = at_most(self.n_components, X.shape[1], "random directions")
+        drawn = GaussianRandomProjection(n_components, random_state=self.random_state)
+        drawn.fit(np.zeros((1, X.shape[1])))
+        self.components_: Float64 = np.ascontiguousarray(drawn.components_)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the rows along each direction, (n_items, n_components)."""
+        return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def _n_out(self) -> int:
+        return len(self.components_)
+
+
+class SparseProjection(Mixed):
+    """`GaussianProjection` with mostly zeros: faster and smaller where columns are many.
+
+    Parameters
+    ----------
+    n_components : int, default 64
+        At most the number of columns, where a warning says so.
+    random_state : int, default 0
+
+    References
+    ----------
+    Li, Hastie and Church, "Very Sparse Random Projections", 2006; as in scikit-learn's
+    `SparseRandomProjection`: one column in √n_features is not zero.
+    """
+
+    kind: ClassVar[str] = "sparse"
+
+    def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Draw the directions; only the number of columns matters."""
+        X = self._rows_to_fit(X)
+        n_components = at_most(self.n_components, X.shape[1], "random directions")
+        drawn = SparseRandomProjection(n_components, random_state=self.random_state)
+        matrix = csr_array(drawn.fit(np.zeros((1, X.shape[1]))).components_)
+        # A sparse matrix in three arrays, as it is saved.
+        self.values_: Array = matrix.data
+        self.columns_: Array = matrix.indices.astype(np.int64)
+        self.starts_: Array = matrix.indptr.astype(np.int64)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the rows along each direction, (n_items, n_components)."""
+        return multiply(self._rows_to_transform(X), self._directions().T)
+
+    def _directions(self) -> Any:
+        shape = (self._n_out(), self.n_features_in_)
+        return csr_array((self.values_, self.columns_, self.starts_), shape=shape)
+
+    def _n_out(self) -> int:
+        return len(self.starts_) - 1
+
+
+class OrthogonalProjection(Mixed):
+    """Random directions at right angles, drawn evenly: a turn, of which the first axes are kept.
+
+    Parameters
+    ----------
+    n_components : int, default 64
+        At most the number of columns, where a warning says so.
+    random_state : int, default 0
+
+    Attributes
+    ----------
+    components_ : float64 array of shape (n_components, n_features)
+        Rows of length √(n_features / n_components), so that the squared length of a row is kept
+        on average; with all columns kept, lengths and angles are kept exactly.
+
+    Notes
+    -----
+    The orthonormal factor of a Gaussian matrix, its signs settled by the other factor's diagonal:
+    only then is every direction equally likely.
+
+    References
+    ----------
+    Mezzadri, "How to Generate Random Matrices from the Classical Compact Groups", 2007; as
+    `scipy.stats.ortho_group` draws.
+    """
+
+    kind: ClassVar[str] = "orthogonal"
+
+    def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
+        self.n_components = n_components
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Draw the directions; only the number of columns matters."""
+        X = self._rows_to_fit(X)
+        n_components = at_most(self.n_components, X.shape[1], "random directions")
+        drawn = np.random.default_rng(self.random_state).normal(size=(X.shape[1], n_components))
+        turned, upper = scipy.linalg.qr(drawn, mode="economic")
+        turned = turned * np.sign(np.diag(upper)) * np.sqrt(X.shape[1] / n_components)
+        self.components_: Float64 = np.ascontiguousarray(turned.T)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the rows along each direction, (n_items, n_components)."""
+        return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def _n_out(self) -> int:
+        return len(self.components_)
