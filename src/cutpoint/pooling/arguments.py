@@ -46,6 +46,16 @@ def count(name: str, default: int | None = None) -> Reader:
     return read
 
 
+def target(words: Sequence[str]) -> Read:
+    """Read Head2Toe's number of features, and whether its authors' quirks are wanted."""
+    is_compat = len(words) == 2 and words[1] == "compat"
+    (word,) = words[:1] if is_compat else words
+    arguments = {"target": _whole(word)}
+    if not is_compat:
+        return arguments, (word,)
+    return {**arguments, "compat": True}, (word, "compat")
+
+
 def levels(words: Sequence[str]) -> Read:
     """Read the levels of a pyramid, in any order, and how they are pooled."""
     how = words[-1] if words and words[-1] in ("mean", "max") else ""

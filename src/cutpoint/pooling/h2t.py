@@ -6,16 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from cutpoint.errors import ShapeError
 from cutpoint.pooling.bins import binned
 from cutpoint.pooling.flatten import pool_flatten
 from cutpoint.pooling.ops import NUMPY, Ops, space_axes
-from cutpoint.types import Array
 
 
-def pool_h2t(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, *, target: int) -> Any:
+def pool_h2t(
+    activation: Any,
+    layout: str = "NCHW",
+    ops: Ops = NUMPY,
+    *,
+    target: int,
+    compat: bool = False,
+) -> Any:
     """Means of bins, of which there are as many as `target` features allow.
 
     Parameters
@@ -24,6 +28,8 @@ def pool_h2t(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, *, target:
         As in `pool_gap`.
     target : int
         Features wanted of the layer. A layer with as many channels or more gives its global mean.
+    compat : bool, default False
+        Whether to pool with the quirks of the authors' code: `pool_h2t_compat`.
 
     Returns
     -------
@@ -32,8 +38,7 @@ def pool_h2t(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, *, target:
 
     Notes
     -----
-    Bins partition the map or the tokens, so nothing is dropped. `pool_h2t_compat` is the paper's
-    own code.
+    Bins partition the map or the tokens, so nothing is dropped.
 
     References
     ----------
@@ -46,6 +51,8 @@ def pool_h2t(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, *, target:
     >>> pool_h2t(np.ones((1, 197, 768)), "NTC", target=8192).shape
     (1, 7680)
     """
+    if compat:
+        return pool_h2t_compat(activation, layout, ops, target=target)
     axes = space_axes(layout)
     sizes = [int(activation.shape[axis]) for axis in axes]
     counts = h2t_bins(int(activation.shape[layout.index("C")]), sizes, target)
@@ -71,7 +78,9 @@ def _root(number: int, degree: int) -> int:
     return root + 1 if (root + 1) ** degree <= number else root
 
 
-def pool_h2t_compat(activation: Array, layout: str = "NHWC", *, target: int) -> Array:
+def pool_h2t_compat(
+    activation: Any, layout: str = "NHWC", ops: Ops = NUMPY, *, target: int
+) -> Any:
     """Head2Toe's pooling with the quirks of the authors' code, to repeat their numbers.
 
     Windows of one size start at the first place, and what is left over at the end is dropped: 17
@@ -80,16 +89,17 @@ def pool_h2t_compat(activation: Array, layout: str = "NHWC", *, target: int) -> 
 
     Parameters
     ----------
-    activation : array of shape (n_items, height, width, channels) or (n_items, n_tokens, channels)
-        Or as `layout` says; NumPy, not in a graph.
-    layout : str
-        As in `Layer.layout`.
+    activation : array or tensor of shape (n_items, height, width, channels) or \
+(n_items, n_tokens, channels)
+        Or as `layout` says.
+    layout, ops
+        As in `pool_gap`.
     target : int
         Features wanted; the real number can be half of it: 15 × 15 × 1024 gives 4096 for 8192.
 
     Returns
     -------
-    features : array of shape (n_items, bins · channels)
+    features : same kind and type, shape (n_items, bins · channels)
         Place by place, as TensorFlow flattens.
 
     References
@@ -98,24 +108,41 @@ def pool_h2t_compat(activation: Array, layout: str = "NHWC", *, target: int) -> 
 
     Examples
     --------
+    >>> import numpy as np
     >>> pool_h2t_compat(np.ones((1, 15, 15, 1024)), target=8192).shape
     (1, 4096)
     """
     axes = space_axes(layout)
+    sizes = [int(activation.shape[axis]) for axis in axes]
+    n_channels = int(activation.shape[layout.index("C")])
     if len(axes) not in (1, 2):
         raise ShapeError(
             "Head2Toe's own pooling was asked for.",
-            f"Got an activation of shape {activation.shape} ({layout}).",
+            f"Got an activation of shape {tuple(activation.shape)} ({layout}).",
             "Maps (NHWC, NCHW) or tokens (NTC).",
             'Pool it otherwise, for example with:  --pool "h2t(8192)"',
         )
-    last = np.transpose(activation, (0, *axes, layout.index("C")))
-    window = _compat_window(last.shape[1:-1], last.shape[-1], target)
+    window = _compat_window(sizes, n_channels, target)
     if window == 0:
-        return np.asarray(last.mean(axis=tuple(range(1, last.ndim - 1))))
-    for axis in range(1, last.ndim - 1):
-        last = _valid_windows(last, axis, window)
-    return last.reshape(len(last), -1)
+        return ops.mean(activation, axes)
+    counts = h2t_compat_bins(n_channels, sizes, target)
+    for axis, count in zip(axes, counts, strict=True):
+        activation = ops.slice(activation, axis, 0, count * window)
+    pooled = binned(activation, layout, ops, counts, ops.mean)
+    places_first = ops.permute(pooled, (0, *axes, layout.index("C")))
+    return ops.copy(ops.reshape(places_first, (math.prod(counts) * n_channels,)))
+
+
+def h2t_compat_bins(n_channels: int, sizes: Sequence[int], target: int) -> tuple[int, ...]:
+    """Return the authors' windows along each axis of space, one of all places included.
+
+    Examples
+    --------
+    >>> h2t_compat_bins(1024, (15, 15), 8192), h2t_compat_bins(768, (197,), 8192)
+    ((2, 2), (10,))
+    """
+    window = _compat_window(sizes, n_channels, target)
+    return tuple(size // window if window else 1 for size in sizes)
 
 
 def _compat_window(sizes: Sequence[int], n_channels: int, target: int) -> int:
@@ -125,10 +152,3 @@ def _compat_window(sizes: Sequence[int], n_channels: int, target: int) -> int:
     if len(sizes) == 1:
         return int(sizes[0] / (target / n_channels))
     return sizes[1] // int(math.sqrt(target // n_channels))
-
-
-def _valid_windows(x: Array, axis: int, window: int) -> Array:
-    n_windows = x.shape[axis] // window
-    whole = x[(slice(None),) * axis + (slice(n_windows * window),)]
-    split = whole.reshape(*x.shape[:axis], n_windows, window, *x.shape[axis + 1 :])
-    return np.asarray(split.mean(axis=axis + 1))

@@ -10,7 +10,7 @@ from typing import Any
 
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.layer_table import Layer
-from cutpoint.pooling.arguments import Reader, count, exponent, levels, nothing
+from cutpoint.pooling.arguments import Reader, count, exponent, levels, nothing, target
 from cutpoint.pooling.cls import pool_cls
 from cutpoint.pooling.flatten import pool_flatten
 from cutpoint.pooling.gap import pool_gap
@@ -62,7 +62,7 @@ POOLS: dict[str, PoolKind] = {
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean"),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean"),
-    "h2t": PoolKind(pool_h2t, "places", "h2t(T)", count("target")),
+    "h2t": PoolKind(pool_h2t, "places", "h2t(T) or h2t(T,compat)", target),
     "gram": PoolKind(pool_gram, "places", "gram"),
     "flatten": PoolKind(pool_flatten, "places", "flatten"),
     "grid": PoolKind(pool_grid, "maps", "grid(n)", count("n")),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from cutpoint.errors import ShapeError
 from cutpoint.layer_table import Layer
-from cutpoint.pooling.h2t import h2t_bins
+from cutpoint.pooling.h2t import h2t_bins, h2t_compat_bins
 from cutpoint.pooling.ops import space_axes
 from cutpoint.pooling.parse import pools_of, read_pool
 from cutpoint.pooling.spp import LEVELS
@@ -53,7 +54,7 @@ def pooled_shape(layer: Layer, pool: str) -> tuple[int, ...]:
         case "flatten":
             return (math.prod(item),)
         case "h2t":
-            return (n_channels * math.prod(h2t_bins(n_channels, sizes, arguments["target"])),)
+            return (n_channels * math.prod(_h2t_counts(n_channels, sizes, arguments)),)
         case "spp":
             levels = arguments.get("levels", LEVELS)
             return (n_channels * sum(level ** len(sizes) for level in levels),)
@@ -106,7 +107,10 @@ def _places(layer: Layer, pool: str, shape: tuple[int, ...]) -> Iterator[Place]:
         case "flatten":
             return _counted((n_channels, *sizes))
         case "h2t":
-            return _counted((n_channels, *h2t_bins(n_channels, sizes, arguments["target"])))
+            counts = _h2t_counts(n_channels, sizes, arguments)
+            if "compat" not in arguments:
+                return _counted((n_channels, *counts))
+            return ((place[-1], *place[:-1]) for place in _counted((*counts, n_channels)))
         case "spp":
             return (
                 (channel, "x".join([str(level)] * len(sizes)), *bin_)
@@ -116,6 +120,11 @@ def _places(layer: Layer, pool: str, shape: tuple[int, ...]) -> Iterator[Place]:
             )
         case _:
             return _counted(shape)
+
+
+def _h2t_counts(n_channels: int, sizes: Sequence[int], arguments: Mapping[str, Any]) -> Any:
+    bins = h2t_compat_bins if "compat" in arguments else h2t_bins
+    return bins(n_channels, sizes, arguments["target"])
 
 
 def _counted(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

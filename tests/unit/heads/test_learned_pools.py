@@ -93,6 +93,28 @@ def test_the_probe_is_the_direct_form_with_the_same_weights() -> None:
         np.testing.assert_allclose(pooled, np.concatenate(expected), atol=1e-5)
 
 
+# Computed by `poolings/ep.py` (efficient-probing at 3a87bff): 8 channels, 4 queries, 6 places.
+EFFICIENT_PROBING = [
+    [4.688383, -0.7606862, -0.2182553, 1.23024, -0.3102014, 1.987336, -1.171681, 0.5057538],
+    [3.359462, -0.8616451, -0.4132461, -0.1280219, 0.4275204, -0.3412654, -0.2615502, 1.558831],
+]
+
+
+def waves(*shape: int) -> torch.Tensor:
+    values = np.cos(np.arange(np.prod(shape), dtype=np.float64) ** 2 / 7)
+    return torch.from_numpy(values.reshape(shape).astype(np.float32))
+
+
+def test_the_probe_is_the_authors_code_with_the_same_weights() -> None:
+    """Tolerance 1e-5."""
+    pool = QueryPool(8, 4)
+    with torch.no_grad():
+        pool.queries.copy_(waves(4, 8) * 3)
+        pool.values.weight.copy_(waves(8, 8))
+        found = pool(waves(2, 6, 8).transpose(1, 2))
+    np.testing.assert_allclose(found.numpy(), EFFICIENT_PROBING, atol=1e-5)
+
+
 PATIENT = {
     "max_epochs": 30,
     "patience": 30,

@@ -30,6 +30,7 @@ MAP_POOLS = [
     "rmac(2)",
     "h2t(40)",
     "h2t(4)",
+    "h2t(40,compat)",
     "gram",
     "flatten",
     "grid(3)",
@@ -44,6 +45,7 @@ TOKEN_POOLS = [
     "mean",
     "cls+mean",
     "h2t(20)",
+    "h2t(20,compat)",
     "gram",
     "flatten",
     "none",
@@ -113,11 +115,29 @@ def _spp(item: np.ndarray, *words: str) -> np.ndarray:
     return np.concatenate([part.ravel() for part in parts])
 
 
-def _h2t(item: np.ndarray, target: str) -> np.ndarray:
+def _h2t(item: np.ndarray, target: str, compat: str = "") -> np.ndarray:
+    if compat:
+        return _h2t_compat(item, int(target))
     n_bins = max(int(target) // len(item), 1)
     a_side = n_bins if item.ndim == 2 else math.isqrt(n_bins)
     counts = tuple(min(a_side, size) for size in item.shape[1:])
     return np.concatenate([_bins(channel, counts).ravel() for channel in item])
+
+
+def _h2t_compat(item: np.ndarray, target: int) -> np.ndarray:
+    """Windows of one size from the first place on; place by place, then channel by channel."""
+    n_channels, *sizes = item.shape
+    if n_channels >= target:
+        return item.reshape(n_channels, -1).mean(1)
+    if item.ndim == 2:
+        window = int(sizes[0] / (target / n_channels))
+    else:
+        window = sizes[1] // math.isqrt(target // n_channels)
+    if window == 0:
+        return item.reshape(n_channels, -1).mean(1)
+    starts = itertools.product(*(range(0, size - window + 1, window) for size in sizes))
+    windows = (item[(slice(None), *(slice(s, s + window) for s in start))] for start in starts)
+    return np.concatenate([each.reshape(n_channels, -1).mean(1) for each in windows])
 
 
 def _rmac(item: np.ndarray, n_scales: str = "3") -> np.ndarray:

@@ -8,8 +8,16 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutpoint.errors import ShapeError
-from cutpoint.pooling import pool_h2t, pool_h2t_compat
+from cutpoint.errors import ShapeError, UsageError
+from cutpoint.layer_table import Layer
+from cutpoint.pooling import (
+    canonical_pool,
+    feature_names,
+    parse_pool,
+    pool_h2t,
+    pool_h2t_compat,
+    pooled_shape,
+)
 from cutpoint.pooling.h2t import h2t_bins
 from tests.unit.pooling.definitions import drawn
 
@@ -59,6 +67,21 @@ def test_compat_is_keras_pooling_as_the_authors_call_it(
     found = pool_h2t_compat(x, "NTC" if len(shape) == 2 else "NHWC", target=target)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_compat_is_typed_and_its_columns_are_named() -> None:
+    assert canonical_pool("h2t(8192, compat)") == "h2t(8192,compat)"
+    layer = Layer(0, "block", "Block", (None, 3, 5, 5), 4, 0, 0)
+    assert pooled_shape(layer, "h2t(12,compat)") == (12,)
+    names = feature_names(layer, "h2t(12,compat)")
+    first = [(0, 0), (1, 0), (2, 0), (0, 1)]
+    assert names[:4] == [f"block/h2t(12,compat)[{channel},0,{x}]" for channel, x in first]
+    lit = np.zeros((1, 3, 5, 5), np.float32)
+    lit[0, 1, 3, 2] = 1
+    (found,) = np.flatnonzero(parse_pool("h2t(12,compat)")(lit)[0])
+    assert names[found].endswith("[1,1,1]")
+    with pytest.raises(UsageError, match=r"h2t\(T,compat\)"):
+        canonical_pool("h2t(12,exact)")
 
 
 def test_compat_reads_every_layout() -> None:

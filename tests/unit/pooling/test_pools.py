@@ -138,6 +138,23 @@ def test_rmac_is_the_reference_codes(
     np.testing.assert_allclose(found[0], expected, rtol=1e-5)
 
 
+# Computed by `cirtorch.layers.functional.gem`, at the same commit, of the same maps.
+CIRTORCH_GEM = {
+    ((7, 7), "gem"): (0.6437961, 0.5891817, 0.6031903, 0.5318831),
+    ((6, 9), "gem"): (0.6347036, 0.5861946, 0.5889916, 0.5298581),
+    ((5, 4), "gem(2.5)"): (0.5433062, 0.6138098, 0.5980057, 0.5894653),
+}
+
+
+@pytest.mark.parametrize(("case", "expected"), CIRTORCH_GEM.items())
+def test_gem_is_the_reference_codes(
+    case: tuple[tuple[int, int], str], expected: tuple[float, ...]
+) -> None:
+    """Tolerance 1e-5."""
+    size, pool = case
+    np.testing.assert_allclose(parse_pool(pool)(cosines(*size), "NCHW")[0], expected, rtol=1e-5)
+
+
 def test_a_map_of_zeros_stays_zero_under_rmac() -> None:
     assert (parse_pool("rmac")(np.zeros((1, 3, 5, 5), np.float32)) == 0).all()
 

@@ -267,3 +267,20 @@ def test_components_of_real_features_are_scikit_learns(shared: Path, tmp_path: P
     found = PCA(10).fit_transform(X)
     error = np.abs(signed_alike(found, expected) - expected).max()
     assert error < 1e-5 * np.abs(expected).max()
+
+
+# Computed by `pcawhitenlearn` and `whitenapply` of `cirtorch.utils.whiten` (cnnimageretrieval-
+# pytorch at 22b8678): the first three of the rows below, three components, each row of length 1.
+CIRTORCH_WHITENED = [
+    [-0.6457488, -0.1025105, -0.7566365],
+    [0.4878791, -0.7788158, -0.3942321],
+    [-0.9641408, 0.2213552, 0.1464003],
+]
+
+
+def test_whitening_is_the_retrieval_codes_after_l2() -> None:
+    """Up to the sign of a component, 1e-5: its covariance is over n, which the length undoes."""
+    X = np.cos(np.arange(150, dtype=np.float64) ** 2 / 7).reshape(30, 5) * [1, 2, 3, 4, 5]
+    found = L2().fit_transform(PCA(3, whiten=True).fit(X).transform(X[:3]))
+    signs = np.sign(found[0]) * np.sign(CIRTORCH_WHITENED[0])
+    np.testing.assert_allclose(found * signs, CIRTORCH_WHITENED, atol=1e-5)
