@@ -104,6 +104,7 @@ def extract(
     n_workers: int | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
+    storage: str = AUTO,
     follow_links: bool = False,
     quiet: bool = False,
 ) -> Features:
@@ -133,6 +134,9 @@ def extract(
         Share of items that may be quarantined before the run stops.
     seed : int
         Draws the test split, if all items are labelled and the data brings none.
+    storage : {"auto", "fp32", "fp16"}
+        In which features are kept; "auto" is half precision for whole maps (pools ``none`` and
+        ``grid``), single for vectors. An item with a value that half precision can't hold is bad.
     quiet : bool
         Whether to show no progress.
 
@@ -151,7 +155,7 @@ def extract(
         dataset = assign_splits(dataset, seed)
     found, reporter = load(backbone), Reporter(quiet)
     reporter.say(f"Load {found.spec.id}")
-    spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool)
+    spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool, storage)
     options = ExtractOptions(engine, n_workers, max_bad)
     where = FeatureStore(store or default_store())
     try:
@@ -196,6 +200,7 @@ def fit(
     n_workers: int | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
+    storage: str = AUTO,
     allow_group_overlap: bool = False,
     follow_links: bool = False,
     quiet: bool = False,
@@ -215,7 +220,7 @@ def fit(
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
-follow_links, quiet
+storage, follow_links, quiet
         As in `extract`.
 
     Returns
@@ -240,6 +245,7 @@ follow_links, quiet
         follow_links=follow_links,
         recipe=_recipe(recipe),
         head=parse_head(head) if isinstance(head, str) else head,
+        storage=storage,
     )
     where = None if output is None else Path(output)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor

@@ -13,6 +13,7 @@ from cutpoint.pooling import pools_of
 from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
 from cutpoint.types import Array, Batch, Cut, Framework
 
+STORAGES = (AUTO, "fp32", "fp16")
 
 @dataclass(frozen=True)
 class LoadOptions:
@@ -183,17 +184,29 @@ class Backbone:
         )
 
     def feature_spec(
-        self, taps: Sequence[str | int] | str = AUTO, pools: Sequence[str] = (AUTO,)
+        self,
+        taps: Sequence[str | int] | str = AUTO,
+        pools: Sequence[str] = (AUTO,),
+        storage: str = AUTO,
     ) -> FeatureSpec:
         """Return the spec of what `cutpoint.extract` would compute.
 
         Raises
         ------
+        UsageError
+            If features can't be stored so.
         WeightsError
             If the network was changed since it was loaded.
         """
+        if storage not in STORAGES:
+            raise UsageError(
+                f'Features stored as "{storage}" were asked for.',
+                "There is no storage of that name.",
+                f"Storages: {', '.join(STORAGES)}; auto is fp16 for whole maps, fp32 for vectors.",
+                "Type, for example:  --storage fp32",
+            )
         self._refuse_changed()
-        return FeatureSpec(self.spec, self.tap_specs(taps, pools))
+        return FeatureSpec(self.spec, self.tap_specs(taps, pools), storage=storage)
 
     def _refuse_changed(self) -> None:
         """Raise `WeightsError` if the spec no longer tells the network's weights."""

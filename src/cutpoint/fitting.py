@@ -61,6 +61,7 @@ class FitOptions:
     load_words: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     head: Head = field(default_factory=RidgeHead)
+    storage: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def run_fit(
     check_for_fit(dataset, options.allow_group_overlap)
     reporter.say(f"Load {backbone.spec.id}")
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
-    spec = backbone.feature_spec(taps, pools)
+    spec = backbone.feature_spec(taps, pools, options.storage)
     store = FeatureStore(options.store)
     try:
         extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
@@ -136,7 +137,9 @@ def _fit_head(
     head: Head = clone(options.head)
     head.fit(X, labels, groups=features.group_numbers(rows))
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
-    return Predictor(backbone, recipe, head, trained_on, options.seed)
+    return Predictor(
+        backbone, recipe, head, trained_on, options.seed, storage=features.spec.storage
+    )
 
 
 def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) -> Evaluation:
@@ -253,6 +256,7 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
         words += ["--pool", pool]
     words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
     words += ["--head", spell_head(options.head)]
+    words += ["--storage", options.storage] if options.storage != AUTO else []
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
     words += ["--engine", options.extract.engine]

@@ -29,6 +29,7 @@ from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
 from cutpoint.spec import BackboneSpec, TapSpec, canonical_json
+from cutpoint.store.halves import as_read
 from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Engine, Float64
 
@@ -75,6 +76,8 @@ class Predictor:
         First 16 hex digits of the sha256 of every training payload.
     seed : int
         Drew the test split, if the data brought none.
+    storage : {"auto", "fp32", "fp16"}
+        How the features it learned from were stored; new ones are rounded alike.
     card : dict
         How it was made and how it scored: data, candidates, scores. JSON types only.
     """
@@ -85,6 +88,7 @@ class Predictor:
     trained_on: frozenset[str] = frozenset()
     seed: int = 0
     card: dict[str, Any] = field(default_factory=dict)
+    storage: str = "auto"
 
     @property
     def taps(self) -> tuple[TapSpec, ...]:
@@ -164,7 +168,9 @@ class Predictor:
             run = engine.session()
             return lambda start: (
                 start,
-                describe(items[start : start + _CHUNK], preprocess, run, on_items=advance),
+                describe(
+                    items[start : start + _CHUNK], preprocess, run, self.storage, on_items=advance
+                ),
             )
 
         return make
@@ -194,7 +200,8 @@ class Predictor:
         return checked.engine
 
     def _scored(self, features: Mapping[str, Array]) -> Float64:
-        return self.head.predict_proba(self.recipe.transform(features))
+        read = {tap: as_read(rows) for tap, rows in features.items()}
+        return self.head.predict_proba(self.recipe.transform(read))
 
     @cached_property
     def _cut(self) -> Any:
@@ -238,6 +245,7 @@ class Predictor:
             "recipe": recipe,
             "head": head,
             "seed": self.seed,
+            "storage": self.storage,
             "card": self.card,
             "trained_on": sorted(self.trained_on),
         }
@@ -322,6 +330,7 @@ def _predictor(
         trained_on=frozenset(fields["trained_on"]),
         seed=fields["seed"],
         card=fields["card"],
+        storage=fields["storage"],
     )
 
 

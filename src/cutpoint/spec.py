@@ -147,11 +147,23 @@ class TapSpec:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """All that decides the numbers in a feature store."""
+    """All that decides the numbers in a feature store.
+
+    Attributes
+    ----------
+    backbone : BackboneSpec
+    taps : tuple of TapSpec
+    precision : str
+        In which the network computes.
+    storage : {"auto", "fp32", "fp16"}
+        In which its features are kept: "auto" is half precision for whole maps (pools ``none`` and
+        ``grid``) and single for vectors.
+    """
 
     backbone: BackboneSpec
     taps: tuple[TapSpec, ...]
     precision: str = "fp32"
+    storage: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "taps": [tap.name for tap in self.taps]}
@@ -160,7 +172,7 @@ class FeatureSpec:
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:
         backbone = BackboneSpec.from_json(fields["backbone"])
         taps = tuple(TapSpec.from_name(name) for name in fields["taps"])
-        return cls(backbone, taps, fields["precision"])
+        return cls(backbone, taps, fields["precision"], fields["storage"])
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly when a declared value does."""

@@ -178,7 +178,7 @@ def rank(
     if not taps:
         raise UsageError(
             f'A ranking of the taps of "{features.name}" was asked for.',
-            "All of them hold whole activations or matrices (pools none and gram).",
+            "All of them hold whole activations or matrices (pools none, grid and gram).",
             "Taps pooled to vectors.",
             "Extract with:  --pool gap --pool gmp",
         )
@@ -225,7 +225,8 @@ class _Task:
 
 def _is_vector(features: Features, tap: TapSpec) -> bool:
     """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
-    return tap.pool not in ("none", "gram") or features.X(tap.name, np.array([0])).ndim == 2
+    name = tap.pool.partition("(")[0]
+    return name not in ("none", "grid", "gram") or features.X(tap.name, np.array([0])).ndim == 2
 
 
 def _judge_exactly(task: _Task, taps: tuple[str, ...]) -> Candidate:

@@ -14,6 +14,7 @@ from cutpoint.cli.options import (
     PrintRecipe,
     Quiet,
     RecipeText,
+    Storage,
     Store,
     Taps,
     TrustWeights,
@@ -37,6 +38,7 @@ def choose(
     pool: Pools = None,
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
+    storage: Storage = "auto",
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -57,7 +59,7 @@ def choose(
     else:
         loaded = api.load(backbone, preprocess, trust_weights=trust_weights)
         taps, pools = recipe_taps(loaded, stages, tap_list(tap), pool_list(pool))
-        described = api.extract(features, loaded, taps, pools, store, quiet=quiet)
+        described = api.extract(features, loaded, taps, pools, store, storage=storage, quiet=quiet)
     ranking = api.choose(described, stages, quiet=quiet)
     if as_json:
         print_json(ranking.to_json())

@@ -17,6 +17,7 @@ from cutpoint.cli.options import (
     PreprocessName,
     Quiet,
     Seed,
+    Storage,
     Taps,
     TrustWeights,
     Workers,
@@ -39,6 +40,7 @@ def extract(
     trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
+    storage: Storage = "auto",
     engine: EngineName = "auto",
     workers: Workers = None,
     max_bad: MaxBad = 0.01,
@@ -63,6 +65,7 @@ def extract(
         n_workers=workers,
         max_bad=max_bad,
         seed=seed,
+        storage=storage,
         follow_links=follow_links,
         quiet=quiet,
     )

@@ -21,6 +21,7 @@ from cutpoint.cli.options import (
     Quiet,
     RecipeText,
     Seed,
+    Storage,
     Store,
     Taps,
     TrustWeights,
@@ -48,6 +49,7 @@ def fit(
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
     head: HeadText = "ridge",
+    storage: Storage = "auto",
     store: Store = None,
     engine: EngineName = "auto",
     workers: Workers = None,
@@ -83,6 +85,7 @@ def fit(
         load_words=load_words(preprocess, trust_weights),
         recipe=parse_recipe(recipe),
         head=parse_head(head),
+        storage=storage,
     )
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights)

@@ -54,6 +54,9 @@ Store = Annotated[
     Path | None,
     typer.Option("--store", help="Where features are kept. Default: the user's cache folder."),
 ]
+Storage = Annotated[
+    str, typer.Option("--storage", help="auto (fp16 for whole maps), fp32 or fp16.")
+]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, openvino or native.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. Default: cores.")]
 MaxBad = Annotated[

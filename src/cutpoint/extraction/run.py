@@ -24,7 +24,8 @@ from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.store.catalog import BAD, NOTE, EngineRecord, Remark
-from cutpoint.types import Batch, Cut, Engine, Run
+from cutpoint.store.halves import as_stored
+from cutpoint.types import Array, Batch, Cut, Engine, Run
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class _Job:
             relative_error=checked.parity.relative_error,
             engine_s=checked.seconds / len(batch),
             prepare_s=prepare_s,
-            row_bytes=sum(rows[0].nbytes for rows in checked.features.values()),
+            row_bytes=_row_bytes(checked.features, spec.storage),
         )
         if checked.engine.name == name:
             store.add_engine(spec.fingerprint(), record)
@@ -240,6 +241,11 @@ class _Job:
                 if receipt.shard is not None:
                     self.store.commit(receipt.shard)
                 tally.add(receipt)
+
+
+def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
+    """Return the bytes of one item as it is stored."""
+    return sum(as_stored(tap, rows[:1], storage).nbytes for tap, rows in features.items())
 
 
 def _say_what_gem_loses(

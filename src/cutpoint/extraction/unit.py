@@ -14,8 +14,9 @@ from cutpoint.errors import BadItem
 from cutpoint.extraction.plan import BATCH_SIZE, Unit
 from cutpoint.preprocess import prepare_item
 from cutpoint.spec import FeatureSpec, Preprocess
+from cutpoint.store.halves import as_stored, beyond
 from cutpoint.store.shard import Receipt, write_shard
-from cutpoint.types import Array, Batch, Features, Run
+from cutpoint.types import Batch, Features, Run
 
 
 @dataclass
@@ -59,7 +60,8 @@ def run_unit(
     on_items: Callable[[int], None],
 ) -> UnitReceipt:
     """Compute a unit and write its shard. Depends on its arguments alone."""
-    found = describe(unit.items, spec.backbone.preprocess, run, unit.digests, on_items)
+    preprocess = spec.backbone.preprocess
+    found = describe(unit.items, preprocess, run, spec.storage, unit.digests, on_items)
     shard = None
     if found.places:
         digests = [unit.digests[place] for place in found.places]
@@ -72,6 +74,7 @@ def describe(
     items: Sequence[Item],
     preprocess: Preprocess,
     run: Run,
+    storage: str,
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
 ) -> Described:
@@ -83,6 +86,8 @@ def describe(
     preprocess : PreprocessSpec or ArraySpec
     run : callable
         An engine's session.
+    storage : {"auto", "fp32", "fp16"}
+        As `FeatureSpec.storage`.
     digests : sequence of str, optional
         What the payloads were when the run was planned; an item that differs now is bad.
     on_items : callable
@@ -95,7 +100,8 @@ def describe(
         prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
         if prepared:
             batch = np.stack([image for _, image in prepared])
-            parts.append(_finite(run(batch), [place for place, _ in prepared], found))
+            places = [place for place, _ in prepared]
+            parts.append(_kept(run(batch), places, storage, found))
             found.n_forward += len(batch)
         on_items(stop - start)
     if parts:
@@ -130,18 +136,22 @@ def _prepared(
         yield place, image
 
 
-def _finite(features: Features, places: list[int], found: Described) -> Features:
-    """Drop rows with NaN or infinity; note the others' places."""
+def _kept(features: Features, places: list[int], storage: str, found: Described) -> Features:
+    """Return the rows as they are stored, without those that can't be; note the others' places."""
     good = np.ones(len(places), bool)
-    for rows in features.values():
-        good &= np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
-    for place, is_good in zip(places, good, strict=True):
-        if is_good:
-            found.places.append(place)
+    for row, place in enumerate(places):
+        reason = _why_bad({tap: rows[row : row + 1] for tap, rows in features.items()}, storage)
+        if reason:
+            good[row] = False
+            found.bad.append((place, reason))
         else:
-            found.bad.append((place, "features that are NaN or infinite"))
-    return {tap: _kept(rows, good) for tap, rows in features.items()}
+            found.places.append(place)
+    kept = features if good.all() else {tap: rows[good] for tap, rows in features.items()}
+    return {tap: as_stored(tap, rows, storage) for tap, rows in kept.items()}
 
 
-def _kept(rows: Array, good: Array) -> Array:
-    return rows if good.all() else rows[good]
+def _why_bad(features: Features, storage: str) -> str:
+    """Return why the features of one item can't be kept; nothing if they can."""
+    if not all(np.isfinite(row).all() for row in features.values()):
+        return "features that are NaN or infinite"
+    return next(filter(None, (beyond(tap, row, storage) for tap, row in features.items())), "")

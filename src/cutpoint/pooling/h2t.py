@@ -78,9 +78,7 @@ def _root(number: int, degree: int) -> int:
     return root + 1 if (root + 1) ** degree <= number else root
 
 
-def pool_h2t_compat(
-    activation: Any, layout: str = "NHWC", ops: Ops = NUMPY, *, target: int
-) -> Any:
+def pool_h2t_compat(activation: Any, layout: str = "NHWC", ops: Ops = NUMPY, *, target: int) -> Any:
     """Head2Toe's pooling with the quirks of the authors' code, to repeat their numbers.
 
     Windows of one size start at the first place, and what is left over at the end is dropped: 17

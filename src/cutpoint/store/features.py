@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from cutpoint.errors import StoreError, TapNotFound
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Place
+from cutpoint.store.halves import as_read
 from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
 from cutpoint.types import Array
 
@@ -112,7 +113,8 @@ class Features:
 
         Returns
         -------
-        X : float32 array of shape (n_rows, n_features), or (n_rows, …) for pool "none"
+        X : float32 array of shape (n_rows, n_features)
+            Whole maps (pools ``none`` and ``grid``) are (n_rows, …), in the type they are kept in.
         """
         if tap not in self.taps:
             raise TapNotFound(
@@ -137,7 +139,9 @@ class Features:
                 out = np.empty((len(digests), *stored.shape[1:]), stored.dtype)
             to, source = np.array(pairs).T
             out[to] = stored[source]
-        return np.empty((0, 0), np.float32) if out is None else out
+        if out is None:
+            return np.empty((0, 0), np.float32)
+        return as_read(out)
 
     def _column(self, place: int) -> Array:
         return np.array([row[place] for row in self.fields["items"]], dtype=object)

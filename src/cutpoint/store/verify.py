@@ -78,6 +78,7 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
                 "backbone": spec.backbone.id,
                 "taps": [tap.name for tap in spec.taps],
                 "precision": spec.precision,
+                "storage": spec.storage,
                 "n_rows": sum(row.n_rows for row in shards),
                 "n_shards": len(shards),
                 "n_bytes": sum(row.n_bytes for row in shards),

@@ -85,12 +85,34 @@ def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() ->
         return found
 
     dataset = read_arrays(batch)
-    found = describe(dataset.items, FakeBackbone().spec.preprocess, broken)
+    found = describe(dataset.items, FakeBackbone().spec.preprocess, broken, "auto")
     assert found.places == [0, 1, 3, 4]
     assert found.bad == [(2, "features that are NaN or infinite")]
     np.testing.assert_array_equal(
         found.features["conv3/gap"], cut(batch)["conv3/gap"][[0, 1, 3, 4]]
     )
+
+
+@pytest.mark.parametrize(("value", "is_bad"), [(65504.0, False), (65505.0, True), (-7e4, True)])
+def test_what_half_precision_can_not_hold_makes_the_item_bad(value: float, is_bad: bool) -> None:
+    batch = images(3)
+    cut = FakeBackbone().cut("conv3", pool=["none", "gap"])
+
+    def large(batch: np.ndarray) -> dict[str, np.ndarray]:
+        found = cut(batch)
+        found["conv3/gap"][0, 0] = 1e6  # a vector, kept in single precision
+        found["conv3/none"][1, 2, 0, 0] = value
+        return found
+
+    items, preprocess = read_arrays(batch).items, FakeBackbone().spec.preprocess
+    found = describe(items, preprocess, large, "auto")
+    assert found.places == ([0, 2] if is_bad else [0, 1, 2])
+    if is_bad:
+        ((place, reason),) = found.bad
+        assert place == 1
+        assert "beyond ±65504 of half precision; keep it with --storage fp32" in reason
+    assert np.isfinite(found.features["conv3/none"]).all()
+    assert describe(items, preprocess, large, "fp32").places == [0, 1, 2]
 
 
 def test_notes_are_counted_in_the_warnings(tmp_path: Path) -> None:

@@ -426,3 +426,41 @@ def test_whole_maps_are_stored_when_asked_for(tmp_path: Path) -> None:
     backbone = FakeBackbone()
     features = fill(tmp_path, images(9), spec=backbone.feature_spec(["conv2"], ["none"])).features
     assert features.X("conv2/none").shape == (9, 12, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("storage", "kept", "learned"),
+    [
+        ("auto", ("float16", "float32"), ("float16", "float32")),
+        ("fp32", ("float32", "float32"), ("float32", "float32")),
+        ("fp16", ("float16", "float16"), ("float16", "float32")),
+    ],
+)
+def test_maps_are_kept_in_half_precision_and_the_plan_counts_the_real_bytes(
+    tmp_path: Path, storage: str, kept: tuple[str, str], learned: tuple[str, str]
+) -> None:
+    """Reference: NumPy's own rounding to float16."""
+    backbone, data = FakeBackbone(), images(9)
+    spec = backbone.feature_spec(["conv2"], ["grid(2)", "gap"], storage)
+    done = fill(tmp_path, data, spec=spec)
+    direct = backbone.cut_at(spec.taps)(data)
+    for tap, own, read in zip(("conv2/grid(2)", "conv2/gap"), kept, learned, strict=True):
+        found = done.features.X(tap)
+        assert found.dtype == read
+        np.testing.assert_array_equal(found, direct[tap].astype(own))
+    n_values = {"conv2/grid(2)": 12 * 4, "conv2/gap": 12}
+    sizes = [np.dtype(each).itemsize for each in kept]
+    row_bytes = sum(n * size for n, size in zip(n_values.values(), sizes, strict=True))
+    assert done.plan.disk_bytes == 9 * (row_bytes + 32)
+    (shard,) = tmp_path.glob("shards/*/*.safetensors")
+    assert 0 <= shard.stat().st_size - done.plan.disk_bytes < 2000  # the header
+
+
+def test_i8_the_storage_is_part_of_the_id() -> None:
+    ids = {
+        FakeBackbone().feature_spec(storage=storage).fingerprint()
+        for storage in ("auto", "fp32", "fp16")
+    }
+    assert len(ids) == 3
+    with pytest.raises(UsageError, match="auto, fp32, fp16"):
+        FakeBackbone().feature_spec(storage="int8")
