@@ -10,7 +10,7 @@ from typing import Any
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
-from cutpoint.spec import BackboneSpec, FeatureSpec, Preprocess, TapSpec
+from cutpoint.spec import ArraySpec, BackboneSpec, FeatureSpec, Preprocess, TapSpec
 from cutpoint.types import Array, Batch, Cut, Framework
 
 STORAGES = (AUTO, "fp32", "fp16")
@@ -115,6 +115,7 @@ class Backbone:
     def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
         """Return the network cut at exact taps."""
         self._refuse_changed()
+        self._refuse_padding()
         for tap in taps:
             (layer,) = self._table.select(tap.layer)
             pools_of(layer, tap.pool)
@@ -207,6 +208,18 @@ class Backbone:
             )
         self._refuse_changed()
         return FeatureSpec(self.spec, self.tap_specs(taps, pools), storage=storage)
+
+    def _refuse_padding(self) -> None:
+        """Raise `UsageError` if items are padded and cuts of this framework would count that."""
+        preprocess = self.spec.preprocess
+        pad_id = preprocess.pad_id if isinstance(preprocess, ArraySpec) else None
+        if pad_id is not None and not getattr(self._framework, "MASKS_PADDING", False):
+            raise UsageError(
+                f'A cut of backbone "{self.spec.id}" was asked for, without padding (id {pad_id}).',
+                "Its framework's networks are given no attention mask.",
+                "A network of PyTorch; or all tokens counted, as pad_id=None says.",
+                f'To count all:  preprocess=ArraySpec({preprocess.array_shape}, "int64")',
+            )
 
     def _refuse_changed(self) -> None:
         """Raise `WeightsError` if the spec no longer tells the network's weights."""

@@ -80,10 +80,14 @@ class ArraySpec:
         Of one item.
     dtype : str
         NumPy name, ``"float32"`` or ``"int64"``.
+    pad_id : int or None
+        Of token ids, the one that only fills up: such tokens are not attended to, and no mean
+        counts them. None: every token counts.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    pad_id: int | None = None
 
     @property
     def array_shape(self) -> tuple[int, ...]:
@@ -92,7 +96,7 @@ class ArraySpec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ArraySpec:
-        return cls(tuple(fields["shape"]), fields["dtype"])
+        return cls(tuple(fields["shape"]), fields["dtype"], fields.get("pad_id"))
 
 
 Preprocess = PreprocessSpec | ArraySpec

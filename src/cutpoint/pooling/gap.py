@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.pooling.mean import pool_mean
 from cutpoint.pooling.ops import NUMPY, Ops, space_axes
 
 
-def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
-    """Mean over space, or over all tokens.
+def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any = None) -> Any:
+    """Mean over space, or over the valid tokens.
 
     Parameters
     ----------
@@ -18,6 +19,8 @@ def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
         As in `Layer.layout`.
     ops : Ops
         Operations on this kind of array.
+    mask : array or tensor of shape (n_items, n_tokens), optional
+        Of tokens alone, as in `pool_mean`.
 
     Returns
     -------
@@ -29,4 +32,6 @@ def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
     >>> pool_gap(np.array([[[[1.0, 3.0]]]]))
     array([[2.]])
     """
+    if mask is not None:
+        return pool_mean(activation, layout, ops, mask)
     return ops.mean(activation, space_axes(layout))

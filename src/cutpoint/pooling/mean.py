@@ -19,7 +19,7 @@ def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any 
         As in `pool_gap`.
     mask : array or tensor of shape (n_items, n_tokens), optional
         1 where a token is valid, 0 where it is padding, of the activation's own type. Without it
-        all tokens are valid; a cut gives none yet.
+        all tokens are valid. A cut of PyTorch gives it where the spec names a padding id.
 
     Returns
     -------

@@ -52,6 +52,7 @@ class PoolKind:
 
 
 AUTO = "auto"
+MASKED = ("gap", "mean", "cls+mean")  # pools that leave padding out
 POOLS: dict[str, PoolKind] = {
     "gap": PoolKind(pool_gap, "places", "gap"),
     "gmp": PoolKind(pool_gmp, "places", "gmp"),
@@ -155,8 +156,13 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
     return (pool,)
 
 
-def apply_pool(text: str, activation: Any, layout: str, ops: Ops) -> Any:
-    """Return `activation` pooled; `text` is canonical and fits the layout."""
+def apply_pool(text: str, activation: Any, layout: str, ops: Ops, mask: Any = None) -> Any:
+    """Return `activation` pooled; `text` is canonical and fits the layout.
+
+    A mask of valid tokens reaches the pools that are means of tokens; others have no use for it.
+    """
+    if mask is not None and text in MASKED and "T" in layout:
+        return parse_pool(text)(activation, layout, ops, mask)
     return parse_pool(text)(activation, layout, ops)
 
 

@@ -111,7 +111,7 @@ def read_preprocess(path: Path) -> Preprocess:
             f'The preprocessing in "{path}" was asked for.',
             f"It can't be used: {type(error).__name__} {error}.",
             "Fields: resize_px, crop_px, interpolation, mean, std, and if they differ background, "
-            "fit, channels; for arrays: shape, dtype.",
+            "fit, channels; for arrays: shape, dtype, and pad_id of token ids.",
             'An example:  {"resize_px": 256, "crop_px": 224, "interpolation": "bilinear", '
             '"mean": [0, 0, 0], "std": [255, 255, 255]}',
         ) from error
@@ -122,6 +122,8 @@ def _check(spec: Preprocess) -> None:
     if isinstance(spec, ArraySpec):
         if not spec.shape or spec.dtype not in ("float32", "int64", "uint8"):
             raise ValueError("shape must not be empty; dtype is float32, int64 or uint8")
+        if spec.pad_id is not None and (type(spec.pad_id) is not int or spec.dtype != "int64"):
+            raise ValueError("pad_id is a whole number, of arrays of int64")
         return
     if spec.fit not in ("crop", "squash") or spec.channels not in ("RGB", "BGR"):
         raise ValueError('fit is "crop" or "squash", channels "RGB" or "BGR"')

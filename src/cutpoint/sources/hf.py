@@ -33,7 +33,8 @@ def load(name: str, options: LoadOptions) -> Backbone:
     """Return the network `AutoModel` makes of a hub name, or of a folder with its files.
 
     Weights are read from safetensors alone. Images are prepared as ``preprocessor_config.json``
-    says; networks of text take arrays of token ids (int64), all of which are attended to.
+    says; networks of text take arrays of token ids (int64). Those equal to the configuration's
+    ``pad_token_id`` are neither attended to nor averaged; without one all are.
 
     Raises
     ------
@@ -155,7 +156,7 @@ def _known_preprocess(
     """Return what the network's files say of its input."""
     if network.main_input_name == "input_ids":
         longest = getattr(network.config, "max_position_embeddings", N_TOKENS)
-        return ArraySpec((min(N_TOKENS, longest),), "int64")
+        return ArraySpec((min(N_TOKENS, longest),), "int64", network.config.pad_token_id)
     if network.main_input_name != "pixel_values":
         raise ModalityError(
             f'Backbone "hf:{place}" was asked for.',

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from PIL import Image
 
 import cutpoint as cp
 from cutpoint.backbone import Backbone
+from cutpoint.engines import ENGINES
 from cutpoint.errors import UsageError, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
 from cutpoint.spec import ArraySpec, PreprocessSpec
+from cutpoint.testing import FakeBackbone
 
 import_with_shim("torchvision")
 transformers = import_with_shim("transformers")
@@ -166,9 +169,9 @@ def test_mobilenet_gives_maps_that_pool(saved: Callable[..., Path]) -> None:
 def test_networks_of_text_take_token_ids(saved: Callable[..., Path]) -> None:
     folder = saved(bert)
     backbone = cp.load(f"hf:{folder}")
-    assert backbone.spec.preprocess == ArraySpec((12,), "int64")
+    assert backbone.spec.preprocess == ArraySpec((12,), "int64", pad_id=0)
     assert backbone.spec.modality == "array"
-    ids = np.random.default_rng(0).integers(0, 50, (4, 12))
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
     found = backbone.cut("encoder.layer.0", "encoder.layer.1", pool=["none", "cls"])(ids)
     with torch.inference_mode():
         hidden = (
@@ -180,6 +183,66 @@ def test_networks_of_text_take_token_ids(saved: Callable[..., Path]) -> None:
     close(found["encoder.layer.1/cls"], hidden[2][:, 0])
     shorter = cp.load(f"hf:{folder}", preprocess=ArraySpec((7,), "int64"))
     assert shorter.layers()["encoder.layer.1"].shape == (None, 7, 16)
+
+
+def test_padding_is_neither_attended_to_nor_averaged(saved: Callable[..., Path]) -> None:
+    """Reference: the mean pooling of sentence-transformers, of the network given its mask."""
+    folder = saved(bert)
+    backbone = cp.load(f"hf:{folder}")
+    random = np.random.default_rng(0)
+    ids = random.integers(1, 50, (4, 12))
+    for row, n_valid in enumerate((12, 7, 3, 1)):
+        ids[row, n_valid:] = 0
+    pools = ["mean", "gap", "cls+mean", "cls"]
+    found = backbone.cut("encoder.layer.0", "encoder.layer.1", pool=pools)(ids)
+    tokens = torch.from_numpy(ids)
+    attended = (tokens != 0).long()
+    with torch.inference_mode():
+        hidden = (
+            transformers.BertModel.from_pretrained(folder)
+            .eval()(tokens, attention_mask=attended, output_hidden_states=True)
+            .hidden_states
+        )
+    for layer, state in (("encoder.layer.0", hidden[1]), ("encoder.layer.1", hidden[2])):
+        expanded = attended.unsqueeze(-1).expand(state.size()).float()
+        mean = torch.sum(state * expanded, 1) / torch.clamp(expanded.sum(1), min=1e-9)
+        close(found[f"{layer}/mean"], mean)
+        close(found[f"{layer}/gap"], mean)
+        close(found[f"{layer}/cls+mean"], torch.cat([state[:, 0], mean], 1))
+        close(found[f"{layer}/cls"], state[:, 0])
+    # What stands behind padding, and who is in the batch, changes nothing.
+    alone = backbone.cut("encoder.layer.1", pool="mean")(ids[2:3])
+    np.testing.assert_allclose(
+        alone["encoder.layer.1/mean"], found["encoder.layer.1/mean"][2:3], atol=1e-5
+    )
+    shorter = cp.load(f"hf:{folder}", preprocess=ArraySpec((3,), "int64", pad_id=0))
+    cut_short = shorter.cut("encoder.layer.1", pool="mean")(ids[2:3, :3])
+    np.testing.assert_allclose(
+        cut_short["encoder.layer.1/mean"], found["encoder.layer.1/mean"][2:3], atol=1e-5
+    )
+    everything = cp.load(f"hf:{folder}", preprocess=ArraySpec((12,), "int64"))
+    counted = everything.cut("encoder.layer.1", pool="mean")(ids)
+    assert np.abs(counted["encoder.layer.1/mean"] - found["encoder.layer.1/mean"])[2].max() > 1e-3
+
+
+def test_padding_survives_conversion(saved: Callable[..., Path]) -> None:
+    """OpenVINO's own answer, whatever the parity gate would say of it; 1e-4."""
+    backbone = cp.load(f"hf:{saved(bert)}")
+    cut = backbone.cut("encoder.layer.1", pool="mean")
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
+    ids[1, 5:] = 0
+    (found,) = ENGINES["openvino"](cut, 1).session()(ids).values()
+    np.testing.assert_allclose(found, cut(ids)["encoder.layer.1/mean"], atol=1e-4)
+
+
+def test_other_frameworks_refuse_padding_they_would_count(tmp_path: Path) -> None:
+    class Padded(FakeBackbone):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec = replace(self.spec, preprocess=ArraySpec((8,), "int64", pad_id=0))
+
+    with pytest.raises(UsageError, match="given no attention mask"):
+        Padded().cut("conv1")
 
 
 @pytest.mark.parametrize(

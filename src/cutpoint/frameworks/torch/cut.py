@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
+from cutpoint.errors import ShapeError, UsageError
 from cutpoint.frameworks.torch.inputs import InputLayer, example_input
 from cutpoint.frameworks.torch.ops import TORCH
 from cutpoint.frameworks.torch.reader import TapReader
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
-from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
+from cutpoint.spec import ArraySpec, BackboneSpec, Preprocess, TapSpec
 from cutpoint.types import Batch, Cut, Features, check_batch
 
 
@@ -86,6 +87,10 @@ class TorchCut:
         return digest.hexdigest()
 
 
+MASKS_PADDING = True
+"""Whether cuts leave the padding of token ids out; `Backbone` asks."""
+
+
 def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable) -> Cut:
     """Return `network` cut at `taps`."""
     return TorchCut(network, spec.preprocess, taps, table)
@@ -103,17 +108,47 @@ class _CutModule(nn.Module):
     ) -> None:
         super().__init__()
         self.prepare = InputLayer(preprocess)
+        self.pad_id = preprocess.pad_id if isinstance(preprocess, ArraySpec) else None
         self.taps = taps
         self.layouts = layouts
         layers = list(dict.fromkeys(tap.layer for tap in taps))
         self.reader = TapReader(network, layers, example_input(preprocess), self._pooled)
+        if self.pad_id is not None and isinstance(self.reader.network, fx.GraphModule):
+            raise _cannot_mask(layers)
 
     def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        found = self.reader(self.prepare(batch))
+        mask = None if self.pad_id is None else (batch != self.pad_id).long()
+        found = self.reader(self.prepare(batch), mask)
         return tuple(found[tap.layer][tap.pool] for tap in self.taps)
 
-    def _pooled(self, layer: str, activation: torch.Tensor) -> dict[str, torch.Tensor]:
-        pools = (tap.pool for tap in self.taps if tap.layer == layer)
+    def _pooled(
+        self, layer: str, activation: torch.Tensor, mask: torch.Tensor | None
+    ) -> dict[str, torch.Tensor]:
+        pools = [tap.pool for tap in self.taps if tap.layer == layer]
         layout = self.layouts[layer]
         single = activation.float()  # sums and powers overflow in half precision
-        return {pool: apply_pool(pool, single, layout, TORCH).float() for pool in pools}
+        if mask is not None and "T" in layout:
+            _check_tokens(layer, single.shape[layout.index("T")], mask.shape[1])
+            mask = mask.float()
+        return {pool: apply_pool(pool, single, layout, TORCH, mask).float() for pool in pools}
+
+
+def _check_tokens(layer: str, n_tokens: int, n_ids: int) -> None:
+    """Raise `ShapeError` if a layer's tokens are not those of the input."""
+    if n_tokens != n_ids:
+        raise ShapeError(
+            f'Layer "{layer}" was to be pooled over its valid tokens.',
+            f"It gives {n_tokens} tokens for {n_ids} ids: which of them are padding is not known.",
+            "A layer with one token an id, or all tokens counted.",
+            f'To count all:  cp.load(…, preprocess=ArraySpec(({n_ids},), "int64"))',
+        )
+
+
+def _cannot_mask(layers: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"Taps {', '.join(layers)} were to be read of items with padding.",
+        "Some are operations, no modules; the network's graph, in which they have names, knows no "
+        "attention mask.",
+        "Taps that are modules.",
+        "List them with:  backbone.layers()",
+    )

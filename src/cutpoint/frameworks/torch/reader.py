@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,8 +36,8 @@ class TapReader(nn.Module):
     item : tensor
         An example of what the network takes.
     read : callable
-        (layer, activation) → anything. Called on the spot: an in-place operation further on
-        can't reach what it returns, as long as that is no view.
+        (layer, activation, mask) → anything. Called on the spot: an in-place operation further
+        on can't reach what it returns, as long as that is no view.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class TapReader(nn.Module):
         network: nn.Module,
         layers: Sequence[str],
         item: torch.Tensor,
-        read: Callable[[str, torch.Tensor], Any],
+        read: Callable[[str, torch.Tensor, torch.Tensor | None], Any],
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)
         self.network, places = _with_places(network, self.layers, item)
+        # Graphs are captured with one input alone.
+        self._attends = "attention_mask" in inspect.signature(self.network.forward).parameters
         self.network.eval()
         drop_after(self.network, places.values(), item)
         self._pass = _Pass()
@@ -56,12 +59,14 @@ class TapReader(nn.Module):
             hook = _Hook(self._pass, layer, len(self.layers), read)
             self.network.get_submodule(place).register_forward_hook(hook)
 
-    def forward(self, x: torch.Tensor) -> dict[str, Any]:
-        self._pass.found = {}
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> dict[str, Any]:
+        """Return what is read; `mask`, (n_items, n_tokens), is 1 where a token is valid."""
+        self._pass.found, self._pass.mask = {}, mask
+        told = {} if mask is None or not self._attends else {"attention_mask": mask}
         with suppress(DeepestTapReached):
-            self.network(x)
+            self.network(x, **told)
         found: dict[str, Any] = self._pass.found
-        self._pass.found = {}
+        self._pass.found, self._pass.mask = {}, None
         return found
 
 
@@ -69,6 +74,7 @@ class _Pass(threading.local):
     """What one pass of one thread has read so far; copies and files of it start anew."""
 
     found: dict[str, Any]
+    mask: torch.Tensor | None
 
     def __reduce__(self) -> tuple[type[_Pass], tuple[()]]:
         return _Pass, ()
@@ -81,12 +87,12 @@ class _Hook:
     current: _Pass
     layer: str
     n_layers: int
-    read: Callable[[str, torch.Tensor], Any]
+    read: Callable[[str, torch.Tensor, torch.Tensor | None], Any]
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         activation = first_tensor(output)
         assert activation is not None
-        self.current.found[self.layer] = self.read(self.layer, activation)
+        self.current.found[self.layer] = self.read(self.layer, activation, self.current.mask)
         if len(self.current.found) == self.n_layers:
             raise DeepestTapReached
 

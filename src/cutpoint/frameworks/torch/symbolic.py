@@ -23,7 +23,7 @@ def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
 
 
 class UpTo(nn.Module):
-    """What the network takes → activation at one layer.
+    """What the network takes, and which tokens are valid → activation at one layer.
 
     Notes
     -----
@@ -36,10 +36,10 @@ class UpTo(nn.Module):
         self.layer = layer
         self.reader = TapReader(network, [layer], item, _as_it_is)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        activation: torch.Tensor = self.reader(x)[self.layer]
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        activation: torch.Tensor = self.reader(x, mask)[self.layer]
         return activation
 
 
-def _as_it_is(layer: str, activation: torch.Tensor) -> torch.Tensor:
+def _as_it_is(layer: str, activation: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     return activation
