@@ -133,6 +133,12 @@ class Moments(Variances):
         found /= freedom
         return found
 
+    def gram(self) -> Float64:
+        """Return the sum of xxᵀ over the rows as they are, (n_features, n_features)."""
+        found = self.scatter
+        found += self.n_items * np.outer(self.mean, self.mean)
+        return found
+
     def _start(self) -> None:
         # BLAS adds to it in place, and only above the diagonal: half the products.
         self._scatter = np.zeros((self.n_features, self.n_features), order="F")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from cutpoint.store.catalog import Place
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
 from cutpoint.types import Array
+
+
+CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,28 @@ class Features:
         if out is None:
             return np.empty((0, 0), np.float32)
         return as_read(out)
+
+    def chunks(
+        self, tap: str, rows: Array | None = None, n_rows: int = CHUNK_ROWS
+    ) -> Iterator[Array]:
+        """Yield one tap's features in parts, of which one at a time is in memory.
+
+        Parameters
+        ----------
+        tap : str
+            One of `taps`.
+        rows : int array, optional
+            Row numbers; all rows if absent. Their order is kept.
+        n_rows : int
+            Rows a part.
+
+        Yields
+        ------
+        X : array of shape (up to n_rows, …), as `X` gives
+        """
+        wanted = np.arange(len(self)) if rows is None else rows
+        for start in range(0, len(wanted), n_rows):
+            yield self.X(tap, wanted[start : start + n_rows])
 
     def _column(self, place: int) -> Array:
         return np.array([row[place] for row in self.fields["items"]], dtype=object)
