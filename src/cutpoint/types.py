@@ -46,7 +46,7 @@ def check_finite(rows: Array, asked: str) -> None:
     if len(bad):
         raise DataError(
             asked,
-            f"{len(bad)} of {len(rows)} rows hold NaN or infinity, the first is row {bad[0]}.",
+            f"{len(bad)} of {len(rows)} rows hold NaN or infinity, the first in row {bad[0]}.",
             "Finite numbers; what `cutpoint extract` keeps is finite.",
             f"Leave them out with:  X[numpy.isfinite(X).all(axis={tuple(range(1, rows.ndim))})]",
         )

@@ -15,7 +15,9 @@ from sklearn.preprocessing import StandardScaler
 
 import cutpoint as cp
 from cutpoint.errors import LeakageError, UsageError
+from cutpoint.gram import Moments
 from cutpoint.recipe import FittedRecipe, Recipe, fit_recipe, parse_recipe
+from cutpoint.recipe import rows as recipe_rows
 from cutpoint.store import Features
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
@@ -229,3 +231,67 @@ def test_a_weighted_sum_of_taps_is_learned_without_the_rows_it_is_judged_on(
     assert (ranking.how, len(ranking.candidates)) == ("5-fold", 1)
     with pytest.raises(UsageError, match="widths 8, 12"):
         fit_recipe(parse_recipe("gap | softmax"), features, taps[:2], rows)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Small chunks; how many rows were asked of the store at a time."""
+    asked: list[int] = []
+    whole = Features.X
+
+    def noted(self: Features, tap: str, rows: np.ndarray | None = None) -> np.ndarray:
+        asked.append(len(self) if rows is None else len(rows))
+        return whole(self, tap, rows)
+
+    monkeypatch.setattr(Features, "X", noted)
+    monkeypatch.setattr(recipe_rows, "CHUNK_ROWS", 7)
+    return asked
+
+
+def test_chunks_are_the_matrix_in_order_whatever_their_size(features: Features) -> None:
+    rows = np.random.default_rng(0).permutation(len(features))[:50]
+    for n_rows in (1, 7, 50, 1000):
+        parts = list(features.chunks("conv2/gap", rows, n_rows))
+        assert {len(part) for part in parts[:-1]} <= {n_rows}
+        np.testing.assert_array_equal(np.concatenate(parts), features.X("conv2/gap", rows))
+    assert len(np.concatenate(list(features.chunks("conv2/gap")))) == len(features)
+    assert list(features.chunks("conv2/gap", rows[:0])) == []
+
+
+def test_covariance_and_gram_of_a_store_in_one_pass(features: Features) -> None:
+    """Reference: `numpy.cov` and the product in float64; 1e-10 relative."""
+    moments = Moments.of(features.chunks("conv3/gap", n_rows=7))
+    X = features.X("conv3/gap").astype(np.float64)
+    np.testing.assert_allclose(moments.covariance(), np.cov(X.T), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(moments.gram(), X.T @ X, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("text", ["gap | concat | pca(6)", "gap | zscore | concat"])
+def test_what_is_fitted_on_chunks_is_what_is_fitted_in_memory(
+    features: Features, read: list[int], text: str
+) -> None:
+    """1e-10, up to what float32 rows round to."""
+    rows, taps = features.rows_of("train"), ["conv1/gap", "conv2/gap", "conv3/gap"]
+    recipe = parse_recipe(text)
+    fitted, X = fit_recipe(recipe, features, taps, rows, at_most_bytes=1)
+    assert max(read) <= 7
+    whole, expected = fit_recipe(recipe, features, taps, rows)
+    np.testing.assert_allclose(X, expected, atol=1e-5)
+    (one, arrays), (other, in_memory) = fitted.to_state(), whole.to_state()
+    assert one == other
+    for name, array in in_memory.items():
+        np.testing.assert_allclose(arrays[name], array, rtol=1e-10, atol=1e-10, err_msg=name)
+    assert fitted.learned_from == whole.learned_from
+    with pytest.raises(LeakageError):
+        fitted.of(features, rows[:1])
+
+
+def test_stages_that_need_all_rows_still_get_them(features: Features, read: list[int]) -> None:
+    rows, taps = features.rows_of("train"), ["conv1/gap", "conv3/gap"]
+    recipe = parse_recipe("gap | l2 | concat | gaussian(20) | f_test(5) | zscore")
+    found = fit_recipe(recipe, features, taps, rows, at_most_bytes=1)[1]
+    np.testing.assert_allclose(found, fit_recipe(recipe, features, taps, rows)[1], atol=1e-5)
+    wide = parse_recipe("gap | concat | pca(3)")  # fewer rows than columns: no covariance
+    few = rows[:9]
+    streamed = fit_recipe(wide, features, taps, few, at_most_bytes=1)[1]
+    np.testing.assert_allclose(streamed, fit_recipe(wide, features, taps, few)[1], atol=1e-5)

@@ -19,7 +19,6 @@ from cutpoint.store.halves import as_read
 from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
 from cutpoint.types import Array
 
-
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 

@@ -225,7 +225,7 @@ def test_tokens_and_every_layout_and_half_precision_are_read(head: Any) -> None:
 def test_nan_and_infinity_are_refused_with_their_row(head: Any, value: float) -> None:
     maps, y = spotted(60)
     maps[7, 0, 0, 0] = value
-    with pytest.raises(DataError, match="the first is row 7"):
+    with pytest.raises(DataError, match="the first in row 7"):
         head.fit(maps, y)
     head.fit(*spotted(60))
     with pytest.raises(DataError, match=r"1 of \d+ rows hold NaN or infinity"):

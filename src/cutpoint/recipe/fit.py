@@ -1,0 +1,67 @@
+"""A recipe fitted on training rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cutpoint.recipe.fitted import FittedRecipe, leak
+from cutpoint.recipe.rows import Rows, joined
+from cutpoint.recipe.spelling import Recipe, Stage
+from cutpoint.store import Features
+from cutpoint.transforms import Transform
+from cutpoint.types import Array
+
+STREAM_BYTES = 512 * 2**20
+"""A larger matrix is not held in memory, as long as the stages can do without."""
+
+
+def fit_recipe(
+    recipe: Recipe,
+    features: Features,
+    taps: Sequence[str],
+    rows: Array,
+    at_most_bytes: int = STREAM_BYTES,
+) -> tuple[FittedRecipe, Array]:
+    """Fit every stage on training rows; return the fitted recipe and their matrix.
+
+    Parameters
+    ----------
+    rows : int array
+        Row numbers of `features`.
+    at_most_bytes : int
+        A matrix larger than this is read from the store in chunks, one pass a stage that learns;
+        PCA, z-score and what learns nothing can do so, the others read all rows after all.
+
+    Raises
+    ------
+    LeakageError
+        If one of the rows is of the test split.
+    """
+    tests = [row for row in rows if features.splits[row] == "test"]
+    if tests:
+        raise leak(features, tests, "are of the test split and were to be learned from")
+    y = features.labels[rows].astype(str)
+    parts, before = [], []
+    for tap in taps:
+        part = Rows.of_tap(features, tap, rows, at_most_bytes)
+        part, transforms = _through(recipe.before, part, y, ())
+        before.append(transforms)
+        parts.append(part)
+    blocks = tuple(part.width for part in parts)
+    whole, after = _through(recipe.after, joined(recipe.aggregate, parts, taps), y, blocks)
+    learned = frozenset() if recipe.is_stateless else frozenset(map(str, features.digests[rows]))
+    return FittedRecipe(recipe, tuple(taps), tuple(before), after, learned), whole.read()
+
+
+def _through(
+    stages: Sequence[Stage], rows: Rows, y: Array, blocks: tuple[int, ...]
+) -> tuple[Rows, tuple[Transform, ...]]:
+    """Fit stages one after the other; `blocks` are the widths of the taps side by side."""
+    fitted = []
+    for stage in stages:
+        width = rows.width
+        transform = stage.make(blocks if sum(blocks) == width else (width,))
+        rows.fit(transform, y)
+        rows = rows.through(transform)
+        fitted.append(transform)
+    return rows, tuple(fitted)

@@ -1,0 +1,187 @@
+"""What happens between taps and a head, in one line a person can type and read.
+
+``"gem | l2 | concat | power(0.5) | pca(512, whiten) | l2"``: stages separated by ``|``, in order:
+which taps (`stages`), how they are pooled, what is done to each tap alone, how taps become one
+(`concat`, `mean`, `max`, `softmax`), and what is done to the whole. Each stage is one transform,
+fitted on training rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cutpoint.errors import UsageError
+from cutpoint.layer_table import LayerTable
+from cutpoint.pooling import canonical_pool
+from cutpoint.stages import Arguments, parameters_of, read_arguments, read_stage, spell
+from cutpoint.transforms import TRANSFORMS, Transform
+
+NAMED = {
+    # The two last stages, generalised mean, whitened and normalised: the pipeline of the image
+    # retrieval literature (Radenović et al. 2018).
+    "classic": "stages(2) | gem | l2 | concat | pca(512, whiten) | l2",
+}
+AGGREGATES = ("concat", "mean", "max", "softmax")
+LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.after`
+# Fitting them learns nothing but the number of columns, so leave-one-out stays exact.
+STATELESS = ("l2", "power", "gaussian", "sparse", "orthogonal")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, as typed: its name and arguments."""
+
+    name: str
+    arguments: Arguments = ()
+
+    def __str__(self) -> str:
+        return spell(self.name, self.arguments)
+
+    def make(self, blocks: tuple[int, ...]) -> Transform:
+        """Return the unfitted transform; `blocks` are the widths of the taps in its columns."""
+        kind = TRANSFORMS[self.name]
+        arguments = dict(self.arguments)
+        if "blocks" in parameters_of(kind) and self.name != "l2":
+            arguments["blocks"] = blocks
+        return kind(**arguments)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stages in order; `str` gives the one spelling.
+
+    Attributes
+    ----------
+    n_stages : int or None
+        Take the deepest map of each of the last so many resolutions, in place of automatic taps.
+    pools : tuple of str
+        None named: automatic.
+    before : tuple of Stage
+        Done to each tap alone.
+    aggregate : {"", "concat", "mean", "max", "softmax"}
+        How the taps become one; empty: each tap is a candidate of its own.
+    after : tuple of Stage
+        Done to the whole; `softmax`, which learns, is the first of them.
+    """
+
+    n_stages: int | None = None
+    pools: tuple[str, ...] = ()
+    before: tuple[Stage, ...] = ()
+    aggregate: str = ""
+    after: tuple[Stage, ...] = ()
+
+    def __str__(self) -> str:
+        first = [] if self.n_stages is None else [f"stages({self.n_stages})"]
+        joined = [self.aggregate] if self.aggregate not in ("", LEARNED) else []
+        return " | ".join(
+            [*first, *self.pools, *map(str, self.before), *joined, *map(str, self.after)]
+        )
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether no stage learns anything, so that leave-one-out scores of the head are exact."""
+        return all(stage.name in STATELESS for stage in (*self.before, *self.after))
+
+    def taps(self, table: LayerTable) -> tuple[str, ...] | None:
+        """Return the taps the recipe names itself; None if it leaves them to others."""
+        if self.n_stages is None:
+            return None
+        by_stride = {row.stride: row.name for row in table.maps()}
+        return tuple(list(by_stride.values())[-self.n_stages :])
+
+    def candidates(self, taps: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the sets of taps to judge: all together, or each alone."""
+        return [tuple(taps)] if self.aggregate else [(tap,) for tap in taps]
+
+
+def parse_recipe(text: str) -> Recipe:
+    """Return the recipe that `text` spells, or the named one; an empty text is no stage at all.
+
+    Raises
+    ------
+    UsageError
+        If a stage is unknown, out of place, or its arguments are wrong; all are listed.
+
+    Examples
+    --------
+    >>> str(parse_recipe("gem(3)|concat|power(.5)"))
+    'gem | concat | power(alpha=0.5)'
+    """
+    if not text.strip():
+        return Recipe()
+    spelled = NAMED.get(text.strip(), text)
+    n_stages: int | None = None
+    pools: list[str] = []
+    before: list[Stage] = []
+    after: list[Stage] = []
+    aggregate = ""
+    for part in _split(spelled):
+        name, words = _or_wrong(text, read_stage, part)
+        if name == "stages" and not (pools or before or aggregate):
+            n_stages = _count(words, part, text)
+        elif name in AGGREGATES and _is_aggregate(name, words, pools, before, aggregate):
+            if aggregate:
+                raise _wrong(text, f'"{part}" comes after "{aggregate}": taps are one already')
+            aggregate = name
+            if name == LEARNED:
+                after.append(_stage(name, words, text))
+        elif name in TRANSFORMS:
+            (after if aggregate else before).append(_stage(name, words, text))
+        elif _is_pool(part) and not (before or aggregate):
+            pools.append(canonical_pool(part))
+        else:
+            raise _wrong(text, f'"{part}" is no stage, or stands in the wrong place')
+    if not aggregate:  # with one tap there is no difference; the whole is the tap
+        before, after = [], before
+    return Recipe(n_stages, tuple(sorted(set(pools))), tuple(before), aggregate, tuple(after))
+
+
+def _split(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split("|")]
+    if "" in parts:
+        raise _wrong(text, "a stage is empty")
+    return parts
+
+
+def _is_aggregate(name: str, words: list[str], *earlier: Any) -> bool:
+    """Tell an aggregate from the pools `mean` and `max`: those take words, or come first."""
+    return name == LEARNED or (not words and any(earlier))
+
+
+def _stage(name: str, words: list[str], text: str) -> Stage:
+    kind = TRANSFORMS[name]
+    return Stage(name, _or_wrong(text, read_arguments, name, kind, words, ["blocks"]))
+
+
+def _count(words: list[str], part: str, text: str) -> int:
+    if len(words) != 1 or not words[0].isdigit() or int(words[0]) < 1:
+        raise _wrong(text, f'"{part}" takes one whole number, 1 or more')
+    return int(words[0])
+
+
+def _is_pool(part: str) -> bool:
+    try:
+        canonical_pool(part)
+    except UsageError:
+        return False
+    return True
+
+
+def _or_wrong(text: str, read: Callable[..., Any], *given: Any) -> Any:
+    """Return what `read` reads; its ValueError becomes the recipe's error."""
+    try:
+        return read(*given)
+    except ValueError as error:
+        raise _wrong(text, str(error)) from error
+
+
+def _wrong(text: str, why: str) -> UsageError:
+    return UsageError(
+        f'The recipe "{text}" was asked for.',
+        f"It can't be followed: {why}.",
+        f"Pools first; then {', '.join(TRANSFORMS)}; {', '.join(AGGREGATES)} in between. "
+        f"Named: {', '.join(NAMED)}.",
+        'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
+    )
