@@ -22,8 +22,8 @@ from cutpoint.fitting import (
     write_bad_rows,
 )
 from cutpoint.heads import Head, parse_head
-from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.layer_table import AUTO
+from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, parse_recipe
 from cutpoint.report import ReportInputs, write_report

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
+from cutpoint.choosing.folds import make_folds
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import Spectrum, alpha_grid, one_hot
 from cutpoint.heads import RidgeHead
@@ -21,7 +21,7 @@ from cutpoint.spec import TapSpec
 from cutpoint.store import Features
 from cutpoint.types import Array
 
-N_ALPHAS, N_FOLDS = 20, 5
+N_ALPHAS = 20
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,8 @@ class _Task:
 
     @cached_property
     def folds(self) -> list[tuple[Array, Array]]:
-        """Places in `rows` to learn from and to judge, classes even, groups whole."""
-        smallest = int(np.bincount(self.truth).min())
-        n_folds = max(2, min(N_FOLDS, smallest))
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-        groups = np.arange(len(self.rows)) if self.groups is None else self.groups
-        return list(splitter.split(self.rows, self.truth, groups))
+        """Places in `rows` to learn from and to judge."""
+        return make_folds(self.truth, self.groups)
 
 
 def _is_vector(features: Features, tap: TapSpec) -> bool:

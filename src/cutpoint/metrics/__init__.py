@@ -1,16 +1,16 @@
 """Scores with intervals, calibration, and comparisons that chance does not win."""
 
-from cutpoint.metrics.bootstrap import bootstrap, max_t, paired_bootstrap
 from cutpoint.metrics.calibration import calibration_error, fit_temperature, reliability, softmax
 from cutpoint.metrics.intervals import Interval, wilson
-from cutpoint.metrics.paired import McNemar, TTest, corrected_resampled_t, holm, mcnemar
+from cutpoint.metrics.paired import McNemar, ResampledT, corrected_resampled_t, holm, mcnemar
+from cutpoint.metrics.resampling import bootstrap, max_t, paired_bootstrap
 from cutpoint.metrics.scores import Scores, score
 
 __all__ = [
     "Interval",
     "McNemar",
+    "ResampledT",
     "Scores",
-    "TTest",
     "bootstrap",
     "calibration_error",
     "corrected_resampled_t",

@@ -61,7 +61,7 @@ def mcnemar(right_a: Array, right_b: Array) -> McNemar:
 
 
 @dataclass(frozen=True)
-class TTest:
+class ResampledT:
     """A mean difference and what chance says to it.
 
     Attributes
@@ -80,7 +80,9 @@ class TTest:
         return f"{self.difference:+.3f}, t = {self.t:.2f}, p = {self.p_value:.3g}"
 
 
-def corrected_resampled_t(differences: Sequence[float] | Array, n_train: int, n_test: int) -> TTest:
+def corrected_resampled_t(
+    differences: Sequence[float] | Array, n_train: int, n_test: int
+) -> ResampledT:
     """Return the t-test of two models over the folds of a (repeated) cross-validation.
 
     Parameters
@@ -110,9 +112,9 @@ def corrected_resampled_t(differences: Sequence[float] | Array, n_train: int, n_
         )
     mean, variance = float(found.mean()), float(found.var(ddof=1))
     if variance == 0:  # all folds agree: no difference at all, or one that never varies
-        return TTest(mean, np.inf * np.sign(mean) if mean else 0.0, 0.0 if mean else 1.0)
+        return ResampledT(mean, np.inf * np.sign(mean) if mean else 0.0, 0.0 if mean else 1.0)
     value = mean / np.sqrt((1 / len(found) + n_test / n_train) * variance)
-    return TTest(mean, float(value), float(2 * t.sf(abs(value), len(found) - 1)))
+    return ResampledT(mean, float(value), float(2 * t.sf(abs(value), len(found) - 1)))
 
 
 def holm(p_values: Sequence[float] | Array) -> Float64:

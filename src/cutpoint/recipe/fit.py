@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from cutpoint.recipe.fitted import FittedRecipe, leak
 from cutpoint.recipe.rows import Rows, joined
 from cutpoint.recipe.spelling import Recipe, Stage
 from cutpoint.store import Features
 from cutpoint.transforms import Transform
+from cutpoint.transforms.select import Selector
 from cutpoint.types import Array
 
 STREAM_BYTES = 512 * 2**20
@@ -37,8 +40,8 @@ def fit_recipe(
     LeakageError
         If one of the rows is of the test split.
     """
-    tests = [row for row in rows if features.splits[row] == "test"]
-    if tests:
+    tests = rows[features.splits[rows] == "test"]
+    if len(tests):
         raise leak(features, tests, "are of the test split and were to be learned from")
     y = features.labels[rows].astype(str)
     parts, before = [], []
@@ -60,8 +63,18 @@ def _through(
     fitted = []
     for stage in stages:
         width = rows.width
-        transform = stage.make(blocks if sum(blocks) == width else (width,))
+        blocks = blocks if sum(blocks) == width else (width,)
+        transform = stage.make(blocks)
         rows.fit(transform, y)
+        blocks = _widths_after(transform, blocks)
         rows = rows.through(transform)
         fitted.append(transform)
     return rows, tuple(fitted)
+
+
+def _widths_after(transform: Transform, widths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how many columns of each tap a transform left; taps without any are gone."""
+    if not isinstance(transform, Selector):
+        return widths
+    taps = np.repeat(np.arange(len(widths)), widths)[transform.get_support()]
+    return tuple(int(count) for count in np.unique(taps, return_counts=True)[1])

@@ -71,7 +71,8 @@ class FittedRecipe:
             If rows it learned from are asked for, and not by the name of training.
         """
         if not training:
-            leaked = [row for row in rows if features.digests[row] in self.learned_from]
+            digests = zip(rows, features.digests[rows], strict=True)
+            leaked = [row for row, digest in digests if digest in self.learned_from]
             if leaked:
                 raise leak(features, leaked, "were to be scored by a recipe fitted on them")
         return self.transform({tap: features.X(tap, rows) for tap in self.taps})
@@ -142,7 +143,7 @@ class FittedRecipe:
 
 
 def leak(features: Features, rows: Sequence[int], what: str) -> LeakageError:
-    keys = [str(features.keys[row]) for row in rows]
+    keys = [str(key) for key in features.keys[np.asarray(rows)]]
     shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
     return LeakageError(
         f'Features of "{features.name}" were asked for.',

@@ -26,7 +26,7 @@ NAMED = {
 AGGREGATES = ("concat", "mean", "max", "softmax")
 LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.after`
 # Fitting them learns nothing but the number of columns, so leave-one-out stays exact.
-STATELESS = ("l2", "power", "gaussian", "sparse", "orthogonal")
+STATELESS = ("l2", "tap_l2", "power", "gaussian", "sparse", "orthogonal")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from cutpoint.transforms.base import Transform, feature_names
 from cutpoint.transforms.layout import UMAP, TSNEPicture
 from cutpoint.transforms.mix import SoftmaxSum
-from cutpoint.transforms.normalise import L2, SignedPower, ZScore, l2_normalise, signed_power
+from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore, l2_normalise, signed_power
 from cutpoint.transforms.project import (
     GaussianProjection,
     OrthogonalProjection,
@@ -15,6 +15,7 @@ from cutpoint.transforms.reduce import (
     LearnedProjection,
     RandomisedSVD,
 )
+from cutpoint.transforms.ridge_norm import RidgeNormSelect
 from cutpoint.transforms.saving import TRANSFORMS, from_bytes, from_state, load, save, to_bytes
 from cutpoint.transforms.select import (
     FTestSelect,
@@ -42,10 +43,12 @@ __all__ = [
     "OrthogonalProjection",
     "RandomisedSVD",
     "RecursiveSelect",
+    "RidgeNormSelect",
     "SignedPower",
     "SoftmaxSum",
     "SparseProjection",
     "TSNEPicture",
+    "TapL2",
     "Transform",
     "VarianceSelect",
     "ZScore",

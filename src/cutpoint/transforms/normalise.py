@@ -74,6 +74,12 @@ class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn
         return l2_normalise(self._rows_to_transform(X), self.blocks)
 
 
+class TapL2(L2):
+    """Each tap's columns brought to length 1, on their own: L2 that a recipe tells the taps."""
+
+    kind: ClassVar[str] = "tap_l2"
+
+
 class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
     """Columns of mean 0 and deviation 1 on the training rows; a constant column becomes 0.
 

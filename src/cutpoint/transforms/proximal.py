@@ -70,6 +70,14 @@ def group_lasso(
     return weights[:-1], weights[-1], n_iter
 
 
+def largest_penalty(X: Float64, targets: Float64) -> float:
+    """Return the λ from which on all weights are zero: the longest row of the gradient there."""
+    shares = targets.mean(axis=0)
+    nothing = np.zeros((X.shape[1] + 1, targets.shape[1]))
+    nothing[-1] = np.log(shares)
+    return float(np.linalg.norm(gradient(X, targets, nothing)[:-1], axis=1).max())
+
+
 def gradient(X: Float64, targets: Float64, weights: Float64) -> Float64:
     """Return the gradient of the mean cross-entropy; the last row of `weights` is the intercept."""
     errors = softmax(X @ weights[:-1] + weights[-1], axis=1) - targets

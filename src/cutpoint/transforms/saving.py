@@ -19,7 +19,7 @@ from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
 from cutpoint.transforms.layout import UMAP
 from cutpoint.transforms.mix import SoftmaxSum
-from cutpoint.transforms.normalise import L2, SignedPower, ZScore
+from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore
 from cutpoint.transforms.project import (
     GaussianProjection,
     OrthogonalProjection,
@@ -31,6 +31,7 @@ from cutpoint.transforms.reduce import (
     LearnedProjection,
     RandomisedSVD,
 )
+from cutpoint.transforms.ridge_norm import RidgeNormSelect
 from cutpoint.transforms.select import (
     FTestSelect,
     GroupLasso,
@@ -45,9 +46,9 @@ from cutpoint.types import Array
 FORMAT = 1
 
 _CLASSES: tuple[type[Transform], ...] = (
-    L2, ZScore, SignedPower,
+    L2, TapL2, ZScore, SignedPower,
     VarianceSelect, FTestSelect, MutualInfoSelect, RecursiveSelect, L1Select, LearnedMask,
-    GroupLasso,
+    GroupLasso, RidgeNormSelect,
     PCA, RandomisedSVD, GaussianProjection, SparseProjection, OrthogonalProjection, Autoencoder,
     LearnedProjection, UMAP, SoftmaxSum,
 )  # fmt: skip

@@ -91,7 +91,7 @@ class VarianceSelect(Selector):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Score the columns; labels are not used."""
         self.scores_ = Variances.of(self._rows_to_fit(X, n_min=2)).variance()
-        _check_any(self, self.scores_ > 0)
+        check_any(self, self.scores_ > 0)
         self.mask_ = top(self.scores_, self.keep) & (self.scores_ > 0)
         return self
 
@@ -113,7 +113,7 @@ class FTestSelect(Selector, LabelledTransform):
     def fit(self, X: Any, y: Any) -> Self:
         """Score the columns by scikit-learn's `f_classif`."""
         X, truth, _ = self._labelled_rows(X, y)
-        _check_any(self, varies := X.min(axis=0) < X.max(axis=0))
+        check_any(self, varies := X.min(axis=0) < X.max(axis=0))
         scores = np.zeros(X.shape[1])
         with warnings.catch_warnings():  # columns constant within every class: F is infinite
             warnings.simplefilter("ignore")
@@ -368,7 +368,8 @@ def l1_logistic(C: float, random_state: int) -> Any:
     )
 
 
-def _check_any(selector: Selector, varies: Array) -> None:
+def check_any(selector: Selector, varies: Array) -> None:
+    """Raise `UsageError` if no column varies."""
     if not varies.any():
         raise UsageError(
             f"{type(selector).__name__} was to be fitted.",

@@ -19,9 +19,11 @@ from cutpoint.transforms import (
     OrthogonalProjection,
     RandomisedSVD,
     RecursiveSelect,
+    RidgeNormSelect,
     SignedPower,
     SoftmaxSum,
     SparseProjection,
+    TapL2,
     TSNEPicture,
     VarianceSelect,
     ZScore,
@@ -30,6 +32,7 @@ from cutpoint.transforms import (
 # As few components and steps as the checks' own small matrices bear.
 ESTIMATORS = [
     L2(),
+    TapL2(),
     ZScore(),
     SignedPower(),
     VarianceSelect(),
@@ -39,6 +42,7 @@ ESTIMATORS = [
     L1Select(C=10.0),
     LearnedMask(penalty=0.01, n_steps=20),
     GroupLasso(),
+    RidgeNormSelect(),
     PCA(),
     PCA(whiten=True),
     RandomisedSVD(1),

@@ -28,9 +28,11 @@ from cutpoint.transforms import (
     OrthogonalProjection,
     RandomisedSVD,
     RecursiveSelect,
+    RidgeNormSelect,
     SignedPower,
     SoftmaxSum,
     SparseProjection,
+    TapL2,
     Transform,
     VarianceSelect,
     ZScore,
@@ -40,9 +42,10 @@ from cutpoint.transforms import (
 
 # Weak penalties: labels drawn at random tell nothing, and what keeps no column is an error.
 QUICK = [
-    L2(), ZScore(), SignedPower(0.3),
+    L2(), TapL2(), ZScore(), SignedPower(0.3),
     VarianceSelect(), FTestSelect(0.4), MutualInfoSelect(3), RecursiveSelect(2),
     L1Select(C=1e5), GroupLasso(0.5, penalty=1e-6),
+    RidgeNormSelect(0.5),
     PCA(3), PCA(2, whiten=True), RandomisedSVD(2), GaussianProjection(2), SparseProjection(2),
     OrthogonalProjection(2),
 ]  # fmt: skip

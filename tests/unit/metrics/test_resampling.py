@@ -66,7 +66,7 @@ def test_the_seed_decides_the_draws() -> None:
 
 
 def test_one_c_for_independent_candidates_is_sidaks() -> None:
-    """Of M independent normal means the largest |z| exceeds c in 5 %: Φ(c) = (1 + .95^(1/M)) / 2."""
+    """The largest |z| of M independent means is below c in 95 %: Φ(c) = (1 + .95^(1/M)) / 2."""
     n_candidates = 20
     drawn = np.random.default_rng(0).normal(size=(n_candidates, 2000))
     found = max_t(drawn, n_draws=4000)

@@ -102,11 +102,11 @@ def max_t(
 
     Notes
     -----
-    Each is mean ± c, with one c: the quantile, over draws, of the largest \\|drawn mean − mean\\| among
-    the candidates. Candidates that err alike cost little, independent ones nearly as much as
-    Bonferroni's correction. Deviations are not divided by their standard errors: with 30 candidates
-    right on 90 % of 100 items that held the best one's truth in 74 % of 300 runs, c alone in all,
-    as the best by luck is also the one whose error looks smallest.
+    Each is mean ± c, with one c: the quantile, over draws, of the candidates' largest distance from
+    mean to drawn mean. Candidates that err alike cost little, independent ones nearly as much as
+    Bonferroni's correction. Distances are not divided by their standard errors: so divided, with 30
+    candidates right on 90 % of 100 items, the best one's interval held 90 % in 74 of 100 runs, else
+    in all; the best by luck is also the one whose error looks smallest.
 
     References
     ----------
