@@ -1,6 +1,15 @@
-"""Scores with intervals, calibration, and comparisons that chance does not win."""
+"""Scores with intervals, calibration, paired comparisons, and distances between domains."""
 
 from cutpoint.metrics.calibration import calibration_error, fit_temperature, reliability, softmax
+from cutpoint.metrics.distances import (
+    cmmd,
+    coral,
+    cubic_kernel,
+    fid,
+    kid,
+    mmd2,
+    proxy_a_distance,
+)
 from cutpoint.metrics.intervals import Interval, wilson
 from cutpoint.metrics.paired import McNemar, ResampledT, corrected_resampled_t, holm, mcnemar
 from cutpoint.metrics.resampling import bootstrap, max_t, paired_bootstrap
@@ -13,12 +22,19 @@ __all__ = [
     "Scores",
     "bootstrap",
     "calibration_error",
+    "cmmd",
+    "coral",
     "corrected_resampled_t",
+    "cubic_kernel",
+    "fid",
     "fit_temperature",
     "holm",
+    "kid",
     "max_t",
     "mcnemar",
+    "mmd2",
     "paired_bootstrap",
+    "proxy_a_distance",
     "reliability",
     "score",
     "softmax",
