@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+from scipy.stats import rankdata
+from sklearn.decomposition import PCA
+from tests.references import inputs
+
+from cutpoint.choosing.scores import parc
+from cutpoint.errors import UsageError
+
+
+def test_ties_share_their_mean_rank() -> None:
+    """Reference: Pearson's correlation of scipy's average ranks, on scikit-learn's components."""
+    X, y = inputs.tall()
+    standard = PCA(32, svd_solver="full").fit_transform(X)
+    standard /= standard.std(axis=0)
+    pairs = pdist(standard, "correlation")
+    labels = pdist(np.eye(10)[y], "correlation")
+    expected = np.corrcoef(rankdata(pairs), rankdata(labels.round(9)))[0, 1]
+    assert parc(X, y) == pytest.approx(expected, abs=1e-9)
+    # Unrounded, as in the published code, correlations of one-hot rows differ in their last digit.
+    assert len(np.unique(1 - np.corrcoef(np.eye(10)[y]))) > 2
+
+
+def test_one_direction_is_refused() -> None:
+    X, y = inputs.tall()
+    with pytest.raises(UsageError, match="1 direction"):
+        parc(X[:, :1], y)

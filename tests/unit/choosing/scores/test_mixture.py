@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from tests.references import inputs
+
+from cutpoint.choosing.scores import leep, nleep
+from cutpoint.errors import UsageError
+
+
+def test_nleep_is_leep_of_a_mixture_s_posteriors() -> None:
+    """Signs of components are free, and the seeded start depends on them: one is enough to try."""
+    X, y = inputs.uneven()
+    X = X[:, :1]
+    reduced = PCA(1).fit_transform(X) * np.sign(PCA(1).fit(X).components_)
+    posteriors = GaussianMixture(10, random_state=0).fit(reduced).predict_proba(reduced)
+    assert nleep(X, y) == pytest.approx(leep(posteriors, y), abs=1e-9)
+
+
+def test_a_seed_gives_one_score_and_another_a_different_one() -> None:
+    X, y = inputs.tall()
+    assert nleep(X, y, seed=1) == nleep(X, y, seed=1)
+    assert nleep(X, y, seed=1) != nleep(X, y, seed=2)
+
+
+def test_the_published_version_is_a_mean_probability() -> None:
+    X, y = inputs.tall()
+    assert 0 < nleep(X, y, compat="sfda") < 1
+    assert np.log(nleep(X, y, compat="sfda")) >= nleep(X, y)  # Jensen
+
+
+def test_as_many_gaussians_as_rows_are_refused() -> None:
+    X, y = inputs.tall()
+    with pytest.raises(UsageError, match="50 Gaussians"):
+        nleep(X[:50], y[:50])
