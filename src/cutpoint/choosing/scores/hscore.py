@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf_shrinkage
 
+from cutpoint import gram
 from cutpoint.choosing.scores.checks import check_compat, check_rows
+from cutpoint.gram import Spectrum, one_hot
 from cutpoint.types import Array, Float64
 
 COMPAT = ("tllib",)
@@ -34,7 +35,7 @@ def h_score(features: Array, labels: Array, compat: str | None = None) -> float:
     X, truth = check_rows(features, labels)
     if compat == "tllib":
         return _published(X, truth)
-    return float(_between(_axes(X)[1], truth).sum())
+    return gram.h_score(Spectrum(X), one_hot(truth, range(truth.max() + 1)))
 
 
 def regularised_h_score(features: Array, labels: Array, compat: str | None = None) -> float:
@@ -57,29 +58,7 @@ def regularised_h_score(features: Array, labels: Array, compat: str | None = Non
     """
     check_compat("regularised_h_score", compat, ())
     X, truth = check_rows(features, labels)
-    n_items, n_features = X.shape
-    variances, vectors = _axes(X)
-    alpha = float(ledoit_wolf_shrinkage(X))
-    floor = alpha * variances.sum() / n_features
-    kept = (1 - alpha) * variances
-    weighted = _between(vectors, truth) * kept / (kept + floor)
-    return float(weighted.sum() * n_items / (n_items - 1))
-
-
-def _axes(X: Float64) -> tuple[Float64, Float64]:
-    """Return the variance (rank,) along each principal axis, and the rows' unit places on it."""
-    centred = X - X.mean(axis=0)
-    vectors, values, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = values > values[0] * max(X.shape) * np.finfo(np.float64).eps
-    return values[kept] ** 2 / len(X), vectors[:, kept]
-
-
-def _between(vectors: Float64, truth: Array) -> Float64:
-    """Return the share of each unit column that class means explain."""
-    counts = np.bincount(truth)
-    sums = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(sums, truth, vectors)
-    return np.asarray((sums**2 / counts[:, None]).sum(axis=0), dtype=np.float64)
+    return gram.regularised_h_score(Spectrum(X), one_hot(truth, range(truth.max() + 1)))
 
 
 def _published(X: Float64, truth: Array) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.choosing.scores.checks import check_compat, check_rows
-from cutpoint.gram import Spectrum, one_hot
-from cutpoint.heads.ridge import best_alpha
+from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.types import Array
 
 
@@ -31,5 +30,7 @@ def loo_ridge(
     """
     check_compat("loo_ridge", compat, ())
     X, truth = check_rows(features, labels)
-    scores = best_alpha(Spectrum(X), one_hot(truth, range(truth.max() + 1)), groups=groups)[1]
-    return float((scores.argmax(axis=1) == truth).mean())
+    spectrum = Spectrum(X)
+    Y = one_hot(truth, range(truth.max() + 1))
+    path = loo_path(spectrum, Y, alpha_grid(spectrum), groups)
+    return float((path.scores.argmax(axis=1) == truth).mean())
