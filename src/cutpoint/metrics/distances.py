@@ -34,7 +34,7 @@ def mmd2(X: Array, Y: Array, kernel: Kernel = cubic_kernel) -> float:
 
     References
     ----------
-    Gretton et al., "A Kernel Two-Sample Test", 2012.
+    Gretton et al., Journal of Machine Learning Research 13, 2012.
     """
     X, Y = _check(X, Y)
     within = _mean_off_diagonal(kernel(X, X)) + _mean_off_diagonal(kernel(Y, Y))
@@ -86,14 +86,15 @@ def cmmd(X: Array, Y: Array) -> float:
     Parameters
     ----------
     X, Y : arrays of shape (n_items, n_features)
-        CLIP's image embeddings give CMMD as published; rows are scaled to length 1 as there.
+        CLIP's image embeddings give CMMD as published; rows are scaled to length 1 as there, rows
+        of zeros stay.
 
     References
     ----------
     Jayasumana et al., "Rethinking FID: Towards a Better Evaluation Metric for Image Generation",
     2024.
     """
-    X, Y = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in _check(X, Y))
+    X, Y = (_unit_rows(rows) for rows in _check(X, Y))
 
     def mean(A: Float64, B: Float64) -> float:
         return float(np.exp(-cdist(A, B, "sqeuclidean") / (2 * CMMD_WIDTH**2)).mean())
@@ -146,7 +147,7 @@ def proxy_a_distance(error: float) -> float:
 
     References
     ----------
-    Ben-David et al., "Analysis of Representations for Domain Adaptation", 2006.
+    Ben-David et al., 2007, who bound the error on the target by such a distance.
     """
     if not 0 <= error <= 1:
         raise UsageError(
@@ -160,14 +161,21 @@ def proxy_a_distance(error: float) -> float:
 
 def _check(X: Any, Y: Any) -> tuple[Float64, Float64]:
     X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
-    if X.ndim != 2 or Y.ndim != 2 or X.shape[1] != Y.shape[1] or min(len(X), len(Y)) < 2:
+    is_pair = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] and min(len(X), len(Y)) >= 2
+    if not (is_pair and np.isfinite(X).all() and np.isfinite(Y).all()):
         raise ShapeError(
             "A distance between two sets of features was asked for.",
-            f"They have the shapes {X.shape} and {Y.shape}.",
-            "Two arrays (n_items, n_features) of equal width, two rows or more each.",
-            "Look with:  X.shape, Y.shape",
+            f"They have the shapes {X.shape} and {Y.shape}"
+            + (" and hold NaN or infinity." if is_pair else "."),
+            "Two finite arrays (n_items, n_features) of equal width, two rows or more each.",
+            "Look with:  X.shape, Y.shape, numpy.isfinite(X).all()",
         )
     return X, Y
+
+
+def _unit_rows(rows: Float64) -> Float64:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float64)
 
 
 def _mean_off_diagonal(matrix: Float64) -> float:

@@ -70,6 +70,7 @@ def test_cmmd_is_the_published_formula() -> None:
     assert cmmd(X, Y) == pytest.approx(1000 * (means[0] + means[1] - 2 * means[2]), abs=1e-9)
     assert cmmd(7 * X, Y) == pytest.approx(cmmd(X, Y))
     assert cmmd(X, X) == pytest.approx(0, abs=1e-9)
+    assert np.isfinite(cmmd(np.zeros_like(X), Y))
 
 
 @pytest.mark.parametrize("n_rows", [150, 40])
@@ -104,3 +105,5 @@ def test_proxy_a_distance_runs_from_chance_to_certainty() -> None:
 def test_sets_of_different_widths_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(5, 3\) and \(5, 4\)"):
         mmd2(np.zeros((5, 3)), np.zeros((5, 4)))
+    with pytest.raises(ShapeError, match="NaN"):
+        fid(np.full((5, 3), np.nan), np.zeros((5, 3)))

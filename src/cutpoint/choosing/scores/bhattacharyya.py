@@ -44,7 +44,7 @@ def gbc(
 
     References
     ----------
-    Pándy et al., "Transferability Estimation using Bhattacharyya Class Separability", 2022.
+    Pándy et al., "Transferability Estimation using Bhattacharyya Class Separability", 2021.
     """
     check_compat("gbc", compat, COMPAT)
     if gaussian not in ("diagonal", "spherical"):

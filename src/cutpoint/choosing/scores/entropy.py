@@ -24,7 +24,7 @@ def nce(source_probabilities: Array, labels: Array, compat: str | None = None) -
 
     References
     ----------
-    Tran et al., "Transferability and Hardness of Supervised Classification Tasks", 2019.
+    "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
     """
     check_compat("nce", compat, COMPAT)
     P, truth = check_probabilities(source_probabilities, labels)

@@ -33,8 +33,8 @@ def sfda(features: Array, labels: Array, compat: str | None = None) -> float:
 
     References
     ----------
-    Shao et al., "Not All Models Are Equal: Predicting Model Transferability in a Self-challenging
-    Fisher Space", 2022.
+    "Not All Models Are Equal: Predicting Model Transferability in a Self-challenging Fisher Space",
+    code at TencentARC/SFDA.
     """
     check_compat("sfda", compat, COMPAT)
     X, truth = check_rows(features, labels)

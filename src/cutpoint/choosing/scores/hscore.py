@@ -53,8 +53,8 @@ def regularised_h_score(features: Array, labels: Array, compat: str | None = Non
 
     References
     ----------
-    Ibrahim et al., "Newer is not always better: Rethinking transferability metrics, their
-    peculiarities, stability and performance", 2021.
+    "Newer is not always better: Rethinking transferability metrics, their peculiarities, stability
+    and performance", NeurIPS 2021.
     """
     check_compat("regularised_h_score", compat, ())
     X, truth = check_rows(features, labels)
