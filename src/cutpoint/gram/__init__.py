@@ -1,7 +1,10 @@
 """The exact engine: one eigendecomposition a candidate, then every λ at once."""
 
+from cutpoint.gram.alignment import cka, cka_of_features, hsic
 from cutpoint.gram.evidence import Evidence, log_evidence
+from cutpoint.gram.fusion import Grams, GramSum, fuse, layer_scale, normalised_gram
 from cutpoint.gram.judge import Judged, judge
+from cutpoint.gram.layer_weights import Fusion, greedy_forward, nonnegative_weights
 from cutpoint.gram.moments import Moments, Variances
 from cutpoint.gram.nystrom import (
     NystromMap,
@@ -18,6 +21,9 @@ from cutpoint.gram.targets import Targets, prior_shift
 __all__ = [
     "DualSolution",
     "Evidence",
+    "Fusion",
+    "GramSum",
+    "Grams",
     "Judged",
     "LooPath",
     "Moments",
@@ -27,12 +33,20 @@ __all__ = [
     "Targets",
     "Variances",
     "alpha_grid",
+    "cka",
+    "cka_of_features",
     "draw_landmarks",
+    "fuse",
+    "greedy_forward",
     "h_score",
+    "hsic",
     "judge",
+    "layer_scale",
     "ledoit_wolf",
     "log_evidence",
     "loo_path",
+    "nonnegative_weights",
+    "normalised_gram",
     "nystrom_features",
     "nystrom_map",
     "one_hot",

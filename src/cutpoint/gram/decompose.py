@@ -49,6 +49,19 @@ def _eigen(gram: Float64) -> tuple[Float64, Float64]:
     return values[:rank], vectors[:, :rank]
 
 
+def centre_gram(K: Array, share: Float64) -> tuple[Float64, Float64]:
+    """Return the Gram matrix of rows less their mean, and that of K's rows.
+
+    `share` is what each row has in the mean, and sums to 1 (or is 0: nothing is centred). A matrix
+    that is centred already comes back as it was.
+    """
+    gram = K.astype(np.float64)
+    mean = share @ gram
+    gram -= mean
+    gram -= (gram @ share)[:, None]
+    return gram, mean
+
+
 def check_weights(weights: Array | None, n_items: int) -> Float64:
     """Return float64 weights, ones by default; raise unless they can be weights of rows."""
     if weights is None:

@@ -30,7 +30,7 @@ from typing import Any, Self
 import numpy as np
 
 from cutpoint.errors import ShapeError, UsageError
-from cutpoint.gram.decompose import check_weights, decompose_gram, decompose_rows
+from cutpoint.gram.decompose import centre_gram, check_weights, decompose_gram, decompose_rows
 from cutpoint.gram.leave_out import Fits
 from cutpoint.types import Array, Float64
 
@@ -126,10 +126,7 @@ class Spectrum:
         found = cls.__new__(cls)
         found._start((len(K), n_features), weights, is_centred, True)
         found.mean = found._rows = None
-        gram = K.astype(np.float64)
-        found._kernel_mean = found._mean(gram)
-        gram -= found._kernel_mean
-        gram -= found._mean(gram.T)[:, None]
+        gram, found._kernel_mean = centre_gram(K, found._share)
         found.eigenvalues, found.vectors = decompose_gram(gram, found.weights)
         return found
 
@@ -140,12 +137,11 @@ class Spectrum:
         self.weights = check_weights(weights, self.n_items)
         self.total_weight = float(self.weights.sum())
         self.is_centred, self.is_exact = is_centred, is_exact
+        self._share = self.weights * (1.0 / self.total_weight if is_centred else 0.0)
 
     def _mean(self, rows: Array) -> Float64:
         """Return what rows, (n_items, …), are centred by."""
-        if not self.is_centred:
-            return np.zeros(rows.shape[1:])
-        return np.asarray((self.weights / self.total_weight) @ rows, dtype=np.float64)
+        return np.asarray(self._share @ rows, dtype=np.float64)
 
     @property
     def rank(self) -> int:
