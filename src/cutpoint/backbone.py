@@ -15,6 +15,7 @@ from cutpoint.types import Array, Batch, Cut, Framework
 
 STORAGES = (AUTO, "fp32", "fp16")
 
+
 @dataclass(frozen=True)
 class LoadOptions:
     """What a user says beside a backbone's name; every source is given it.

@@ -295,3 +295,18 @@ def test_stages_that_need_all_rows_still_get_them(features: Features, read: list
     few = rows[:9]
     streamed = fit_recipe(wide, features, taps, few, at_most_bytes=1)[1]
     np.testing.assert_allclose(streamed, fit_recipe(wide, features, taps, few)[1], atol=1e-5)
+
+
+def test_head2toes_recipe_goes_the_whole_way(
+    tmp_path: Path, colour_folder: Callable[..., Path]
+) -> None:
+    """Taps that lose all their columns are no trouble to what follows, nor to a saved predictor."""
+    text = "gap | l2 | concat | ridge_norm(3) | tap_l2"
+    predictor = cp.fit(colour_folder(20), tmp_path / "m", FakeBackbone(), recipe=text, quiet=True)
+    blocks = predictor.recipe.after[-1].blocks
+    assert sum(blocks) == 3
+    assert min(blocks) >= 1
+    item = tmp_path / "colours" / "red" / "000.png"
+    (before,) = predictor.predict([item])
+    (after,) = cp.load_predictor(tmp_path / "m").predict([item])
+    assert after == before

@@ -230,8 +230,12 @@ def judge_head2toe_in_folds(
         for answers, make in ((right, found.transform), (plain_right, _side_by_side)):
             head = RidgeHead().fit(make(seen), truth[learn], inner)
             answers[judge] = head.predict(make(others)) == truth[judge]
-    accuracies = [wilson(int(each.sum()), len(truth)) for each in (right, plain_right)]
-    return FoldScores(*accuracies, mcnemar(right, plain_right), tuple(stages))
+    return FoldScores(
+        wilson(int(right.sum()), len(truth)),
+        wilson(int(plain_right.sum()), len(truth)),
+        mcnemar(right, plain_right),
+        tuple(stages),
+    )
 
 
 def head2toe_recipe(
@@ -251,7 +255,7 @@ def head2toe_recipe(
     rows : int array
         Training rows.
     groups : array of shape (n_rows,), optional
-        As `Features.group_numbers` gives them.
+        `Features.group_numbers` by default: groups and copies are left out together.
     sweep : Sweep, optional
 
     Returns
@@ -268,6 +272,7 @@ def head2toe_recipe(
     """
     parts = [fit_recipe(Recipe(), features, (tap,), rows)[1] for tap in taps]
     labels = features.labels[rows].astype(str)
+    groups = features.group_numbers(rows) if groups is None else groups
     selection = head2toe(parts, labels, groups, sweep)
     folds = judge_head2toe_in_folds(parts, labels, groups, sweep)
     return selection.recipe, Head2ToeFigures(tuple(taps), selection, folds)

@@ -131,7 +131,8 @@ def drawn_means(scores: Float64, n_draws: int, strata: Array | None, seed: int) 
     counts = (
         np.bincount(places, minlength=n_items) for places in _draws(n_items, n_draws, strata, seed)
     )
-    return np.stack([scores @ count for count in counts]) / n_items
+    means: Float64 = np.stack([scores @ count for count in counts]) / n_items
+    return means
 
 
 def _draws(n_items: int, n_draws: int, strata: Array | None, seed: int) -> Iterator[Array]:
