@@ -173,6 +173,15 @@ class Spectrum:
         of_mean = 1.0 / self.total_weight if self.is_centred else 0.0
         return Fits(self.vectors, self.weights, of_mean, centred, shrink, shrunk)
 
+    def coordinates(self) -> Float64:
+        """Return the centred rows along their own axes, (n_items, n_axes): U S^½."""
+        return np.asarray(self.vectors * np.sqrt(self.eigenvalues))
+
+    def to_features(self, weights: Float64) -> Float64:
+        """Return weights (n_targets, n_axes) along the axes as weights (n_targets, n_features)."""
+        dual = (weights / np.sqrt(self.eigenvalues)) @ self.vectors.T
+        return np.asarray(dual @ self._rows)
+
     def loo(self, Y: Array, alpha: float, groups: Array | None = None) -> Float64:
         """Return predictions of each row by the model fitted on all others.
 

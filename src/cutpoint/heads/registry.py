@@ -8,14 +8,22 @@ from typing import Any
 
 from cutpoint.errors import PredictorError, UsageError
 from cutpoint.heads.base import Head
+from cutpoint.heads.centroid import CentroidHead
+from cutpoint.heads.knn import KNNHead
 from cutpoint.heads.learned_pools import AttentionPoolHead, EfficientProbe, GeMHead
+from cutpoint.heads.logistic import LogisticHead
+from cutpoint.heads.mlp import MLPHead
 from cutpoint.heads.ridge import RidgeHead
+from cutpoint.heads.svm import SVMHead
 from cutpoint.stages import parameters_of, read_arguments, read_stage, spell
 from cutpoint.types import Array
 
-HEADS: dict[str, type[Head]] = {
-    each.kind: each for each in (RidgeHead, GeMHead, AttentionPoolHead, EfficientProbe)
-}
+_CLASSES: tuple[type[Head], ...] = (
+    RidgeHead, LogisticHead, SVMHead, KNNHead, CentroidHead, MLPHead,
+    GeMHead, AttentionPoolHead, EfficientProbe,
+)  # fmt: skip
+
+HEADS: dict[str, type[Head]] = {each.kind: each for each in _CLASSES}
 """Name after ``--head`` and in saved files → class."""
 
 
@@ -42,7 +50,7 @@ def parse_head(text: str) -> Head:
             f'The head "{text}" was asked for.',
             f"It can't be made: {error}.",
             f"Heads: {', '.join(HEADS)}; their parameters in brackets.",
-            'Type, for example:  --head ridge   or   --head "ridge(alphas=10)"',
+            'Type, for example:  --head logistic   or   --head "knn(k=20)"',
         ) from error
 
 

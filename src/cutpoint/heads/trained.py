@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -83,7 +84,8 @@ class TrainedHead(Head):
         training = _import_training()
         self.module_ = self._new_module()
         fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
-        self.losses_ = training.train(self.module_, x, truth, fitted, held, self._schedule())
+        with self._own_lots():  # dropout draws while it trains
+            self.losses_ = training.train(self.module_, x, truth, fitted, held, self._schedule())
         self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
         if len(held):
             self.held_out_scores_[held] = self._scores_of(x[held])
@@ -95,10 +97,16 @@ class TrainedHead(Head):
         return scores
 
     def _new_module(self) -> Any:
+        with self._own_lots():
+            return self._make_module().eval()
+
+    @contextmanager
+    def _own_lots(self) -> Iterator[None]:
+        """Draw from `random_state` alone, and leave PyTorch's own generator as it was."""
         torch = import_torch()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            return self._make_module().eval()
+            yield
 
     def _schedule(self) -> Any:
         return _import_training().Schedule(

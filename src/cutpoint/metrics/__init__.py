@@ -1,6 +1,12 @@
 """Scores with intervals, calibration, paired comparisons, and distances between domains."""
 
-from cutpoint.metrics.calibration import calibration_error, fit_temperature, reliability, softmax
+from cutpoint.metrics.calibration import (
+    calibration_error,
+    fit_temperature,
+    log_loss,
+    reliability,
+    softmax,
+)
 from cutpoint.metrics.distances import (
     cmmd,
     coral,
@@ -30,6 +36,7 @@ __all__ = [
     "fit_temperature",
     "holm",
     "kid",
+    "log_loss",
     "max_t",
     "mcnemar",
     "mmd2",

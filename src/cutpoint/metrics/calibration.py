@@ -17,6 +17,12 @@ def softmax(scores: Array, temperature: float = 1.0) -> Float64:
     return np.asarray(probabilities, dtype=np.float64)
 
 
+def log_loss(scores: Array, truth: Array) -> float:
+    """Return the mean log-loss of scores before the softmax; `truth` holds columns."""
+    logs = scipy.special.log_softmax(scores, axis=1)
+    return float(-logs[np.arange(len(truth)), truth].mean())
+
+
 def fit_temperature(scores: Array, truth: Array) -> float:
     """Return the temperature that minimises the log-loss of held-out scores.
 
