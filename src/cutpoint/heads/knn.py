@@ -116,7 +116,7 @@ class KNNHead(Head):
 def _of_length_one(X: Array) -> Array:
     """Return rows divided by their length; a row of zeros stays."""
     lengths = np.linalg.norm(X, axis=1, keepdims=True)
-    return X / np.where(lengths > 0, lengths, 1.0).astype(X.dtype)
+    return np.asarray(X / np.where(lengths > 0, lengths, 1.0).astype(X.dtype))
 
 
 def _nearest(similar: Array, k: int) -> tuple[Array, Array]:

@@ -49,6 +49,7 @@ class LogisticHead(LinearHead):
     """
 
     kind = "logistic"
+    path_: tuple[tuple[float, float], ...]
 
     def __init__(self, C: Any = None, tol: float = 1e-6, random_state: int = 0) -> None:
         self.C = C
