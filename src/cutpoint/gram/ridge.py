@@ -174,13 +174,13 @@ class Spectrum:
         return Fits(self.vectors, self.weights, of_mean, centred, shrink, shrunk)
 
     def coordinates(self) -> Float64:
-        """Return the centred rows along their own axes, (n_items, n_axes): U S^½."""
+        """Return the centred rows along their own axes, (n_items, rank): U S^½."""
         return np.asarray(self.vectors * np.sqrt(self.eigenvalues))
 
-    def to_features(self, weights: Float64) -> Float64:
-        """Return weights (n_targets, n_axes) along the axes as weights (n_targets, n_features)."""
+    def in_features(self, weights: Float64, intercept: Float64) -> RidgeSolution:
+        """Return a map of `coordinates`, weights (n_targets, rank), as a map of features."""
         dual = (weights / np.sqrt(self.eigenvalues)) @ self.vectors.T
-        return np.asarray(dual @ self._rows)
+        return RidgeSolution(dual @ self._known_rows(), intercept - dual @ self._kernel_mean)
 
     def loo(self, Y: Array, alpha: float, groups: Array | None = None) -> Float64:
         """Return predictions of each row by the model fitted on all others.
@@ -211,6 +211,11 @@ class Spectrum:
         -------
         solution : coef of shape (n_targets, n_features), intercept of shape (n_targets,)
         """
+        solution = self.solve_dual(Y, alpha)
+        return RidgeSolution(solution.dual.T @ self._known_rows(), solution.intercept)
+
+    def _known_rows(self) -> Float64:
+        """Return the centred rows; raise `UsageError` if there is only their Gram matrix."""
         if self._rows is None:
             raise UsageError(
                 "A ridge map of features was asked for.",
@@ -218,8 +223,7 @@ class Spectrum:
                 "A map of kernels, which needs no features.",
                 "Type:  spectrum.solve_dual(Y, alpha)",
             )
-        solution = self.solve_dual(Y, alpha)
-        return RidgeSolution(solution.dual.T @ self._rows, solution.intercept)
+        return self._rows
 
     def solve_dual(self, Y: Array, alpha: float) -> DualSolution:
         """Return the same map, of kernels with the fitted rows.

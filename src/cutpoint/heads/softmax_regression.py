@@ -76,8 +76,8 @@ class SoftmaxRegression:
 
     def in_features(self, solution: Solution) -> tuple[Float64, Float64]:
         """Return ``coef`` (n_classes, n_features) and ``intercept`` for rows as they were given."""
-        coef = self.spectrum.to_features(solution.weights / self.unit)
-        return coef, np.asarray(solution.intercept - coef @ self.spectrum.mean)
+        found = self.spectrum.in_features(solution.weights / self.unit, solution.intercept)
+        return found.coef, found.intercept
 
 
 def _loss_and_gradient(
