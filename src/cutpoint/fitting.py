@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,20 @@ import numpy as np
 from sklearn.base import clone
 
 from cutpoint.backbone import Backbone
-from cutpoint.choosing import Ranking, rank
+from cutpoint.choosing import Ranking, rank, rank_maps
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
-from cutpoint.errors import DataError, TooManyBadItems
+from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import Head, RidgeHead, spell_head
-from cutpoint.layer_table import AUTO
+from cutpoint.layer_table import AUTO, LayerTable
+from cutpoint.pooling import space_axes
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.report import ReportInputs, write_report
+from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
 
@@ -95,8 +97,10 @@ def run_fit(
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
     reporter.say(f"Load {backbone.spec.id}")
+    _refuse_recipe_of_maps(options)
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
     spec = backbone.feature_spec(taps, pools, options.storage)
+    layouts = _map_layouts(backbone, spec, options.head)
     store = FeatureStore(options.store)
     try:
         extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
@@ -109,8 +113,14 @@ def run_fit(
     dataset = extraction.dataset
     refuse_unlearnable(dataset)
     check_for_fit(dataset, options.allow_group_overlap)
-    ranking = rank(extraction.features, reporter, options.recipe)
-    predictor = _fit_head(backbone, extraction.features, ranking, options)
+    if layouts:
+        reporter.say(
+            f"{options.head.kind} trains on one stored map; taps are ranked by the mean of theirs"
+        )
+        ranking = rank_maps(extraction.features, layouts, reporter)
+    else:
+        ranking = rank(extraction.features, reporter, options.recipe)
+    predictor = _fit_head(backbone, extraction.features, ranking, options, layouts)
     evaluation = _score_held_out(predictor, dataset, extraction.features)
     result = FitResult(predictor, dataset, extraction, ranking, evaluation)
     predictor.card = _card(result, options)
@@ -128,13 +138,53 @@ def recipe_taps(
     return taps, recipe.pools or pools
 
 
+def _refuse_recipe_of_maps(options: FitOptions) -> None:
+    """Raise `UsageError` if a head that pools itself is to follow stages on vectors."""
+    recipe = options.recipe
+    if options.head.takes != "maps" or not (recipe.before or recipe.aggregate or recipe.after):
+        return
+    raise UsageError(
+        f'The head {options.head.kind} after the recipe "{recipe}" was asked for.',
+        "It pools stored maps itself; the recipe's stages are for vectors.",
+        "A recipe of taps and pools alone, or a head that takes vectors.",
+        f'Type, for example:  --pool "grid(4)" --head {options.head.kind}',
+    )
+
+
+def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str, str]:
+    """Return the layout of each stored map, by tap; none if the head takes vectors."""
+    if head.takes != "maps":
+        return {}
+    table = backbone.layers()
+    found = {tap.name: table[tap.layer].layout for tap in spec.taps if _is_map(tap, table)}
+    if not found:
+        raise UsageError(
+            f"The head {head.kind} was asked for.",
+            "It trains on stored maps or tokens, and all taps are pooled to vectors.",
+            "The pool grid(n), a smaller map, or none, the whole activation.",
+            f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+        )
+    return found
+
+
+def _is_map(tap: TapSpec, table: LayerTable) -> bool:
+    is_whole = tap.pool.partition("(")[0] in ("grid", "none")
+    return is_whole and bool(space_axes(table[tap.layer].layout))
+
+
 def _fit_head(
-    backbone: Backbone, features: Features, ranking: Ranking, options: FitOptions
+    backbone: Backbone,
+    features: Features,
+    ranking: Ranking,
+    options: FitOptions,
+    layouts: Mapping[str, str],
 ) -> Predictor:
     rows = features.rows_of("train")
     recipe, X = fit_recipe(options.recipe, features, ranking.best.taps, rows)
     labels = features.labels[rows].astype(str)
     head: Head = clone(options.head)
+    if layouts:
+        head.set_params(layout=layouts[ranking.best.tap])
     head.fit(X, labels, groups=features.group_numbers(rows))
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(

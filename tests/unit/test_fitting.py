@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import cutpoint as cp
-from cutpoint.errors import DataError, TooManyBadItems
+from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.fitting import default_store
 from cutpoint.store import FeatureStore
 from cutpoint.testing import FakeBackbone
@@ -342,3 +342,61 @@ def test_the_saved_card_is_plain_json(colour_folder: Maker, tmp_path: Path) -> N
     assert json.loads((tmp_path / "m" / "predictor.json").read_text())["card"] == json.loads(
         json.dumps(model.card)
     )
+
+
+QUICK = {
+    "learned_gem": "learned_gem(max_epochs=3)",
+    "attention_pool": "attention_pool(n_hidden=4, max_epochs=3)",
+    "efficient_probe": "efficient_probe(n_queries=4, max_epochs=3)",
+}
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_a_learned_pool_trains_on_stored_maps_and_is_saved(
+    colour_folder: Maker, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, backbone = colour_folder(), CountingBackbone()
+    model = cp.fit(
+        folder, tmp_path / "m", backbone, pool=["grid(2)", "gap"], head=QUICK[kind],
+        store=tmp_path / "s",
+    )  # fmt: skip
+    assert f"{kind} trains on one stored map" in capsys.readouterr().err
+    assert {each["tap"] for each in model.card["ranking"]["candidates"]} == {
+        "conv1/grid(2)", "conv2/grid(2)", "conv3/grid(2)"
+    }  # fmt: skip
+    (tap,) = model.taps
+    assert tap.name == model.card["ranking"]["taken"]
+    assert model.head.layout == "NCHW"
+    files = sorted(folder.rglob("*.png"))[:7]
+    again = cp.load_predictor(tmp_path / "m")
+    assert cp.predict(again, files, quiet=True) == cp.predict(model, files, quiet=True)
+    # What it says of new files is what it says of stored rows: both are rounded alike.
+    features = FeatureStore(tmp_path / "s").open()
+    rows = [features.keys.tolist().index(str(file.relative_to(folder))) for file in files]
+    stored = model.head.predict_proba(features.X(tap.name, np.array(rows)))
+    direct = [each.probability for each in cp.predict(model, files, quiet=True)]
+    np.testing.assert_allclose(stored.max(axis=1), direct, atol=1e-6)
+    second = CountingBackbone()  # another head on the same maps: nothing is computed again
+    cp.fit(folder, None, second, pool=["grid(2)", "gap"], head="learned_gem(max_epochs=1)",
+           store=tmp_path / "s", quiet=True)  # fmt: skip
+    assert second.n_forward == 0
+
+
+def test_maps_are_ranked_by_the_mean_of_what_is_stored(colour_folder: Maker) -> None:
+    """Reference: the pool gap in the graph; the maps are of half precision."""
+    folder = colour_folder()
+    learned = fit(folder, pool="none", head="attention_pool(n_hidden=4, max_epochs=1)")
+    pooled = fit(folder, pool="gap")
+    by_layer = [
+        {each["tap"].split("/")[0]: each["loo_mse"] for each in model.card["ranking"]["candidates"]}
+        for model in (learned, pooled)
+    ]
+    assert by_layer[0] == pytest.approx(by_layer[1], rel=1e-2)
+
+
+def test_a_learned_pool_needs_maps_and_no_stages_before_it(colour_folder: Maker) -> None:
+    with pytest.raises(UsageError, match="pooled to vectors") as caught:
+        fit(colour_folder(), pool="gap", head="learned_gem")
+    assert 'grid(4)" --head learned_gem' in caught.value.type_next
+    with pytest.raises(UsageError, match="stages are for vectors"):
+        fit(colour_folder(), recipe="grid(2) | l2", head="attention_pool")

@@ -9,6 +9,7 @@ from cutpoint.choosing.columns import (
     head2toe_recipe,
     judge_head2toe_in_folds,
 )
+from cutpoint.choosing.maps import rank_maps
 from cutpoint.choosing.ranking import Candidate, Ranking, rank
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "head2toe_recipe",
     "judge_head2toe_in_folds",
     "rank",
+    "rank_maps",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -152,7 +153,10 @@ def _cells(candidate: Candidate, is_best: bool, is_tied: bool) -> tuple[str, ...
 
 
 def rank(
-    features: Features, reporter: Reporter | None = None, recipe: Recipe | None = None
+    features: Features,
+    reporter: Reporter | None = None,
+    recipe: Recipe | None = None,
+    taps: Sequence[str] | None = None,
 ) -> Ranking:
     """Rank every pooled tap of `features` on its training rows.
 
@@ -160,6 +164,11 @@ def rank(
     are read one at a time, so memory does not grow with their number. Rows of one group are left
     out together. If the recipe learns anything itself, it is fitted anew without the rows that are
     left out, in folds: no row is judged by what it taught.
+
+    Parameters
+    ----------
+    taps : sequence of str, optional
+        Which to judge; all that are pooled to vectors by default.
 
     Raises
     ------
@@ -174,7 +183,7 @@ def rank(
     classes, truth = np.unique(labels.astype(str), return_inverse=True)
     targets = one_hot(truth, range(len(classes)))
     groups = features.group_numbers(rows)
-    taps = [tap.name for tap in features.spec.taps if _is_vector(features, tap)]
+    taps = taps or [tap.name for tap in features.spec.taps if _is_vector(features, tap)]
     if not taps:
         raise UsageError(
             f'A ranking of the taps of "{features.name}" was asked for.',
