@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.choosing import Ranking, rank
+from cutpoint.choosing import ChooseOptions, Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.errors import TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
@@ -168,7 +168,15 @@ def extract(
 
 
 def choose(
-    features: Features | str | os.PathLike[str], recipe: str | Recipe = "", quiet: bool = False
+    features: Features | str | os.PathLike[str],
+    recipe: str | Recipe = "",
+    strategy: str | Sequence[str] = ("single", "fused"),
+    kind: str = "classes",
+    *,
+    balanced: bool = False,
+    nested: bool = False,
+    permute_labels: int | None = None,
+    quiet: bool = False,
 ) -> Ranking:
     """Rank layer × pooling by accuracy on training rows that were left out.
 
@@ -177,10 +185,24 @@ def choose(
     features : Features, or the path of a feature store (its newest data set)
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
+    strategy : str or sequence of str
+        ``single``: each tap alone; ``fused``: all taps of a pool as one; ``greedy``: taps added
+        while the error falls; ``weighted``: taps with weights found on leave-one-out;
+        ``head2toe``: the features group lasso keeps of all taps.
+    kind : {"classes", "labels", "values"}
+        Whether a label is one class, several (``"cat;dog"``), or a number.
+    balanced : bool
+        Whether rows are weighted so that each class counts the same.
+    nested : bool
+        Whether to judge the whole choice, too, on rows left out of it.
+    permute_labels : int, optional
+        Seed to shuffle the training labels with: a check that choosing finds nothing in nothing.
     """
     if not isinstance(features, Features):
         features = FeatureStore(features).open()
-    return rank(features, Reporter(quiet), _recipe(recipe))
+    strategies = (strategy,) if isinstance(strategy, str) else tuple(strategy)
+    options = ChooseOptions(_recipe(recipe), strategies, kind, balanced, nested, permute_labels)
+    return rank(features, Reporter(quiet), options)
 
 
 def fit(

@@ -50,6 +50,8 @@ class Backbone:
         What to type to load it again, where that is more than ``source:name``: a path.
     current_sha256 : callable, optional
         Returns the digest of the weights as they are now, where others can change them.
+    source_accuracy : float, optional
+        ImageNet top-1 accuracy, 0–1, where the weights state it.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Backbone:
         framework: Callable[[], Framework],
         load_name: str = "",
         current_sha256: Callable[[], str] | None = None,
+        source_accuracy: float | None = None,
     ) -> None:
         self.spec = spec
+        self.source_accuracy = source_accuracy
         self.load_name = load_name or spec.id
         self._build = build
         self._load_framework = framework

@@ -14,7 +14,16 @@ import numpy as np
 from sklearn.base import clone
 
 from cutpoint.backbone import Backbone
-from cutpoint.choosing import Ranking, rank, rank_maps
+from cutpoint.choosing import (
+    ChooseOptions,
+    Hindsight,
+    Ranking,
+    advise,
+    look_back,
+    rank,
+    rank_maps,
+)
+from cutpoint.choosing.task import Task
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
 from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
@@ -25,11 +34,12 @@ from cutpoint.layer_table import AUTO, LayerTable
 from cutpoint.pooling import space_axes
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
-from cutpoint.recipe import Recipe, fit_recipe
+from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
 from cutpoint.report import ReportInputs, write_report
 from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
+from cutpoint.types import Array
 
 DEFAULT_POOLS = ("auto",)
 SPLITS, REPORT = "splits.csv", "report.html"
@@ -64,6 +74,7 @@ class FitOptions:
     recipe: Recipe = field(default_factory=Recipe)
     head: Head = field(default_factory=RidgeHead)
     storage: str = AUTO
+    strategies: tuple[str, ...] = ("single", "fused")
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,7 @@ class FitResult:
     extraction: Extraction
     ranking: Ranking
     evaluation: Evaluation
+    hindsight: Hindsight | None
 
     @property
     def features(self) -> Features:
@@ -113,16 +125,20 @@ def run_fit(
     dataset = extraction.dataset
     refuse_unlearnable(dataset)
     check_for_fit(dataset, options.allow_group_overlap)
+    features = extraction.features
+    choice = ChooseOptions(recipe=options.recipe, strategies=options.strategies)
     if layouts:
         reporter.say(
             f"{options.head.kind} trains on one stored map; taps are ranked by the mean of theirs"
         )
-        ranking = rank_maps(extraction.features, layouts, reporter)
+        ranking = rank_maps(features, layouts, reporter)
     else:
-        ranking = rank(extraction.features, reporter, options.recipe)
-    predictor = _fit_head(backbone, extraction.features, ranking, options, layouts)
-    evaluation = _score_held_out(predictor, dataset, extraction.features)
-    result = FitResult(predictor, dataset, extraction, ranking, evaluation)
+        ranking = rank(features, reporter, choice)
+    predictor = _fit_head(backbone, features, ranking, options, layouts)
+    split, fresh = _held_out(predictor, dataset, features)
+    evaluation = _score_held_out(predictor, dataset, features, split, fresh)
+    hindsight = None if layouts else look_back(Task.of(features, choice), ranking, fresh, split)
+    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight)
     predictor.card = _card(result, options)
     if output is not None:
         _write_outputs(result, options, output)
@@ -180,11 +196,12 @@ def _fit_head(
     layouts: Mapping[str, str],
 ) -> Predictor:
     rows = features.rows_of("train")
-    recipe, X = fit_recipe(options.recipe, features, ranking.best.taps, rows)
+    taken = ranking.taken
+    recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
     labels = features.labels[rows].astype(str)
     head: Head = clone(options.head)
     if layouts:
-        head.set_params(layout=layouts[ranking.best.tap])
+        head.set_params(layout=layouts[taken.tap])
     head.fit(X, labels, groups=features.group_numbers(rows))
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
@@ -192,11 +209,12 @@ def _fit_head(
     )
 
 
-def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) -> Evaluation:
-    """Score the test rows, once, without those whose bytes were trained on."""
+def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tuple[str, Array]:
+    """Return the split to score, and its rows without those whose bytes were trained on."""
     split = "test" if len(features.rows_of("test")) else "val"
     rows = features.rows_of(split)
-    fresh = [row for row in rows if short_digest(features.digests[row]) not in predictor.trained_on]
+    digests = zip(rows, features.digests[rows], strict=True)
+    fresh = [row for row, digest in digests if short_digest(digest) not in predictor.trained_on]
     if not fresh:
         raise DataError(
             f'A score for "{dataset.name}" was asked for.',
@@ -204,14 +222,20 @@ def _score_held_out(predictor: Predictor, dataset: Dataset, features: Features) 
             "Items to test on that are not trained on.",
             "Look at the splits; the same files may have been copied into both.",
         )
+    return split, np.array(fresh, int)
+
+
+def _score_held_out(
+    predictor: Predictor, dataset: Dataset, features: Features, split: str, fresh: Array
+) -> Evaluation:
+    """Score the held-out rows, once."""
     items = {item.key: item for item in dataset.items}
-    X = predictor.recipe.of(features, np.array(fresh, int))
     return make_evaluation(
         predictor,
         split,
-        [items[features.keys[row]] for row in fresh],
-        predictor.head.predict_proba(X),
-        n_left_out=len(rows) - len(fresh),
+        [items[key] for key in features.keys[fresh]],
+        predictor.head.predict_proba(predictor.recipe.of(features, fresh)),
+        n_left_out=len(features.rows_of(split)) - len(fresh),
     )
 
 
@@ -232,6 +256,7 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
             "temperature": result.predictor.head.temperature_,
         },
         "evaluation": result.evaluation.to_json(),
+        "hindsight": result.hindsight and result.hindsight.to_json(),
         "extraction": {
             "engine": extraction.engine,
             "n_forward": extraction.n_forward,
@@ -255,6 +280,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
         "head": _head_line(predictor.head),
+        "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
@@ -307,6 +333,8 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
     words += ["--head", spell_head(options.head)]
     words += ["--storage", options.storage] if options.storage != AUTO else []
+    for strategy in options.strategies:
+        words += ["--strategy", strategy]
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
     words += ["--engine", options.extract.engine]

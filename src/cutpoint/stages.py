@@ -57,7 +57,7 @@ def read_arguments(
 
 def spell(name: str, arguments: Arguments) -> str:
     """Return the one spelling of a stage."""
-    words = [key if value is True else f"{key}={value}" for key, value in arguments]
+    words = [key if value is True else f"{key}={_spelled(value)}" for key, value in arguments]
     return f"{name}({', '.join(words)})" if words else name
 
 
@@ -71,12 +71,18 @@ def _value(word: str, name: str, key: str, parameters: Mapping[str, Any]) -> Any
     if word in ("True", "False"):
         return word == "True"
     try:
+        if ":" in word:  # several numbers
+            return tuple(float(part) for part in word.split(":"))
         value = float(word)
     except ValueError as error:
         if isinstance(parameters[key], str) and _WORD.fullmatch(word):
             return word
         raise ValueError(f'{name} takes {_usage(parameters)}; "{word}" is no number') from error
     return int(value) if value.is_integer() and "." not in word else value
+
+
+def _spelled(value: Any) -> str:
+    return ":".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
 
 
 def _usage(parameters: Mapping[str, Any]) -> str:

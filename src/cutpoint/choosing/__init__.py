@@ -1,5 +1,8 @@
-"""Which layer and pooling, or which features of all of them: exact evidence on training rows."""
+"""Which layer and pooling: exact evidence on training rows, honest choice, advice."""
 
+from cutpoint.choosing.advice import advise
+from cutpoint.choosing.backbones import BackboneRanking, rank_backbones
+from cutpoint.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.choosing.columns import (
     FoldScores,
     Head2ToeFigures,
@@ -9,19 +12,39 @@ from cutpoint.choosing.columns import (
     head2toe_recipe,
     judge_head2toe_in_folds,
 )
+from cutpoint.choosing.hindsight import Hindsight, look_back
+from cutpoint.choosing.judging import rank
 from cutpoint.choosing.maps import rank_maps
-from cutpoint.choosing.ranking import Candidate, Ranking, rank
+from cutpoint.choosing.picture import draw
+from cutpoint.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.choosing.speeds import measure_speeds, worth_timing
+from cutpoint.choosing.task import KINDS, ChooseOptions
 
 __all__ = [
+    "KINDS",
+    "SIMILARITIES",
+    "STRATEGIES",
+    "BackboneRanking",
     "Candidate",
+    "ChooseOptions",
     "FoldScores",
     "Head2ToeFigures",
+    "Hindsight",
+    "PriorAdvice",
     "Ranking",
     "Selection",
     "Sweep",
+    "advise",
+    "draw",
     "head2toe",
     "head2toe_recipe",
     "judge_head2toe_in_folds",
+    "look_back",
+    "measure_speeds",
+    "prior_advice",
     "rank",
+    "rank_backbones",
     "rank_maps",
+    "worth_timing",
 ]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cutpoint.choosing.ranking import Ranking, rank
+from cutpoint.choosing.judging import rank
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.choosing.task import ChooseOptions
 from cutpoint.pooling import pool_gap
 from cutpoint.progress import Reporter
 from cutpoint.store import Features
@@ -53,4 +55,4 @@ def rank_maps(
         features.spec, features.fields, features.places, features.shards, features.folder,
         features._checked, layouts,
     )  # fmt: skip
-    return rank(means, reporter, taps=tuple(layouts))
+    return rank(means, reporter, ChooseOptions(strategies=("single",), taps=tuple(layouts)))

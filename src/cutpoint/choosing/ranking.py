@@ -1,63 +1,24 @@
-"""Rank layer × pooling × recipe by accuracy on training rows each was left out for."""
+"""Candidates in order, which one is taken, and how sure that is."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
+from cutpoint.choosing.candidate import Candidate, is_close
+from cutpoint.layer_table import human_count
+from cutpoint.metrics import Interval
 
-from cutpoint.choosing.folds import make_folds
-from cutpoint.errors import DataError, UsageError
-from cutpoint.gram import Spectrum, alpha_grid, one_hot
-from cutpoint.heads import RidgeHead
-from cutpoint.heads.ridge import best_alpha
-from cutpoint.metrics import Interval, wilson
-from cutpoint.progress import Reporter
-from cutpoint.recipe import Recipe, fit_recipe
-from cutpoint.spec import TapSpec
-from cutpoint.store import Features
-from cutpoint.types import Array
-
-N_ALPHAS = 20
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One layer with one pooling, or several made one, judged on the training rows alone.
-
-    Attributes
-    ----------
-    taps : tuple of str
-        ``"layer/pool"``; several where a recipe makes them one.
-    width : int
-        Features the head sees.
-    alpha : float
-        λ of the smallest leave-one-out squared error.
-    loo_accuracy : Interval
-        Of rows left out of all that was fitted; Wilson, 95 %.
-    loo_mse : float
-    """
-
-    taps: tuple[str, ...]
-    width: int
-    alpha: float
-    loo_accuracy: Interval
-    loo_mse: float
-
-    @property
-    def tap(self) -> str:
-        """The tap, or a name for several."""
-        first, *rest = self.taps
-        return first if not rest else f"{len(self.taps)} taps, {first} … {rest[-1]}"
+METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
+N_LAYER_LETTERS = 30
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Candidates, the most accurate first; equal accuracies by squared error.
+    """Candidates, the best score first; equal ones by squared error.
 
     Attributes
     ----------
@@ -65,22 +26,77 @@ class Ranking:
     n_train, n_alphas : int
     is_grouped : bool
         Whether rows of one group were left out together.
+    kind : {"classes", "labels", "values"}
+        What the targets are.
     recipe : str
         What all candidates went through; empty if nothing.
     n_folds : int
         In how many folds rows were left out; 0 if one by one, exactly.
+    chance : float
+        What the most frequent class, or the mean, would score.
+    nested : Interval or None
+        Score of the whole choice on rows left out of it too.
+    is_permuted : bool
+        Whether the labels were shuffled, to see what choosing finds in nothing.
+    items_per_s : mapping of str to float
+        Layer → items a second the network runs up to there on this machine, where measured.
     """
 
     candidates: tuple[Candidate, ...]
     n_train: int
     n_alphas: int
     is_grouped: bool
+    kind: str = "classes"
     recipe: str = ""
     n_folds: int = 0
+    chance: float = 0.0
+    nested: Interval | None = None
+    is_permuted: bool = False
+    items_per_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Candidate:
+        """The highest score, whether or not the data can tell it from others."""
         return self.candidates[0]
+
+    @cached_property
+    def tied(self) -> tuple[Candidate, ...]:
+        """The candidates inside the best one's interval: the data can't tell them apart."""
+        low = self.best.score.low
+        return tuple(each for each in self.candidates if each.score.value >= low)
+
+    @cached_property
+    def taken(self) -> Candidate:
+        """The cheapest of those within one standard error of the best.
+
+        The error is that of the difference on the same rows, which is less than that of either.
+        """
+        best = self.best
+        close = [each for each in self.tied if is_close(best.outcomes, each.outcomes)]
+        return min(close, key=lambda each: each.cost)
+
+    @cached_property
+    def last(self) -> Candidate:
+        """What most tools would use: the deepest layer alone, averaged if it was."""
+        single = [each for each in self.candidates if each.strategy == "single"]
+        deepest = max((each.depth for each in single or self.candidates), default=0)
+        found = [each for each in single or self.candidates if each.depth == deepest]
+        return next((each for each in found if each.deepest.pool == "gap"), found[0])
+
+    @cached_property
+    def pareto(self) -> tuple[Candidate, ...]:
+        """The candidates that no cheaper one equals, cheap to dear."""
+        found: list[Candidate] = []
+        for each in sorted(self.candidates, key=lambda each: each.cost):
+            if not found or each.score.value > found[-1].score.value:
+                found.append(each)
+        return tuple(found)
+
+    def of_strategy(self, *strategies: str) -> Ranking:
+        """Return the ranking of the candidates of some strategies alone."""
+        return replace(
+            self, candidates=tuple(e for e in self.candidates if e.strategy in strategies)
+        )
 
     @property
     def n_configurations(self) -> int:
@@ -88,10 +104,8 @@ class Ranking:
         return len(self.candidates) * self.n_alphas
 
     @property
-    def tied(self) -> tuple[Candidate, ...]:
-        """The candidates inside the best one's interval: the data can't tell them apart."""
-        low = self.best.loo_accuracy.low
-        return tuple(each for each in self.candidates if each.loo_accuracy.value >= low)
+    def metric(self) -> str:
+        return METRICS[self.kind]
 
     @property
     def how(self) -> str:
@@ -102,171 +116,95 @@ class Ranking:
         """Say what was chosen and how sure that is."""
         tried = (
             f"{_count(len(self.candidates), 'candidate')} × {self.n_alphas} λ = "
-            f"{self.n_configurations} "
-            f"configurations tried on {self.n_train} training rows"
+            f"{self.n_configurations} configurations tried on {self.n_train} training rows"
         )
+        said = f"{tried}. {self._choice()}"
+        if self.nested is not None:
+            said += f" Chosen anew in folds, without the rows judged: {self.nested}."
+        if self.is_permuted:
+            said += f" Labels were shuffled: {self.chance:.3f} is what luck gives."
+        return said
+
+    def _choice(self) -> str:
         others = len(self.tied) - 1
         if len(self.candidates) == 1:
-            return f"{tried}. Taken: {self.best.tap}, the only one."
-        if others:
-            return (
-                f"{tried}. Taken: {self.best.tap}, the first by accuracy; inside its interval "
-                f"there {'is' if others == 1 else 'are'} {others} more, so no winner is named."
-            )
-        return f"{tried}. Taken: {self.best.tap}; no other lies inside its interval."
+            return f"Taken: {self.taken.tap}, the only one."
+        if not others:
+            return f"Taken: {self.taken.tap}; no other lies inside its interval."
+        inside = f"inside its interval there {'is' if others == 1 else 'are'} {others} more"
+        first = f"{self.best.tap} is first; {inside}, so no winner is named."
+        if self.taken is self.best:
+            return f"{first} It is taken: none within one standard error of it is cheaper."
+        return f"{first} Taken: {self.taken.tap}, the cheapest within one standard error of it."
 
     def to_json(self) -> dict[str, Any]:
-        candidates = [{**asdict(each), "tap": each.tap} for each in self.candidates]
-        fields = {**asdict(self), "candidates": candidates, "how": self.how}
-        return {**fields, "taken": self.best.tap, "verdict": self.verdict()}
+        return {
+            "candidates": [each.to_json() for each in self.candidates],
+            "n_train": self.n_train,
+            "n_alphas": self.n_alphas,
+            "n_configurations": self.n_configurations,
+            "is_grouped": self.is_grouped,
+            "kind": self.kind,
+            "metric": self.metric,
+            "recipe": self.recipe,
+            "n_folds": self.n_folds,
+            "how": self.how,
+            "chance": self.chance,
+            "nested": None if self.nested is None else vars(self.nested),
+            "is_permuted": self.is_permuted,
+            "items_per_s": dict(self.items_per_s),
+            "taken": self.taken.tap,
+            "best": self.best.tap,
+            "last": self.last.tap,
+            "verdict": self.verdict(),
+        }
 
     def lines(self, at_most: int | None = None) -> list[str]:
         """Return the table as aligned text; ``=`` marks what the best can't be told from."""
-        rows = [_cells(each, each is self.best, each in self.tied) for each in self.candidates]
-        header = tuple(cell.replace("LOO", self.how) for cell in _HEADER)
-        shown = [header, *rows[:at_most]]
-        widths = [max(len(row[column]) for row in shown) for column in range(len(header))]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in shown]
-        left_out = len(rows) + 1 - len(shown)
+        rows = [self._cells(each) for each in self.candidates]
+        shown = rows[:at_most]
+        taken = self.candidates.index(self.taken)
+        if taken >= len(shown):
+            shown = [*rows[: len(shown) - 1], rows[taken]]
+        table = [self._header(), *shown]
+        widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+        left_out = len(rows) - len(shown)
         return [*lines, f"   … and {left_out} more"] if left_out else lines
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
 
+    def _header(self) -> tuple[str, ...]:
+        speed = ("items/s",) if self.items_per_s else ()
+        score = f"{self.how} {self.metric} [95 %]"
+        return ("", "layer", "pool", "width", "MACs", *speed, score, "evidence", "error²")
 
-_HEADER = ("", "layer", "pool", "width", "λ", "LOO accuracy [95 %]", "LOO error²")
+    def _cells(self, each: Candidate) -> tuple[str, ...]:
+        mark = "→" if each is self.taken else ("=" if each in self.tied else "")
+        layer, pool = each.deepest.layer, each.deepest.pool
+        if len(each.taps) > 1:
+            pools = {tap.rpartition("/")[2] for tap in each.taps}
+            pool = pool if len(pools) == 1 else f"{len(pools)} pools"
+            layer = f"{each.strategy}: {len(each.taps)} taps to {layer}"
+        macs = "–" if each.macs is None else human_count(each.macs)
+        evidence = "–" if each.evidence is None else f"{each.evidence:.3f}"
+        speed = (self._speed(each.deepest.layer),) if self.items_per_s else ()
+        folds = f" {each.n_folds}-fold" if each.n_folds and not self.n_folds else ""
+        figures = (f"{each.score}{folds}", evidence, f"{each.error:.4f}")
+        return (mark, _short(layer), pool, str(each.width), macs, *speed, *figures)
+
+    def _speed(self, layer: str) -> str:
+        return f"{self.items_per_s[layer]:.0f}" if layer in self.items_per_s else "–"
+
+
+def _short(name: str) -> str:
+    """Return a name that fits its column, its middle left out if need be."""
+    if len(name) <= N_LAYER_LETTERS:
+        return name
+    half = N_LAYER_LETTERS // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _cells(candidate: Candidate, is_best: bool, is_tied: bool) -> tuple[str, ...]:
-    tap = TapSpec.from_name(candidate.taps[0])
-    if len(candidate.taps) > 1:
-        tap = TapSpec(
-            f"{len(candidate.taps)} taps to {TapSpec.from_name(candidate.taps[-1]).layer}", ""
-        )
-    mark = "→" if is_best else ("=" if is_tied else "")
-    figures = (f"{candidate.alpha:.3g}", str(candidate.loo_accuracy), f"{candidate.loo_mse:.4f}")
-    return (mark, tap.layer, tap.pool, str(candidate.width), *figures)
-
-
-def rank(
-    features: Features,
-    reporter: Reporter | None = None,
-    recipe: Recipe | None = None,
-    taps: Sequence[str] | None = None,
-) -> Ranking:
-    """Rank every pooled tap of `features` on its training rows.
-
-    One eigendecomposition a candidate gives the leave-one-out predictions of every λ; candidates
-    are read one at a time, so memory does not grow with their number. Rows of one group are left
-    out together. If the recipe learns anything itself, it is fitted anew without the rows that are
-    left out, in folds: no row is judged by what it taught.
-
-    Parameters
-    ----------
-    taps : sequence of str, optional
-        Which to judge; all that are pooled to vectors by default.
-
-    Raises
-    ------
-    DataError
-        If there are no training rows with labels of two classes.
-    UsageError
-        If no tap is pooled to vectors.
-    """
-    rows = features.rows_of("train")
-    labels = features.labels[rows]
-    _check_labels(features, labels)
-    classes, truth = np.unique(labels.astype(str), return_inverse=True)
-    targets = one_hot(truth, range(len(classes)))
-    groups = features.group_numbers(rows)
-    taps = taps or [tap.name for tap in features.spec.taps if _is_vector(features, tap)]
-    if not taps:
-        raise UsageError(
-            f'A ranking of the taps of "{features.name}" was asked for.',
-            "All of them hold whole activations or matrices (pools none, grid and gram).",
-            "Taps pooled to vectors.",
-            "Extract with:  --pool gap --pool gmp",
-        )
-    recipe = recipe or Recipe()
-    task = _Task(features, rows, truth, targets, groups, recipe)
-    sets = recipe.candidates(taps)
-    found = []
-    with (reporter or Reporter(quiet=True)).bar("Choose", len(sets), "candidates") as advance:
-        for each in sets:
-            found.append(
-                _judge_exactly(task, each) if task.is_exact else _judge_in_folds(task, each)
-            )
-            advance(1)
-    found.sort(key=lambda each: (-each.loo_accuracy.value, each.loo_mse))
-    n_folds = 0 if task.is_exact else len(task.folds)
-    grouped = groups is not None
-    return Ranking(tuple(found), len(rows), N_ALPHAS, grouped, str(recipe), n_folds)
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What all candidates are judged on."""
-
-    features: Features
-    rows: Array
-    truth: Array
-    targets: Array
-    groups: Array | None
-    recipe: Recipe
-
-    @property
-    def is_exact(self) -> bool:
-        return self.recipe.is_stateless
-
-    @cached_property
-    def folds(self) -> list[tuple[Array, Array]]:
-        """Places in `rows` to learn from and to judge."""
-        return make_folds(self.truth, self.groups)
-
-
-def _is_vector(features: Features, tap: TapSpec) -> bool:
-    """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
-    name = tap.pool.partition("(")[0]
-    return name not in ("none", "grid", "gram") or features.X(tap.name, np.array([0])).ndim == 2
-
-
-def _judge_exactly(task: _Task, taps: tuple[str, ...]) -> Candidate:
-    X = fit_recipe(task.recipe, task.features, taps, task.rows)[1]
-    spectrum = Spectrum(X)
-    alphas = alpha_grid(spectrum, N_ALPHAS)
-    alpha, scores, error = best_alpha(spectrum, task.targets, alphas, task.groups)
-    n_right = int((scores.argmax(axis=1) == task.truth).sum())
-    return Candidate(taps, X.shape[1], alpha, wilson(n_right, len(X)), error)
-
-
-def _judge_in_folds(task: _Task, taps: tuple[str, ...]) -> Candidate:
-    """Fit recipe, λ and head on each fold's training rows, judge its others."""
-    scores = np.zeros(task.targets.shape)
-    alphas = []
-    for learn, judge in task.folds:
-        recipe, X = fit_recipe(task.recipe, task.features, taps, task.rows[learn])
-        groups = None if task.groups is None else task.groups[learn]
-        head = RidgeHead().fit(X, task.truth[learn], groups)
-        alphas.append(head.alpha_)
-        others = recipe.of(task.features, task.rows[judge])
-        scores[judge[:, None], head.classes_] = head.class_scores(others)
-    n_right = int((scores.argmax(axis=1) == task.truth).sum())
-    error = float(((scores - task.targets) ** 2).mean())
-    return Candidate(
-        taps, X.shape[1], float(np.median(alphas)), wilson(n_right, len(scores)), error
-    )
-
-
-def _check_labels(features: Features, labels: Array) -> None:
-    known = {label for label in labels if label is not None}
-    if len(known) < 2 or any(label is None for label in labels):
-        raise DataError(
-            f'A ranking of the taps of "{features.name}" was asked for.',
-            f"Its {len(labels)} training rows have {len(known)} classes.",
-            "Training rows (split train) that all have labels, of two classes or more.",
-            "Extract from class folders or a manifest with the column `label`.",
-        )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cutpoint.cli.options import (
+    DEFAULT_STRATEGIES,
+    EngineName,
     Json,
     Pools,
     PreprocessName,
@@ -16,13 +19,23 @@ from cutpoint.cli.options import (
     RecipeText,
     Storage,
     Store,
+    Strategies,
     Taps,
     TrustWeights,
     pool_list,
     print_json,
     print_recipe,
+    print_wrapped,
     tap_list,
 )
+
+if TYPE_CHECKING:
+    from cutpoint.backbone import Backbone
+    from cutpoint.choosing import ChooseOptions, Ranking
+    from cutpoint.progress import Reporter
+    from cutpoint.store import Features
+
+DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
 
 def choose(
@@ -30,38 +43,141 @@ def choose(
         Path, typer.Argument(metavar="FEATURES|DATA", help="A feature store, or labelled data.")
     ],
     backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="source:name, or a path; for DATA.")
-    ] = "packaged:efficientnet_lite0",
+        list[str] | None,
+        typer.Option("--backbone", "-b", help="source:name, or a path; repeat to compare. DATA."),
+    ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
     tap: Taps = None,
     pool: Pools = None,
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
+    strategy: Strategies = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help='What labels are: classes, labels ("a;b") or values.')
+    ] = "classes",
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Weigh rows so that classes count the same.")
+    ] = False,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Judge the whole choice on rows left out of it, too.")
+    ] = False,
+    permute_labels: Annotated[
+        int | None,
+        typer.Option("--permute-labels", metavar="SEED", help="Shuffle the labels: a check."),
+    ] = None,
+    advise_only: Annotated[
+        bool, typer.Option("--advise-only", help="Say what is known beforehand; measure nothing.")
+    ] = False,
+    similarity: Annotated[
+        str, typer.Option("--similarity", help="Of the task to the network's: near, far, unknown.")
+    ] = "unknown",
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Write the picture there.")
+    ] = None,
     storage: Storage = "auto",
     store: Store = None,
+    engine: EngineName = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank layer × pooling by accuracy on training rows that were left out."""
+    """Rank layer × pooling by accuracy on training rows that were left out; say what to use."""
     from cutpoint import api
-    from cutpoint.fitting import recipe_taps
+    from cutpoint.choosing import ChooseOptions, rank, rank_backbones
+    from cutpoint.progress import Reporter
     from cutpoint.recipe import parse_recipe
     from cutpoint.store import FeatureStore
 
     if show_recipe:
         print_recipe(recipe)
         return
+    if advise_only:
+        _print_prior(features, similarity, as_json)
+        return
+    strategies = tuple(strategy or DEFAULT_STRATEGIES)
     stages = parse_recipe(recipe)
+    options = ChooseOptions(stages, strategies, kind, balanced, nested, permute_labels)
+    reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
         described = found.open()
-    else:
-        loaded = api.load(backbone, preprocess, trust_weights=trust_weights)
-        taps, pools = recipe_taps(loaded, stages, tap_list(tap), pool_list(pool))
-        described = api.extract(features, loaded, taps, pools, store, storage=storage, quiet=quiet)
-    ranking = api.choose(described, stages, quiet=quiet)
+        _print_ranking(rank(described, reporter, options), described, plot, as_json)
+        return
+    rankings = []
+    for name in backbone or [DEFAULT_BACKBONE]:
+        loaded = api.load(name, preprocess, trust_weights=trust_weights)
+        described = _extract(features, loaded, tap, pool, options, store, storage, engine, quiet)
+        ranking = rank(described, reporter, options)
+        rankings.append((loaded, _timed(loaded, ranking, engine, reporter)))
+    if len(rankings) == 1:
+        _print_ranking(rankings[0][1], described, plot, as_json)
+        return
+    compared = rank_backbones(rankings)
     if as_json:
-        print_json(ranking.to_json())
+        print_json(compared.to_json())
+        return
+    for loaded, ranking in rankings:
+        typer.echo(f"\n{loaded.spec.id}")
+        for line in ranking.lines(4):
+            typer.echo(line)
+    typer.echo(f"\n{compared}")
+
+
+def _extract(
+    data: Path,
+    backbone: Backbone,
+    tap: list[str] | None,
+    pool: list[str] | None,
+    options: ChooseOptions,
+    store: Path | None,
+    storage: str,
+    engine: str,
+    quiet: bool,
+) -> Features:
+    from cutpoint import api
+    from cutpoint.fitting import recipe_taps
+
+    taps, pools = recipe_taps(backbone, options.recipe, tap_list(tap), pool_list(pool))
+    return api.extract(
+        data, backbone, taps, pools, store, storage=storage, engine=engine, quiet=quiet
+    )
+
+
+def _timed(backbone: Backbone, ranking: Ranking, engine: str, reporter: Reporter) -> Ranking:
+    """Return the ranking with the measured speed of the cuts that matter."""
+    from cutpoint.choosing import measure_speeds, worth_timing
+
+    return replace(
+        ranking, items_per_s=measure_speeds(backbone, worth_timing(ranking), engine, reporter)
+    )
+
+
+def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_json: bool) -> None:
+    from cutpoint.choosing import advise, draw
+
+    advice = advise(ranking, len(features.classes))
+    if plot is not None:
+        from cutpoint.report import write_choice_plot
+
+        write_choice_plot(ranking, plot)
+    if as_json:
+        print_json({**ranking.to_json(), "advice": advice})
+        return
+    for line in [*ranking.lines(), "", *draw(ranking), ""]:
+        typer.echo(line)
+    print_wrapped(ranking.verdict())
+    print_wrapped(advice)
+    if plot is not None:
+        typer.echo(f"Picture: {plot}")
+
+
+def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
+    from cutpoint.choosing import prior_advice
+    from cutpoint.data import read_dataset
+
+    dataset = read_dataset(data)
+    advice = prior_advice(len(dataset), len(dataset.classes), similarity)
+    if as_json:
+        print_json(advice.to_json())
     else:
-        typer.echo(str(ranking))
+        typer.echo(str(advice))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cutpoint.cli.options import (
+    DEFAULT_STRATEGIES,
     BackboneName,
     DataArgument,
     EngineName,
@@ -23,6 +24,7 @@ from cutpoint.cli.options import (
     Seed,
     Storage,
     Store,
+    Strategies,
     Taps,
     TrustWeights,
     Workers,
@@ -50,6 +52,7 @@ def fit(
     show_recipe: PrintRecipe = False,
     head: HeadText = "ridge",
     storage: Storage = "auto",
+    strategy: Strategies = None,
     store: Store = None,
     engine: EngineName = "auto",
     workers: Workers = None,
@@ -64,6 +67,7 @@ def fit(
 ) -> None:
     """Extract, choose on training rows, fit the head, score the test split once."""
     from cutpoint.api import load
+    from cutpoint.choosing import advise
     from cutpoint.data import read_dataset
     from cutpoint.extraction import ExtractOptions
     from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
@@ -86,6 +90,7 @@ def fit(
         recipe=parse_recipe(recipe),
         head=parse_head(head),
         storage=storage,
+        strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights)
@@ -101,7 +106,10 @@ def fit(
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
     for warning in result.features.warnings:
         print_wrapped(f"Warning: {warning}")
+    print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
+        typer.echo(line)
+    for line in result.hindsight.lines() if result.hindsight else ():
         typer.echo(line)
     if result.features.quarantined:
         typer.echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")

@@ -47,6 +47,13 @@ RecipeText = Annotated[
 HeadText = Annotated[
     str, typer.Option("--head", help='What is fitted at last: ridge, "knn(k=20)", ….')
 ]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        help="single, fused, greedy, weighted or head2toe; repeat. Default: single and fused.",
+    ),
+]
 PrintRecipe = Annotated[
     bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
 ]
@@ -66,6 +73,9 @@ Seed = Annotated[int, typer.Option("--seed", help="Draws the test split if the d
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links in folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+
+
+DEFAULT_STRATEGIES = ("single", "fused")
 
 
 def tap_list(taps: list[str] | None) -> str | list[str | int]:

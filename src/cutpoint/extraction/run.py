@@ -154,7 +154,8 @@ def extract_features(
             job.run(plan, tally, reporter)
         store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
-        view = store.save_view(spec, final, digests)
+        macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
+        view = store.save_view(spec, final, digests, macs)
     seconds = time.perf_counter() - start
     return Extraction(
         store.open(view), final, plan, tally.n_forward, n_calibration, engine, seconds

@@ -9,7 +9,7 @@ fitted on training rows alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cutpoint.errors import UsageError
@@ -27,6 +27,9 @@ AGGREGATES = ("concat", "mean", "max", "softmax")
 LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.after`
 # Fitting them learns nothing but the number of columns, so leave-one-out stays exact.
 STATELESS = ("l2", "tap_l2", "power", "gaussian", "sparse", "orthogonal")
+# One number a tap, from all training rows: with ridge it is each tap's own share of λ, a setting
+# as λ is, and chosen from the same rows.
+SETTINGS = ("fuse",)
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,20 @@ class Recipe:
 
     @property
     def is_stateless(self) -> bool:
-        """Whether no stage learns anything, so that leave-one-out scores of the head are exact."""
+        """Whether no stage learns anything from rows."""
         return all(stage.name in STATELESS for stage in (*self.before, *self.after))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether leave-one-out scores of the head alone are those of the whole."""
+        names = {stage.name for stage in (*self.before, *self.after)}
+        return names <= {*STATELESS, *SETTINGS}
+
+    def fused(self, weights: tuple[float, ...] | None = None) -> Recipe:
+        """Return the recipe that fuses several taps, each done to as here; see `Fuse`."""
+        arguments = () if weights is None else (("weights", weights),)
+        stages = (Stage("fuse", arguments),)
+        return replace(self, before=self.after, aggregate="concat", after=stages)
 
     def taps(self, table: LayerTable) -> tuple[str, ...] | None:
         """Return the taps the recipe names itself; None if it leaves them to others."""
@@ -147,7 +162,7 @@ def _split(text: str) -> list[str]:
 
 def _is_aggregate(name: str, words: list[str], *earlier: Any) -> bool:
     """Tell an aggregate from the pools `mean` and `max`: those take words, or come first."""
-    return name == LEARNED or (not words and any(earlier))
+    return name == LEARNED or (not words and (name == "concat" or any(earlier)))
 
 
 def _stage(name: str, words: list[str], text: str) -> Stage:

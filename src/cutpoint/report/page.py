@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from cutpoint.choosing import Ranking
 from cutpoint.data import Dataset, Item, read_payload
 from cutpoint.errors import BadItem, MissingExtra
 from cutpoint.evaluation import Evaluation, Verdict
@@ -36,6 +37,24 @@ class ReportInputs:
     warnings: Sequence[str] = ()
     quarantined: Sequence[tuple[str, str]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_choice_plot(ranking: Ranking, path: Path) -> None:
+    """Write score against depth and cost as an SVG file.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib is not installed.
+    """
+    try:
+        from cutpoint.report import plots
+    except ImportError as error:
+        raise MissingExtra("A picture of the candidates", "report") from error
+    order = {each.depth: each.deepest.layer for each in ranking.candidates}
+    layers = [order.get(depth, "") for depth in range(max(order) + 1)]
+    fields, label = ranking.to_json()["candidates"], f"{ranking.how} {ranking.metric}"
+    write_durably(path, plots.candidates_plot(fields, layers, ranking.taken.tap, label).encode())
 
 
 def write_report(inputs: ReportInputs, path: Path) -> None:
@@ -68,8 +87,9 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
             ranking["candidates"],
             _depth_order(inputs.predictor.card),
             ranking["taken"],
-            ranking["how"],
+            f"{ranking['how']} {ranking['metric']}",
         ),
+        hindsight=inputs.predictor.card.get("hindsight"),
         confusion_plot=plots.confusion_plot(inputs.evaluation),
         reliability_plot=plots.reliability_plot(inputs.evaluation),
         mistakes=_mistakes(inputs),
@@ -87,7 +107,7 @@ def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for candidate in card["ranking"]["candidates"]:
         tap, is_one = TapSpec.from_name(candidate["taps"][-1]), len(candidate["taps"]) == 1
-        found = candidate["loo_accuracy"]
+        found, evidence = candidate["score"], candidate["evidence"]
         rows.append(
             {
                 "layer": tap.layer if is_one else candidate["tap"],
@@ -96,7 +116,8 @@ def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "macs": human_count(card["layers"][tap.layer]),
                 "accuracy": f"{found['value']:.4f}",
                 "interval": f"{found['low']:.3f} – {found['high']:.3f}",
-                "error": f"{candidate['loo_mse']:.4f}",
+                "evidence": "–" if evidence is None else f"{evidence:.3f}",
+                "error": f"{candidate['error']:.4f}",
                 "taken": candidate["tap"] == card["ranking"]["taken"],
             }
         )

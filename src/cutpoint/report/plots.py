@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from cutpoint.choosing import STRATEGIES
 from cutpoint.evaluation import Evaluation
 from cutpoint.metrics import reliability
 from cutpoint.progress import printable
@@ -20,9 +21,12 @@ _MANY_CLASSES = 25  # beyond it, cell counts in the confusion matrix would not b
 
 
 def candidates_plot(
-    candidates: Sequence[Mapping[str, Any]], order: Sequence[str], taken: str, how: str = "LOO"
+    candidates: Sequence[Mapping[str, Any]],
+    order: Sequence[str],
+    taken: str,
+    label: str = "LOO accuracy",
 ) -> str:
-    """Accuracy on rows left out, with its interval, against depth; one line a pool.
+    """Score on rows left out, with its interval, against depth and against cost.
 
     Parameters
     ----------
@@ -32,32 +36,56 @@ def candidates_plot(
         Layers from shallow to deep.
     taken : str
         What was chosen.
-    how : str
-        How rows were left out.
+    label : str
+        What the score is.
     """
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-    axes = figure.subplots()
-    place = {layer: number for number, layer in enumerate(order)}
+    has_costs = all(each["macs"] is not None for each in candidates)
+    figure = Figure(figsize=(11.0 if has_costs else 7.2, 3.6), layout="constrained")
+    by_depth, *rest = np.atleast_1d(figure.subplots(1, 2 if has_costs else 1, sharey=True))
+    _draw_depths(by_depth, candidates, order)
+    chosen = next(each for each in candidates if each["tap"] == taken)
+    by_depth.axvline(chosen["depth"], color=_GREY, linestyle=":", label="taken")
+    by_depth.set_ylabel(label)
+    by_depth.legend(title="pool")
+    for axes in rest:
+        _draw_costs(axes, candidates, chosen)
+    return _svg(figure, "candidates")
+
+
+def _draw_depths(axes: Any, candidates: Sequence[Mapping[str, Any]], order: Sequence[str]) -> None:
     by_pool: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
     for candidate in candidates:
-        tap = TapSpec.from_name(candidate["taps"][-1])
-        by_pool.setdefault(tap.pool, []).append((place[tap.layer], candidate["loo_accuracy"]))
+        pool = TapSpec.from_name(candidate["taps"][-1]).pool
+        name = pool if candidate["strategy"] == "single" else candidate["strategy"]
+        by_pool.setdefault(name, []).append((candidate["depth"], candidate["score"]))
     for number, (pool, points) in enumerate(sorted(by_pool.items())):
         points.sort(key=lambda point: point[0])
         x = np.array([depth for depth, _ in points]) + 0.08 * (number - len(by_pool) / 2)
         y = np.array([found["value"] for _, found in points])
         low = y - [found["low"] for _, found in points]
         high = np.array([found["high"] for _, found in points]) - y
-        axes.errorbar(x, y, (low, high), marker="o", markersize=4, capsize=2, label=pool)
-    chosen = next(each for each in candidates if each["tap"] == taken)
-    deepest = TapSpec.from_name(chosen["taps"][-1]).layer
-    axes.axvline(place[deepest], color=_GREY, linestyle=":", label="taken")
+        line = "none" if pool in STRATEGIES else "-"
+        axes.errorbar(
+            x, y, (low, high), marker="o", markersize=4, capsize=2, label=pool, linestyle=line
+        )
     axes.set_xticks(range(len(order)), order, rotation=30, ha="right")
-    axes.set_ylabel(f"{how} accuracy")
     axes.set_xlabel("layer, shallow to deep")
     axes.grid(alpha=0.25)
-    axes.legend(title="pool")
-    return _svg(figure, "candidates")
+
+
+def _draw_costs(
+    axes: Any, candidates: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]
+) -> None:
+    costs = np.array([each["macs"] for each in candidates]) / 1e6
+    scores = np.array([each["score"]["value"] for each in candidates])
+    axes.plot(costs, scores, "o", color=_GREY, markersize=4, label="candidates")
+    order = np.lexsort((-scores, costs))
+    best = np.maximum.accumulate(scores[order])
+    axes.step(costs[order], best, where="post", color=_BLUE, label="best up to this cost")
+    axes.plot(chosen["macs"] / 1e6, chosen["score"]["value"], "D", color=_BLUE, label="taken")
+    axes.set_xlabel("cost, million multiply-accumulates an item")
+    axes.grid(alpha=0.25)
+    axes.legend()
 
 
 def confusion_plot(evaluation: Evaluation) -> str:

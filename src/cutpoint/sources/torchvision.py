@@ -33,7 +33,11 @@ def load(name: str, options: LoadOptions) -> Backbone:
     known = _preprocess(weights.transforms())
     preprocess = stated_preprocess(options.preprocess or known, f"torchvision:{name}")
     spec = BackboneSpec("torchvision", name, "image", sha256, preprocess)
-    return Backbone(spec, lambda: _build(models, name, path), torch_framework)
+    stated = weights.meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
+    accuracy = None if stated is None else stated / 100
+    return Backbone(
+        spec, lambda: _build(models, name, path), torch_framework, source_accuracy=accuracy
+    )
 
 
 def _build(models: Any, name: str, path: Path) -> Any:

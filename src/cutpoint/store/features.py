@@ -76,6 +76,11 @@ class Features:
         return tuple((key, reason) for key, reason in self.fields["quarantined"])
 
     @property
+    def macs(self) -> dict[str, int]:
+        """Layer → multiply-accumulates up to there; empty where the view doesn't say."""
+        return dict(self.fields.get("macs", {}))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(self.fields["warnings"])
 

@@ -173,9 +173,18 @@ class FeatureStore:
                 self.shard_path(spec_id, name).unlink(missing_ok=True)
         return names
 
-    def save_view(self, spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> Path:
-        """Write which items, with which labels, make up `dataset`; return the file."""
-        fields = view_fields(spec, dataset, digests)
+    def save_view(
+        self,
+        spec: FeatureSpec,
+        dataset: Dataset,
+        digests: dict[str, str],
+        macs: Mapping[str, int] | None = None,
+    ) -> Path:
+        """Write which items, with which labels, make up `dataset`; return the file.
+
+        `macs` says what each layer costs, for those who choose among them.
+        """
+        fields = {**view_fields(spec, dataset, digests), "macs": dict(macs or {})}
         text = canonical_json(fields)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.path / "views" / f"{name}.json"

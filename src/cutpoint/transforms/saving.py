@@ -17,6 +17,7 @@ from cutpoint.errors import PredictorError
 from cutpoint.spec import canonical_json
 from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
+from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP
 from cutpoint.transforms.mix import SoftmaxSum
 from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore
@@ -46,7 +47,7 @@ from cutpoint.types import Array
 FORMAT = 1
 
 _CLASSES: tuple[type[Transform], ...] = (
-    L2, TapL2, ZScore, SignedPower,
+    L2, TapL2, ZScore, SignedPower, Fuse,
     VarianceSelect, FTestSelect, MutualInfoSelect, RecursiveSelect, L1Select, LearnedMask,
     GroupLasso, RidgeNormSelect,
     PCA, RandomisedSVD, GaussianProjection, SparseProjection, OrthogonalProjection, Autoencoder,

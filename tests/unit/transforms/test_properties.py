@@ -19,6 +19,7 @@ from cutpoint.transforms import (
     UMAP,
     Autoencoder,
     FTestSelect,
+    Fuse,
     GaussianProjection,
     GroupLasso,
     L1Select,
@@ -42,7 +43,7 @@ from cutpoint.transforms import (
 
 # Weak penalties: labels drawn at random tell nothing, and what keeps no column is an error.
 QUICK = [
-    L2(), TapL2(), ZScore(), SignedPower(0.3),
+    L2(), TapL2(), ZScore(), SignedPower(0.3), Fuse(),
     VarianceSelect(), FTestSelect(0.4), MutualInfoSelect(3), RecursiveSelect(2),
     L1Select(C=1e5), GroupLasso(0.5, penalty=1e-6),
     RidgeNormSelect(0.5),

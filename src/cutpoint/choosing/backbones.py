@@ -1,0 +1,141 @@
+"""Several backbones on one task, in one table, beside a ranking that never saw the task."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import kendalltau
+
+from cutpoint.backbone import Backbone
+from cutpoint.choosing.candidate import is_close
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.layer_table import human_count
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backbone's ranking.
+
+    Attributes
+    ----------
+    backbone : str
+    ranking : Ranking
+    static : float
+        What is known of it without the task: accuracy on what it was trained on, where its weights
+        state that; else its cost.
+    n_params : int
+    """
+
+    backbone: str
+    ranking: Ranking
+    static: float
+    n_params: int
+
+
+@dataclass(frozen=True)
+class BackboneRanking:
+    """Backbones, the best first by what their own choice scores.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+    static_is : str
+        What the static column holds, ``"ImageNet top-1"`` or ``"parameters"``.
+    """
+
+    entries: tuple[Entry, ...]
+    static_is: str
+
+    @property
+    def taken(self) -> Entry:
+        """The cheapest backbone within one standard error of the best."""
+        best = self.entries[0].ranking.taken
+        close = [e for e in self.entries if is_close(best.outcomes, e.ranking.taken.outcomes)]
+        return min(close, key=lambda each: (each.ranking.taken.macs or 0, each.n_params))
+
+    @property
+    def agreement(self) -> float | None:
+        """Kendall's τ between the static ranking and this one; None for fewer than three."""
+        if len(self.entries) < 3:
+            return None
+        scores = [each.ranking.taken.score.value for each in self.entries]
+        return float(kendalltau(scores, [each.static for each in self.entries]).statistic)
+
+    def lines(self) -> list[str]:
+        """Return the table as aligned text; ``→`` marks what is taken."""
+        rows = [("", "backbone", "cut", "MACs", f"{self._metric} [95 %]", self.static_is, "place")]
+        order = sorted(self.entries, key=lambda each: -each.static)
+        for each in self.entries:
+            taken = each.ranking.taken
+            static = human_count(each.static) if each.static > 1 else f"{each.static:.3f}"
+            macs = "–" if taken.macs is None else human_count(taken.macs)
+            mark = "→" if each is self.taken else ""
+            place = str(order.index(each) + 1)
+            rows.append((mark, each.backbone, taken.tap, macs, str(taken.score), static, place))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+    def verdict(self) -> str:
+        """Say which is taken, and how far the static ranking would have led."""
+        best, taken = self.entries[0], self.taken
+        said = f"Taken: {taken.backbone} at {taken.ranking.taken.tap}"
+        if taken is not best:
+            said += f", the cheapest within one standard error of {best.backbone}"
+        static = max(self.entries, key=lambda each: each.static)
+        said += f". By {self.static_is} alone it would have been {static.backbone}"
+        if self.agreement is not None:
+            said += f" (τ of the two orders {self.agreement:.2f})"
+        return f"{said}."
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
+
+    @property
+    def _metric(self) -> str:
+        first = self.entries[0].ranking
+        return f"{first.how} {first.metric}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "backbones": [
+                {
+                    "backbone": each.backbone,
+                    "static": each.static,
+                    "n_params": each.n_params,
+                    "ranking": each.ranking.to_json(),
+                }
+                for each in self.entries
+            ],
+            "static_is": self.static_is,
+            "taken": self.taken.backbone,
+            "agreement": self.agreement,
+        }
+
+
+def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking:
+    """Return backbones ranked by what their own choice of layer scores on the same rows.
+
+    Parameters
+    ----------
+    found : sequence of (Backbone, Ranking)
+        Rankings of the same training rows.
+
+    Notes
+    -----
+    The static column is a baseline to beat: on a published table of fine-tuned networks a ranking
+    that never saw the task was closer to the truth than every transferability score
+    (docs/scores.md).
+    """
+    sizes = [sum(row.params for row in each.layers() if not row.is_block) for each, _ in found]
+    known = [each.source_accuracy for each, _ in found]
+    has_all = all(value is not None for value in known)
+    static = [float(value or 0) for value in known] if has_all else [float(size) for size in sizes]
+    entries = [
+        Entry(backbone.spec.id, ranking, value, size)
+        for (backbone, ranking), value, size in zip(found, static, sizes, strict=True)
+    ]
+    entries.sort(key=lambda each: (-each.ranking.taken.score.value, each.ranking.taken.error))
+    return BackboneRanking(tuple(entries), "ImageNet top-1" if has_all else "parameters")

@@ -1,0 +1,110 @@
+"""One way to make features of a cut network, judged on training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cutpoint.metrics import Interval
+from cutpoint.spec import TapSpec
+from cutpoint.types import Array, Float64
+
+STRATEGIES = ("single", "fused", "greedy", "weighted", "head2toe", "ridge_norm")
+"""How candidates are made: each tap alone; all taps of a pool fused; taps added one by one while
+the error falls; all with weights found on leave-one-out; the columns of all that group lasso, or
+the weights of a ridge head, put first."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One layer with one pooling, or several made one.
+
+    Attributes
+    ----------
+    taps : tuple of str
+        ``"layer/pool"``; several where a recipe makes them one.
+    width : int
+        Features the head sees.
+    alpha : float
+        λ of the smallest leave-one-out squared error.
+    score : Interval
+        Of rows left out of all that was fitted, 95 %: accuracy (Wilson), share of labels right, or
+        R² (both by bootstrap).
+    error : float
+        Their mean squared error.
+    evidence : float or None
+        Exact log evidence of the Bayesian linear model an item (LogME); None if judged in folds.
+    recipe : str
+        What is done to the taps.
+    strategy : str
+        One of `STRATEGIES`.
+    n_folds : int
+        In how many folds rows were left out; 0 if one by one, exactly.
+    depth : int
+        Place of the deepest layer among those extracted, from 0.
+    macs : int or None
+        Multiply-accumulates up to there, for one item; None if not known.
+    outcomes : float64 array of shape (n_items,)
+        What each row adds to the score: 1 if right; for values, minus the squared error.
+    """
+
+    taps: tuple[str, ...]
+    width: int
+    alpha: float
+    score: Interval
+    error: float
+    evidence: float | None = None
+    recipe: str = ""
+    strategy: str = "single"
+    n_folds: int = 0
+    depth: int = 0
+    macs: int | None = None
+    outcomes: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+
+    @property
+    def tap(self) -> str:
+        """The tap, or a name for several."""
+        first, *rest = self.taps
+        many = f"{len(self.taps)} taps, {first} … {self.taps[-1]}"
+        if self.strategy != "single":
+            return f"{self.strategy} {many}"
+        return many if rest else first
+
+    @property
+    def deepest(self) -> TapSpec:
+        return TapSpec.from_name(self.taps[-1])
+
+    @property
+    def cost(self) -> tuple[int, int, float, float]:
+        """What orders candidates from cheap to dear; of equal ones the better is first."""
+        macs = self.depth if self.macs is None else self.macs
+        return macs, self.width, -self.score.value, self.error
+
+    def to_json(self) -> dict[str, Any]:
+        score = {"value": self.score.value, "low": self.score.low, "high": self.score.high}
+        return {
+            "taps": list(self.taps),
+            "tap": self.tap,
+            "strategy": self.strategy,
+            "recipe": self.recipe,
+            "n_folds": self.n_folds,
+            "width": self.width,
+            "depth": self.depth,
+            "macs": self.macs,
+            "alpha": self.alpha,
+            "score": score,
+            "error": self.error,
+            "evidence": self.evidence,
+        }
+
+
+def is_close(best: Array, other: Array) -> bool:
+    """Say whether two candidates' outcomes differ by one standard error of that difference at most.
+
+    One row more that only one of them gets right is exactly one standard error.
+    """
+    gaps = np.asarray(best, np.float64) - np.asarray(other, np.float64)
+    error = gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return bool(gaps.mean() <= error * (1 + 1e-9))

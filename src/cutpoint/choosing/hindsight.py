@@ -1,0 +1,129 @@
+"""What the test rows say of the choice, afterwards; nothing is chosen by it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import Ridge
+
+from cutpoint.choosing.candidate import Candidate
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.choosing.task import Task
+from cutpoint.metrics import Interval, holm, mcnemar, paired_bootstrap, wilson
+from cutpoint.recipe import fit_recipe, parse_recipe
+from cutpoint.types import Array
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was taken against another candidate, on the same rows.
+
+    Attributes
+    ----------
+    name, tap : str
+        Why it is of interest, and which candidate it is.
+    score : Interval
+        Of the other candidate; Wilson, 95 %.
+    gain : Interval
+        Of what was taken over it; paired bootstrap, 95 %.
+    p : float
+        Exact McNemar test, Holm's correction over all comparisons shown.
+    """
+
+    name: str
+    tap: str
+    score: Interval
+    gain: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """Scores of the candidates on rows that took no part in choosing.
+
+    Attributes
+    ----------
+    split : str
+    n_items : int
+    taken : Interval
+    comparisons : tuple of Comparison
+        With the last layer, the best on training rows, and the oracle: the best on these rows,
+        which nobody can know beforehand.
+    """
+
+    split: str
+    n_items: int
+    taken: Interval
+    comparisons: tuple[Comparison, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the comparisons as aligned text."""
+        head = f"Looking back at the {self.n_items} rows of split {self.split}; nothing is chosen by it:"
+        rows = [("", "accuracy [95 %]", "gain of what was taken", "p"),
+                ("taken", str(self.taken), "", "")]  # fmt: skip
+        rows += [
+            (each.name, str(each.score), _signed(each.gain), f"{each.p:.3f}")
+            for each in self.comparisons
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        return [head, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
+
+
+def look_back(task: Task, ranking: Ranking, rows: Array, split: str) -> Hindsight:
+    """Fit every candidate on the training rows and score it on `rows`.
+
+    Parameters
+    ----------
+    task : Task
+        Of classes.
+    ranking : Ranking
+        Of that task.
+    rows : int array
+        Rows that took no part, each of a class that did.
+    split : str
+        Their name.
+    """
+    right = [outcomes_on(task, each, rows) for each in ranking.candidates]
+    candidates = ranking.candidates
+    taken = candidates.index(ranking.taken)
+    others = {
+        "last layer": candidates.index(ranking.last),
+        "first on training rows": 0,
+        "oracle": int(np.argmax([each.sum() for each in right])),
+    }
+    p_values = holm([mcnemar(right[taken], right[place]).p_value for place in others.values()])
+    comparisons = tuple(
+        Comparison(
+            name=name,
+            tap=candidates[place].tap,
+            score=_score(right[place]),
+            gain=paired_bootstrap(right[taken], right[place]),
+            p=float(p),
+        )
+        for (name, place), p in zip(others.items(), p_values, strict=True)
+    )
+    return Hindsight(split, len(rows), _score(right[taken]), comparisons)
+
+
+def outcomes_on(task: Task, candidate: Candidate, rows: Array) -> Array:
+    """Fit a candidate with its own λ on the training rows; say which of `rows` it gets right."""
+    features, names = task.features, task.targets.names
+    recipe, X = fit_recipe(parse_recipe(candidate.recipe), features, candidate.taps, task.rows)
+    head = Ridge(candidate.alpha, solver="cholesky").fit(X.astype(np.float64), task.targets.Y)
+    scores = head.predict(recipe.of(features, rows).astype(np.float64))
+    truth = np.array([names.index(str(label)) for label in features.labels[rows]])
+    is_right: Array = scores.argmax(axis=1) == truth
+    return is_right
+
+
+def _score(right: Array) -> Interval:
+    return wilson(int(right.sum()), len(right))
+
+
+def _signed(gain: Interval) -> str:
+    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"

@@ -1,0 +1,41 @@
+"""Rank what was extracted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cutpoint.choosing.nested import nested_score
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.choosing.strategies import judge_all
+from cutpoint.choosing.task import ChooseOptions, Task, permuted
+from cutpoint.progress import Reporter
+from cutpoint.store import Features
+
+
+def rank(
+    features: Features, reporter: Reporter | None = None, options: ChooseOptions | None = None
+) -> Ranking:
+    """Rank the pooled taps of `features` on its training rows.
+
+    One eigendecomposition a candidate gives the leave-one-out predictions of every λ; candidates
+    are read one at a time, so memory does not grow with their number. Rows of one group are left
+    out together. If the recipe learns anything itself, it is fitted anew without the rows that are
+    left out, in folds: no row is judged by what it taught.
+
+    Raises
+    ------
+    DataError
+        If there are no training rows with labels of two classes.
+    UsageError
+        If no tap is pooled to vectors, or a strategy is unknown.
+    """
+    options, reporter = options or ChooseOptions(), reporter or Reporter(quiet=True)
+    if options.permute is not None:
+        features = permuted(features, options.permute)
+    task = Task.of(features, options)
+    ranking = judge_all(task, reporter)
+    if not (options.nested or options.permute is not None):
+        return ranking
+    return replace(
+        ranking, nested=nested_score(task, reporter), is_permuted=options.permute is not None
+    )

@@ -1,0 +1,56 @@
+"""How fast the network runs to each layer, measured here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from cutpoint.backbone import Backbone
+from cutpoint.choosing.ranking import Ranking
+from cutpoint.engines import ENGINES, preferred_engine
+from cutpoint.extraction.executors import LocalExecutor
+from cutpoint.extraction.plan import BATCH_SIZE
+from cutpoint.progress import Reporter
+from cutpoint.spec import TapSpec
+
+N_BATCHES = 5  # timed, after one that is not
+
+
+def measure_speeds(
+    backbone: Backbone, taps: Sequence[TapSpec], engine: str, reporter: Reporter
+) -> dict[str, float]:
+    """Return layer → items a second of a cut there, prepared items in memory, all cores.
+
+    One tap a layer is timed: pools cost next to nothing.
+    """
+    by_layer = {tap.layer: tap for tap in taps}
+    with reporter.bar("Time the cuts", len(by_layer), "cuts") as advance:
+        found = {}
+        for layer, tap in by_layer.items():
+            found[layer] = _items_per_s(backbone, tap, engine)
+            advance(1)
+    return found
+
+
+def worth_timing(ranking: Ranking) -> tuple[TapSpec, ...]:
+    """Return where the cheapest ways to each accuracy end, what is taken, and the last layer."""
+    shown = [*ranking.pareto, ranking.taken, ranking.best, ranking.last]
+    return tuple(dict.fromkeys(each.deepest for each in shown))
+
+
+def _items_per_s(backbone: Backbone, tap: TapSpec, engine: str) -> float:
+    cut = backbone.cut_at([tap])
+    n_threads = LocalExecutor(None).n_workers
+    ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads)
+    run = ready.session()
+    batch = np.zeros((BATCH_SIZE, *cut.input_shape), cut.input_dtype)
+    run(batch)
+    seconds = []
+    for _ in range(N_BATCHES):
+        start = time.perf_counter()
+        run(batch)
+        seconds.append(time.perf_counter() - start)
+    n_sessions = 1 if ready.is_serial else n_threads
+    return float(n_sessions * BATCH_SIZE / np.median(seconds))

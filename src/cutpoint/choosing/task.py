@@ -1,0 +1,242 @@
+"""What candidates are judged on: rows, targets, groups, folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from cutpoint.choosing.folds import N_FOLDS, make_folds
+from cutpoint.errors import DataError, UsageError
+from cutpoint.gram import Targets
+from cutpoint.metrics import Interval, bootstrap, wilson
+from cutpoint.recipe import Recipe
+from cutpoint.store import Features
+from cutpoint.transforms import TRANSFORMS
+from cutpoint.transforms.base import LabelledTransform
+from cutpoint.types import Array, Float64
+
+KINDS = ("classes", "labels", "values")
+SEPARATOR = ";"  # between the labels of an item that has several
+
+
+@dataclass(frozen=True)
+class ChooseOptions:
+    """What to try and how to judge it.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What all candidates go through.
+    strategies : tuple of str
+        Of `STRATEGIES`.
+    kind : {"classes", "labels", "values"}
+        Whether a label is one class, several (``"cat;dog"``), or a number.
+    balanced : bool
+        Whether rows are weighted so that each class counts the same.
+    nested : bool
+        Whether to judge the whole choice, too, on rows left out of it.
+    permute : int or None
+        Seed to shuffle the training labels with, to see what choosing finds in nothing.
+    taps : tuple of str
+        Which to judge; all that are vectors if none are named.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    strategies: tuple[str, ...] = ("single", "fused")
+    kind: str = "classes"
+    balanced: bool = False
+    nested: bool = False
+    permute: int | None = None
+    taps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Training rows of some features, with what is to be told of them."""
+
+    features: Features
+    rows: Array
+    targets: Targets
+    groups: Array | None
+    options: ChooseOptions
+
+    @classmethod
+    def of(cls, features: Features, options: ChooseOptions, rows: Array | None = None) -> Task:
+        """Return the task of all training rows, or of some."""
+        _refuse_unfit_recipe(options)
+        rows = training_rows(features) if rows is None else rows
+        targets = read_targets(features, rows, options.kind)
+        return cls(features, rows, targets, features.group_numbers(rows), options)
+
+    @property
+    def weights(self) -> Float64 | None:
+        """Of the rows, so that classes count the same; None if they don't."""
+        return self.targets.balanced_weights() if self.options.balanced else None
+
+    @cached_property
+    def taps(self) -> tuple[str, ...]:
+        """Names of the taps that are vectors, shallow to deep."""
+        names = [tap.name for tap in self.features.spec.taps]
+        found = self.options.taps or tuple(n for n in names if _is_vector(self.features, n))
+        if not found:
+            raise UsageError(
+                f'A ranking of the taps of "{self.features.name}" was asked for.',
+                "All of them hold whole activations or matrices (pools none, grid and gram).",
+                "Taps pooled to vectors.",
+                "Extract with:  --pool gap --pool gmp",
+            )
+        return found
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Layer → its place among those extracted, shallow to deep."""
+        layers = dict.fromkeys(tap.layer for tap in self.features.spec.taps)
+        return {layer: place for place, layer in enumerate(layers)}
+
+    @cached_property
+    def folds(self) -> list[tuple[Array, Array]]:
+        """Places in `rows` to learn from and to judge, classes even, groups whole."""
+        if self.targets.kind == "classes":
+            return make_folds(self.targets.truth, self.groups)
+        groups = np.arange(len(self.rows)) if self.groups is None else self.groups
+        splitter = GroupKFold(min(N_FOLDS, len(np.unique(groups))), shuffle=True, random_state=0)
+        return list(splitter.split(self.rows, None, groups))
+
+    def part(self, places: Array) -> Task:
+        """Return the task of some of the rows."""
+        rows, Y = self.rows[places], self.targets.Y[places]
+        targets = replace(self.targets, Y=Y, truth=self.targets.truth[places])
+        return replace(self, rows=rows, targets=targets, groups=self.features.group_numbers(rows))
+
+
+def training_rows(features: Features) -> Array:
+    """Return the rows of split train; all rows, if the data has no splits."""
+    has_splits = any(split is not None for split in features.splits)
+    return features.rows_of("train") if has_splits else np.arange(len(features))
+
+
+def permuted(features: Features, seed: int) -> Features:
+    """Return `features` with the labels of the training rows shuffled."""
+    rows = training_rows(features)
+    labels = features.labels
+    labels[rows] = np.random.default_rng(seed).permutation(labels[rows])
+    items = [
+        [*row[:2], label, *row[3:]]
+        for row, label in zip(features.fields["items"], labels, strict=True)
+    ]
+    return replace(features, fields={**features.fields, "items": items})
+
+
+def read_targets(features: Features, rows: Array, kind: str) -> Targets:
+    """Return the labels of some rows as targets.
+
+    Raises
+    ------
+    DataError
+        If labels are missing, are of one class, or are no numbers where they should be.
+    """
+    labels = features.labels[rows]
+    if kind not in KINDS:
+        raise UsageError(
+            f'A ranking with labels of kind "{kind}" was asked for.',
+            "There is no such kind.",
+            f"Kinds: {', '.join(KINDS)}.",
+            "Type, for example:  --kind values",
+        )
+    known = {label for label in labels if label is not None}
+    if len(known) < 2 or any(label is None for label in labels):
+        raise _unlearnable(features, f"Its {len(labels)} training rows have {len(known)} classes")
+    if kind == "classes":
+        return Targets.of_classes(labels.astype(str))
+    if kind == "labels":
+        return _several(labels)
+    try:
+        return Targets.of_values(np.array([float(label) for label in labels]))
+    except ValueError as error:
+        raise _unlearnable(features, f"Not all labels are numbers ({error})") from error
+
+
+def outcomes_of(targets: Targets, scores: Array) -> Float64:
+    """Return what each row adds to the score: right or not; or minus the squared error."""
+    if targets.kind == "values":
+        return -np.square(scores - targets.Y).mean(axis=1)
+    return np.asarray(targets.right(scores), np.float64)
+
+
+def with_priors(task: Task, scores: Array) -> Float64:
+    """Return scores of rows left out, class frequencies held at those of all training rows.
+
+    A model fitted without a row has seen its class more rarely, so where features tell nothing it
+    names another class every time: accuracy far below chance. The frequencies are therefore taken as
+    known; everything else about the row stays left out.
+    """
+    if task.targets.kind != "classes":
+        return np.asarray(scores, np.float64)
+    Y = task.targets.Y
+    weights = np.ones(len(Y)) if task.weights is None else task.weights
+    places = np.arange(len(Y)) if task.groups is None else task.groups
+    _, group = np.unique(places, return_inverse=True)
+    own_weight = np.bincount(group, weights)[group]
+    own = np.zeros((group.max() + 1, Y.shape[1]))
+    np.add.at(own, group, weights[:, None] * Y)
+    total, whole = weights.sum(), weights @ Y
+    rest = (whole - own[group]) / (total - own_weight)[:, None]
+    return np.asarray(scores - rest + whole / total, np.float64)
+
+
+def interval_of(targets: Targets, outcomes: Float64) -> Interval:
+    """Return the score of rows left out, with its 95 % interval."""
+    if targets.kind == "classes":
+        return wilson(int(outcomes.sum()), len(outcomes))
+    if targets.kind == "labels":
+        return bootstrap(outcomes)
+    variance = float(targets.Y.var(axis=0).mean())
+    return bootstrap(1 + outcomes / variance)
+
+
+def chance_of(targets: Targets) -> float:
+    """Return what saying the same of every row would score at best."""
+    if targets.kind == "classes":
+        return float(np.bincount(targets.truth).max() / len(targets.truth))
+    if targets.kind == "labels":
+        shares = targets.Y.mean(axis=0)
+        return float(np.maximum(shares, 1 - shares).mean())
+    return 0.0
+
+
+def _several(labels: Sequence[Any]) -> Targets:
+    sets = [{name.strip() for name in str(label).split(SEPARATOR)} - {""} for label in labels]
+    names = sorted(set().union(*sets))
+    return Targets.of_labels(np.array([[name in own for name in names] for own in sets]), names)
+
+
+def _is_vector(features: Features, tap: str) -> bool:
+    """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
+    pool = tap.rpartition("/")[2].partition("(")[0]
+    return pool not in ("none", "grid", "gram") or features.X(tap, np.array([0])).ndim == 2
+
+
+def _refuse_unfit_recipe(options: ChooseOptions) -> None:
+    stages = (*options.recipe.before, *options.recipe.after)
+    supervised = [s.name for s in stages if issubclass(TRANSFORMS[s.name], LabelledTransform)]
+    if supervised and options.kind != "classes":
+        raise UsageError(
+            f'The recipe "{options.recipe}" was asked for with labels of kind {options.kind}.',
+            f"{', '.join(supervised)} learns from classes.",
+            "Stages that need no labels, or one class an item.",
+            'Type, for example:  --recipe "gap | pca(64)"',
+        )
+
+
+def _unlearnable(features: Features, what: str) -> DataError:
+    return DataError(
+        f'A ranking of the taps of "{features.name}" was asked for.',
+        f"{what}.",
+        "Training rows (split train) that all have labels, of two classes or more.",
+        "Extract from class folders or a manifest with the column `label`.",
+    )

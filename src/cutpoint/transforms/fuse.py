@@ -1,0 +1,80 @@
+"""Taps side by side, each weighed as one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import OneToOneFeatureMixin
+
+from cutpoint.errors import UsageError
+from cutpoint.transforms.base import Transform, check_blocks
+from cutpoint.types import Array, Float64
+
+
+class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
+    """Blocks of columns scaled so that a linear head sees the sum of their normalised Grams.
+
+    A block is divided by the root mean squared length of its centred training rows, so that each
+    tap weighs the same whatever its width and scale, and multiplied by the root of its weight. The
+    products of the fused rows are then ``Σ w_l K_l``, where ``K_l`` is the block's Gram matrix
+    with mean diagonal 1.
+
+    Parameters
+    ----------
+    blocks : tuple of int, optional
+        Widths of the blocks, one a tap. All columns are one block by default.
+    weights : tuple of float, optional
+        One a block, ≥ 0; all 1 by default.
+
+    Attributes
+    ----------
+    scale_ : float64 array of shape (n_blocks,)
+        What each block is multiplied by; 0 where it is constant.
+    """
+
+    kind: ClassVar[str] = "fuse"
+
+    def __init__(
+        self, blocks: tuple[int, ...] | None = None, weights: tuple[float, ...] | None = None
+    ) -> None:
+        self.blocks = blocks
+        self.weights = weights
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn one number a block: the mean squared length of its centred rows."""
+        X = self._rows_to_fit(X)
+        widths = check_blocks(self.blocks, X.shape[1])
+        weights = _checked(self.weights, len(widths))
+        energies = [mean_square(part) for part in np.split(X, np.cumsum(widths)[:-1], axis=1)]
+        self.scale_: Float64 = np.array(
+            [
+                np.sqrt(weight / energy) if energy > 0 else 0.0
+                for weight, energy in zip(weights, energies, strict=True)
+            ]
+        )
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the blocks, scaled."""
+        rows = self._rows_to_transform(X)
+        widths = check_blocks(self.blocks, rows.shape[1])
+        return np.asarray(rows * np.repeat(self.scale_, widths), dtype=rows.dtype)
+
+
+def mean_square(X: Array) -> float:
+    """Return the mean squared length of the centred rows of X (n_items, n_features)."""
+    return float(X.var(axis=0, dtype=np.float64).sum())
+
+
+def _checked(weights: tuple[float, ...] | None, n_blocks: int) -> tuple[float, ...]:
+    if weights is None:
+        return (1.0,) * n_blocks
+    if len(weights) != n_blocks or not all(weight >= 0 for weight in weights) or not any(weights):
+        raise UsageError(
+            f"{n_blocks} blocks were to be fused with weights {tuple(weights)}.",
+            f"There are {len(weights)} weights, from {min(weights, default=0)}.",
+            "One weight a tap, none below 0, one above 0.",
+            f"Type, for example:  fuse(weights={':'.join(['1'] * n_blocks)})",
+        )
+    return weights

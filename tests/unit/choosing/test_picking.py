@@ -1,0 +1,116 @@
+"""Which candidate is taken, and what is said of it; on made outcomes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cutpoint.choosing import Candidate, Ranking, advise, draw
+from cutpoint.metrics import wilson
+
+N = 200
+
+
+def candidate(
+    n_right: int, depth: int, macs: int | None, first: int = 0, **more: object
+) -> Candidate:
+    """Return a candidate that gets `n_right` of 200 rows right, from row `first` on."""
+    outcomes = np.zeros(N)
+    outcomes[(np.arange(n_right) + first) % N] = 1
+    fields = {
+        "taps": (f"layer{depth}/gap",),
+        "width": 8,
+        "alpha": 1.0,
+        "score": wilson(n_right, N),
+        "error": 1 - n_right / N,
+        "depth": depth,
+        "macs": macs,
+        "outcomes": outcomes,
+    }
+    return Candidate(**{**fields, **more})
+
+
+def ranking(*candidates: Candidate, **more: object) -> Ranking:
+    order = sorted(candidates, key=lambda each: -each.score.value)
+    return Ranking(tuple(order), N, 20, is_grouped=False, **more)
+
+
+def test_the_cheapest_within_one_standard_error_of_the_difference_is_taken() -> None:
+    """Rows that only the best gets right: one is one standard error, two are 1.41."""
+    close, cheap = candidate(189, 1, 500), candidate(188, 0, 100)
+    best = candidate(190, 2, 900)
+    found = ranking(best, close, cheap)
+    assert found.best is best
+    assert found.taken is close
+    assert "the cheapest within one standard error" in found.verdict()
+
+
+def test_a_winner_alone_in_its_interval_is_taken_and_named() -> None:
+    found = ranking(candidate(195, 2, 900), candidate(120, 0, 100))
+    assert found.taken is found.best
+    assert "no other lies inside its interval" in found.verdict()
+
+
+def test_errors_that_differ_make_the_difference_less_sure() -> None:
+    """Eleven and ten rows that only one gets right: a difference of 1 in 200, with error √21/200."""
+    best, other = candidate(190, 2, 900), candidate(189, 0, 100, first=10)
+    assert ranking(best, other).taken is other
+
+
+def test_without_costs_depth_is_the_cost() -> None:
+    best, shallow = candidate(190, 2, None), candidate(190, 0, None)
+    assert ranking(best, shallow).taken is shallow
+    assert "–" in ranking(best, shallow).lines()[1]
+
+
+def test_the_last_layer_is_the_deepest_alone_averaged() -> None:
+    gmp = candidate(190, 2, 900, taps=("layer2/gmp",))
+    gap = candidate(180, 2, 900)
+    fused = candidate(195, 2, 900, taps=("layer0/gap", "layer2/gap"), strategy="fused")
+    assert ranking(fused, gmp, gap, candidate(100, 0, 100)).last is gap
+
+
+def test_the_pareto_line_holds_what_no_cheaper_one_equals() -> None:
+    low, dear, best = candidate(150, 0, 100), candidate(140, 1, 500), candidate(190, 2, 900)
+    assert ranking(low, dear, best).pareto == (low, best)
+
+
+def test_advice_says_what_is_gained_over_the_last_layer_and_at_what_cost() -> None:
+    said = advise(ranking(candidate(190, 1, 500), candidate(150, 2, 1000)), n_classes=2)
+    assert (
+        "use layer1/gap at 50 % of the last layer's cost: +20.0 points over the last layer" in said
+    )
+    assert "worth trying" in said
+
+
+def test_advice_at_the_last_layer_with_few_items_is_to_label_more() -> None:
+    found = ranking(candidate(150, 1, 1000), candidate(90, 0, 100))
+    said = advise(found, n_classes=20)
+    assert "the last layer" in said
+    assert "10 items a class" in said
+
+
+def test_nothing_is_left_to_gain_near_perfection() -> None:
+    assert "little left to gain" in advise(ranking(candidate(199, 1, 10)), n_classes=2)
+
+
+def test_the_picture_marks_what_is_taken_and_fits_the_page() -> None:
+    found = ranking(candidate(190, 2, 900), candidate(150, 1, 500), candidate(100, 0, 100))
+    lines = draw(found)
+    assert max(map(len, lines)) <= 100
+    picture = "\n".join(lines[:-1])
+    assert picture.count("◆") == 1
+    assert picture.count("●") == 2
+    assert "0.950 ┤" in lines[0]
+
+
+def test_equal_costs_or_scores_give_no_picture() -> None:
+    assert draw(ranking(candidate(190, 2, 900), candidate(150, 2, 900))) == []
+
+
+@pytest.mark.parametrize("at_most", [1, 2, 3])
+def test_the_table_always_shows_what_is_taken(at_most: int) -> None:
+    found = ranking(candidate(190, 2, 900), candidate(190, 1, 500), candidate(190, 0, 100))
+    lines = found.lines(at_most)
+    assert any(line.startswith("→") for line in lines)
+    assert max(map(len, found.lines())) <= 100

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import RidgeCV
+from tests.unit.choosing.test_ranking import colours
+from tests.unit.store.helpers import fill
+
+from cutpoint.choosing import ChooseOptions, look_back, rank
+from cutpoint.choosing.strategies import fit_and_score, judge_all
+from cutpoint.choosing.task import Task
+from cutpoint.data import Dataset
+from cutpoint.data.arrays import read_arrays
+from cutpoint.errors import DataError, UsageError
+from cutpoint.gram import one_hot
+from cutpoint.progress import Reporter
+from cutpoint.recipe import fit_recipe, parse_recipe
+from cutpoint.store import Features
+
+QUIET = Reporter(quiet=True)
+
+
+def with_labels(dataset: Dataset, labels: list[str]) -> Dataset:
+    pairs = zip(dataset.items, labels, strict=True)
+    return dataset.with_items(tuple(type(i)(**{**vars(i), "label": y}) for i, y in pairs))
+
+
+def brightness(n_items: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    """Return noisy grey images and how bright each is meant to be."""
+    random = np.random.default_rng(0)
+    values = random.uniform(20, 200, n_items)
+    pixels = values[:, None, None, None] + random.normal(0, 20, (n_items, 16, 16, 3))
+    return pixels.clip(0, 255).astype(np.uint8), values
+
+
+def loo_of(features: Features, taps: list[str], Y: np.ndarray, alpha: float) -> np.ndarray:
+    """Return scikit-learn's leave-one-out predictions from taps scaled to mean square 1."""
+    rows = features.rows_of("train")
+    parts = [features.X(tap, rows).astype(np.float64) for tap in taps]
+    scaled = [part / np.sqrt(part.var(axis=0).sum()) for part in parts]
+    reference = RidgeCV([alpha], store_cv_results=True, scoring=None)
+    reference.fit(np.concatenate(scaled, axis=1), Y)
+    errors: np.ndarray = reference.cv_results_[..., 0]
+    return errors
+
+
+def test_fused_taps_have_scikit_learns_leave_one_out_error(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours()).features
+    ranking = rank(features, options=ChooseOptions(strategies=("fused",)))
+    rows = features.rows_of("train")
+    truth = np.unique(features.labels[rows].astype(str), return_inverse=True)[1]
+    assert [len(each.taps) for each in ranking.candidates] != []
+    for each in ranking.candidates:
+        errors = loo_of(features, list(each.taps), one_hot(truth, range(3)), each.alpha)
+        # The features are float32.
+        assert each.error == pytest.approx(errors.mean(), rel=1e-4)
+        assert each.strategy == "fused"
+        assert each.recipe == "concat | fuse"
+    # gap of two layers, gmp of two layers, all four
+    assert sorted(len(each.taps) for each in ranking.candidates) == [2, 2, 4]
+
+
+def test_greedy_and_weighted_never_have_more_error_than_all_taps_alike(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours(), spec=None).features
+    options = ChooseOptions(strategies=("single", "fused", "greedy", "weighted"))
+    ranking = rank(features, options=options)
+    found = {(each.strategy, len(each.taps)): each.error for each in ranking.candidates}
+    alone = min(each.error for each in ranking.candidates if each.strategy == "single")
+    greedy = min(each.error for each in ranking.candidates if each.strategy == "greedy")
+    weighted = min(each.error for each in ranking.candidates if each.strategy == "weighted")
+    fused = min(each.error for each in ranking.candidates if each.strategy == "fused")
+    assert greedy <= alone * (1 + 1e-6)
+    assert weighted <= fused * (1 + 1e-3), found
+
+
+def test_a_fused_candidate_can_be_fitted_from_its_recipe(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours()).features
+    for each in rank(features, options=ChooseOptions(strategies=("weighted",))).candidates:
+        rows = features.rows_of("train")
+        fitted, X = fit_recipe(parse_recipe(each.recipe), features, each.taps, rows)
+        assert X.shape == (len(rows), each.width)
+        np.testing.assert_array_equal(fitted.of(features, rows, training=True), X)
+
+
+def test_values_are_judged_by_r2_of_rows_left_out(tmp_path: Path) -> None:
+    """Reference: scikit-learn's `RidgeCV` errors at the λ that was chosen."""
+    pixels, values = brightness()
+    data = read_arrays(pixels, [f"{value:.6f}" for value in values], None, ["train"] * len(pixels))
+    features = fill(tmp_path, data).features
+    single = ChooseOptions(strategies=("single",), kind="values")
+    for each in rank(features, options=single).candidates:
+        X = features.X(each.taps[0]).astype(np.float64)
+        Y = np.array([float(f"{value:.6f}") for value in values])
+        reference = RidgeCV([each.alpha], store_cv_results=True).fit(X, Y)
+        errors = reference.cv_results_[..., 0].ravel()
+        assert each.score.value == pytest.approx(1 - errors.mean() / Y.var(), abs=1e-4)
+        assert each.score.low < each.score.value < each.score.high
+
+
+def test_several_labels_an_item_are_read_from_one_text(tmp_path: Path) -> None:
+    pixels, values = brightness()
+    texts = [
+        f"{'bright' if v > 110 else 'dark'};{'odd' if n % 2 else ''}" for n, v in enumerate(values)
+    ]
+    data = read_arrays(pixels, texts, None, ["train"] * len(pixels))
+    features = fill(tmp_path, data).features
+    options = ChooseOptions(strategies=("single",), kind="labels")
+    task = Task.of(features, options)
+    assert task.targets.names == ("bright", "dark", "odd")
+    best = rank(features, options=options).best
+    # Bright and dark can be told, odd can't: two thirds and half of a third.
+    assert 0.7 < best.score.value < 0.95
+
+
+def test_wrong_kinds_are_refused(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours()).features
+    with pytest.raises(DataError, match="Not all labels are numbers"):
+        rank(features, options=ChooseOptions(kind="values"))
+    with pytest.raises(UsageError, match="Kinds: classes, labels, values"):
+        rank(features, options=ChooseOptions(kind="numbers"))
+    with pytest.raises(UsageError, match="Strategies: single, fused"):
+        rank(features, options=ChooseOptions(strategies=("best",)))
+    with pytest.raises(UsageError, match="f_test learns from classes"):
+        recipe = parse_recipe("f_test(2)")
+        rank(features, options=ChooseOptions(recipe, kind="values"))
+
+
+def test_balanced_rows_are_scikit_learns_weighted_ridge(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours(40)).features
+    plain = rank(features, options=ChooseOptions(strategies=("single",)))
+    even = rank(features, options=ChooseOptions(strategies=("single",), balanced=True))
+    task = Task.of(features, ChooseOptions(balanced=True))
+    assert task.weights is not None
+    counts = np.bincount(task.targets.truth, weights=task.weights)
+    np.testing.assert_allclose(counts, counts[0])
+    assert plain.best.error != even.best.error
+
+
+def test_the_whole_choice_is_at_chance_on_shuffled_labels(tmp_path: Path) -> None:
+    """Twelve seeds of 120 rows; chance is a third, three standard errors of their mean are .04."""
+    features = fill(tmp_path, colours(150)).features
+    found = [rank(features, options=ChooseOptions(permute=seed)) for seed in range(12)]
+    assert all(each.is_permuted for each in found)
+    nested = np.mean([each.nested.value for each in found if each.nested])
+    flat = np.mean([each.best.score.value for each in found])
+    assert abs(nested - 1 / 3) < 3 * np.sqrt(2 / 9 / 120 / 12) + 0.02
+    assert flat > nested  # the best of many is the luckiest of them
+    assert "shuffled" in found[0].verdict()
+
+
+def test_choosing_anew_sees_no_row_it_judges(tmp_path: Path) -> None:
+    """What is chosen and fitted without a fold stays as it is, whatever labels the fold has."""
+    dataset = colours(90)
+    features = fill(tmp_path / "right", dataset).features
+    task = Task.of(features, ChooseOptions())
+    learn, others = task.folds[0]
+    keys = {features.keys[row] for row in task.rows[others]}
+    wrong = [
+        ("c1" if item.label == "c0" else "c0") if item.key in keys else str(item.label)
+        for item in dataset.items
+    ]
+    spoiled = Task.of(fill(tmp_path / "wrong", with_labels(dataset, wrong)).features, task.options)
+    one, two = judge_all(task.part(learn), QUIET), judge_all(spoiled.part(learn), QUIET)
+    assert one == two
+    recipe = parse_recipe(one.taken.recipe)
+    found = [fit_and_score(each, learn, others, one.taken.taps, recipe) for each in (task, spoiled)]
+    np.testing.assert_array_equal(found[0].scores, found[1].scores)
+
+
+def test_looking_back_compares_what_was_taken_with_the_oracle(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours(90)).features
+    task = Task.of(features, ChooseOptions())
+    ranking = rank(features)
+    found = look_back(task, ranking, features.rows_of("test"), "test")
+    by_name = {each.name: each for each in found.comparisons}
+    assert set(by_name) == {"last layer", "first on training rows", "oracle"}
+    oracle = by_name["oracle"]
+    assert oracle.score.value >= found.taken.value
+    assert oracle.gain.value == pytest.approx(found.taken.value - oracle.score.value)
+    assert max(map(len, found.lines())) <= 100
