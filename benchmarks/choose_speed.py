@@ -15,16 +15,16 @@ import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
-import sys  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
-from statistics import median  # noqa: E402
-from typing import Any  # noqa: E402
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
 
-import numpy as np  # noqa: E402
-import sklearn  # noqa: E402
-from sklearn.linear_model import RidgeCV  # noqa: E402
+import numpy as np
+import sklearn
+from sklearn.linear_model import RidgeCV
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))

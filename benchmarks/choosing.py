@@ -27,9 +27,8 @@ from cutpoint.choosing import ChooseOptions, rank  # noqa: E402
 from cutpoint.choosing.hindsight import outcomes_on  # noqa: E402
 from cutpoint.choosing.strategies import judge_all  # noqa: E402
 from cutpoint.choosing.task import Task  # noqa: E402
-from cutpoint.metrics import Interval, holm, paired_bootstrap, wilson  # noqa: E402
+from cutpoint.metrics import Interval, paired_bootstrap, wilson  # noqa: E402
 from cutpoint.progress import Reporter  # noqa: E402
-from cutpoint.spec import PreprocessSpec  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks" / "choosing.md"

@@ -140,7 +140,7 @@ def test_a_recipe_that_learns_is_judged_in_folds_it_did_not_see(features: Featur
         found = head.predict(pca.transform(scaler.transform(X[judge])))
         n_right += int((found == truth[judge]).sum())
     (ours,) = (each for each in ranking.candidates if each.taps == ("conv3/gap",))
-    assert ours.loo_accuracy.value == pytest.approx(n_right / len(rows), abs=2.5 / len(rows))
+    assert ours.score.value == pytest.approx(n_right / len(rows), abs=2.5 / len(rows))
 
 
 def test_supervised_selection_on_noise_stays_at_chance() -> None:
@@ -152,8 +152,8 @@ def test_supervised_selection_on_noise_stays_at_chance() -> None:
     )
     ranking = cp.choose(features, "flatten | f_test(5)", quiet=True)
     for candidate in ranking.candidates:
-        assert candidate.loo_accuracy.low < 0.5 < candidate.loo_accuracy.high + 0.1
-        assert candidate.loo_accuracy.value < 0.65
+        assert candidate.score.low < 0.5 < candidate.score.high + 0.1
+        assert candidate.score.value < 0.65
 
 
 def test_without_anything_learned_leave_one_out_stays_exact(features: Features) -> None:

@@ -19,8 +19,8 @@ def _use(ranking: Ranking, n_classes: int) -> str:
     data = f"With {ranking.n_train} items" + (f" of {n_classes} classes" if n_classes else "")
     if taken is last:
         return (
-            f"{data}, use {taken.tap}, the last layer: none that is cheaper can be told from it, as "
-            "is usual where data are like what the network was trained on."
+            f"{data}, use {taken.tap}, the last layer: none that is cheaper can be told from it, "
+            "as is usual where data are like what the network was trained on."
         )
     gain = paired_bootstrap(taken.outcomes, last.outcomes)
     points = (
@@ -45,7 +45,7 @@ def _fine_tuning(ranking: Ranking, n_classes: int) -> str:
         )
     if a_class < FEW_A_CLASS:
         return (
-            f"With {a_class:.0f} items a class fine-tuning would mostly learn these items by heart: "
+            f"With {a_class:.0f} items a class fine-tuning would mostly learn these by heart: "
             "label more first."
         )
     if _is_far(ranking):

@@ -63,7 +63,10 @@ class Hindsight:
 
     def lines(self) -> list[str]:
         """Return the comparisons as aligned text."""
-        head = f"Looking back at the {self.n_items} rows of split {self.split}; nothing is chosen by it:"
+        head = (
+            f"Looking back at the {self.n_items} rows of split {self.split}, ridge heads; "
+            "nothing is chosen by it:"
+        )
         rows = [("", "accuracy [95 %]", "gain of what was taken", "p"),
                 ("taken", str(self.taken), "", "")]  # fmt: skip
         rows += [

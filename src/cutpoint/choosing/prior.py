@@ -73,8 +73,8 @@ EVCI = Source(
 )
 KUMAR = Source(
     "Kumar et al. 2022 (LP-FT)",
-    "over ten shifts fine-tuning gains 2 % on items like the training ones and loses 7 % on others, "
-    "against a linear head; head first, then network: +1 % and +10 % against fine-tuning.",
+    "over ten shifts fine-tuning gains 2 % on items like the training ones and loses 7 % on "
+    "others, against a linear head; head first, then network: +1 % and +10 % against fine-tuning.",
 )
 VTAB = Source(
     "VTAB, Zhai et al. 2019",

@@ -14,12 +14,16 @@ from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.task import Task, chance_of, interval_of, outcomes_of, with_priors
 from cutpoint.errors import UsageError
 from cutpoint.gram import (
+    MAX_EXACT,
+    Grams,
+    GramSum,
     Spectrum,
     alpha_grid,
     greedy_forward,
     judge,
     loo_path,
     nonnegative_weights,
+    normalised_gram,
 )
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe
@@ -86,20 +90,26 @@ def _fused(task: Task, taps: Sequence[str]) -> Candidate:
 
 
 def _greedy(task: Task, taps: Sequence[str]) -> Candidate:
-    grams = partial(_gram, task)
-    found = greedy_forward(grams, taps, task.targets, task.groups)
+    found = greedy_forward(_grams(task, taps), task.targets, task.groups)
     chosen = tuple(tap for tap in taps if tap in found.names)
     return judge_set(task, chosen, task.options.recipe.fused(), "greedy")
 
 
 def _weighted(task: Task, taps: Sequence[str]) -> Candidate:
-    grams = partial(_gram, task)
-    found = nonnegative_weights(grams, taps, task.targets, task.groups)
+    found = nonnegative_weights(_grams(task, taps), task.targets, task.groups)
     # As many digits as the recipe's text keeps.
     weights = {tap: round(float(w), 4) for tap, w in zip(found.names, found.weights, strict=True)}
     chosen = tuple(tap for tap in taps if weights.get(tap, 0) > 0)
     recipe = task.options.recipe.fused(tuple(weights[tap] for tap in chosen))
     return judge_set(task, chosen, recipe, "weighted")
+
+
+def _grams(task: Task, taps: Sequence[str]) -> Grams:
+    def gram_of(tap: str) -> Float64:
+        X = fit_recipe(task.options.recipe, task.features, (tap,), task.rows)[1]
+        return normalised_gram(X)
+
+    return Grams(taps, gram_of)
 
 
 def _selected(task: Task, taps: Sequence[str], sweep: Sweep, strategy: str) -> Candidate:
@@ -172,10 +182,27 @@ class _Found:
 
 
 def _exactly(task: Task, taps: Sequence[str], recipe: Recipe) -> _Found:
-    X = fit_recipe(recipe, task.features, taps, task.rows)[1]
-    found = judge(X, task.targets, N_ALPHAS, task.groups, task.weights)
+    is_sum = len(taps) > 1 and [stage.name for stage in recipe.after] == ["fuse"]
+    if is_sum and len(task.rows) <= MAX_EXACT:
+        spectrum = _summed(task, taps, recipe)
+        found = judge(spectrum, task.targets, N_ALPHAS, task.groups)
+        width = spectrum.n_features
+    else:
+        X = fit_recipe(recipe, task.features, taps, task.rows)[1]
+        found = judge(X, task.targets, N_ALPHAS, task.groups, task.weights)
+        width = X.shape[1]
     scores = with_priors(task, found.scores)
-    return _Found(found.alpha, found.loo_mse, scores, X.shape[1], found.log_evidence)
+    return _Found(found.alpha, found.loo_mse, scores, width, found.log_evidence)
+
+
+def _summed(task: Task, taps: Sequence[str], recipe: Recipe) -> Spectrum:
+    """Return the spectrum of fused taps; they are read one at a time, and only the sum is kept."""
+    each = replace(recipe, before=(), aggregate="", after=recipe.before)
+    weights = dict(recipe.after[0].arguments).get("weights", (1.0,) * len(taps))
+    total = GramSum(len(task.rows))
+    for tap, weight in zip(taps, weights, strict=True):
+        total.add(tap, fit_recipe(each, task.features, (tap,), task.rows)[1], weight)
+    return total.spectrum(task.weights)
 
 
 def _judge_in_folds(

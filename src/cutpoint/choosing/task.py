@@ -172,8 +172,8 @@ def with_priors(task: Task, scores: Array) -> Float64:
     """Return scores of rows left out, class frequencies held at those of all training rows.
 
     A model fitted without a row has seen its class more rarely, so where features tell nothing it
-    names another class every time: accuracy far below chance. The frequencies are therefore taken as
-    known; everything else about the row stays left out.
+    names another class every time: accuracy far below chance. The frequencies are therefore taken
+    as known; everything else about the row stays left out.
     """
     if task.targets.kind != "classes":
         return np.asarray(scores, np.float64)

@@ -7,6 +7,7 @@ from cutpoint.gram.judge import Judged, judge
 from cutpoint.gram.layer_weights import Fusion, greedy_forward, nonnegative_weights
 from cutpoint.gram.moments import Moments, Variances
 from cutpoint.gram.nystrom import (
+    MAX_EXACT,
     NystromMap,
     draw_landmarks,
     nystrom_features,
@@ -19,6 +20,7 @@ from cutpoint.gram.separation import h_score, ledoit_wolf, regularised_h_score
 from cutpoint.gram.targets import Targets, prior_shift
 
 __all__ = [
+    "MAX_EXACT",
     "DualSolution",
     "Evidence",
     "Fusion",

@@ -1,7 +1,7 @@
 """Between features and a head: scikit-learn transformers that normalise, select and reduce."""
 
 from cutpoint.transforms.base import Transform, feature_names
-from cutpoint.transforms.fuse import Fuse, mean_square
+from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP, TSNEPicture
 from cutpoint.transforms.mix import SoftmaxSum
 from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore, l2_normalise, signed_power
@@ -59,7 +59,6 @@ __all__ = [
     "from_state",
     "l2_normalise",
     "load",
-    "mean_square",
     "save",
     "signed_power",
     "to_bytes",

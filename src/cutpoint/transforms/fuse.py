@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 
 from cutpoint.errors import UsageError
+from cutpoint.gram import layer_scale
 from cutpoint.transforms.base import Transform, check_blocks
 from cutpoint.types import Array, Float64
 
@@ -46,13 +47,8 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
         X = self._rows_to_fit(X)
         widths = check_blocks(self.blocks, X.shape[1])
         weights = _checked(self.weights, len(widths))
-        energies = [mean_square(part) for part in np.split(X, np.cumsum(widths)[:-1], axis=1)]
-        self.scale_: Float64 = np.array(
-            [
-                np.sqrt(weight / energy) if energy > 0 else 0.0
-                for weight, energy in zip(weights, energies, strict=True)
-            ]
-        )
+        parts = np.split(X, np.cumsum(widths)[:-1], axis=1)
+        self.scale_: Float64 = np.array(list(map(layer_scale, parts, weights)))
         return self
 
     def transform(self, X: Any) -> Array:
@@ -60,11 +56,6 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
         rows = self._rows_to_transform(X)
         widths = check_blocks(self.blocks, rows.shape[1])
         return np.asarray(rows * np.repeat(self.scale_, widths), dtype=rows.dtype)
-
-
-def mean_square(X: Array) -> float:
-    """Return the mean squared length of the centred rows of X (n_items, n_features)."""
-    return float(X.var(axis=0, dtype=np.float64).sum())
 
 
 def _checked(weights: tuple[float, ...] | None, n_blocks: int) -> tuple[float, ...]:

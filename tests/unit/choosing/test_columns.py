@@ -12,6 +12,7 @@ from tests.unit.choosing.test_ranking import colours
 from tests.unit.store.helpers import fill
 
 from cutpoint.choosing import (
+    ChooseOptions,
     Sweep,
     columns,
     head2toe,
@@ -127,7 +128,7 @@ def test_the_share_kept_is_the_one_of_the_least_leave_one_out_error() -> None:
     rest = np.arange(60) != 7
     refit = RidgeClassifier(best.alpha, solver="svd").fit(X[rest], y[rest])  # targets ±1
     expected = (refit.decision_function(X[[7]])[0] + 1) / 2
-    np.testing.assert_allclose(head.loo_scores_[7], expected, atol=1e-6)
+    np.testing.assert_allclose(head.held_out_scores_[7], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["group_lasso", "ridge_norm"])
@@ -160,7 +161,7 @@ def test_permuted_labels_come_out_at_chance_though_leave_one_out_does_not() -> N
     y = np.random.default_rng(5).permutation(np.arange(100) % 2)
     selected = head2toe(parts, y, sweep=Sweep("ridge_norm", fractions=(0.1,)))
     head = RidgeHead().fit(selected.transform(parts), y)
-    optimistic = (head.loo_scores_.argmax(axis=1) == y).mean()
+    optimistic = (head.held_out_scores_.argmax(axis=1) == y).mean()
     folds = judge_head2toe_in_folds(parts, y, sweep=Sweep("ridge_norm", fractions=(0.1,)))
     assert optimistic > 0.75
     assert folds.accuracy.low < 0.5 < folds.accuracy.high + 0.05
@@ -199,7 +200,7 @@ def test_the_recipe_keeps_the_same_columns(tmp_path: Path, method: str) -> None:
     np.testing.assert_array_equal(
         type(fitted).from_state(state, arrays).of(features, tests), fitted.of(features, tests)
     )
-    assert rank(features, recipe=recipe).recipe == str(recipe)
+    assert rank(features, options=ChooseOptions(recipe)).recipe == str(recipe)
     with pytest.raises(LeakageError, match="of the test split"):
         head2toe_recipe(features, features.taps, np.arange(len(features)))
 

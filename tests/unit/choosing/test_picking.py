@@ -52,7 +52,7 @@ def test_a_winner_alone_in_its_interval_is_taken_and_named() -> None:
 
 
 def test_errors_that_differ_make_the_difference_less_sure() -> None:
-    """Eleven and ten rows that only one gets right: a difference of 1 in 200, with error √21/200."""
+    """Eleven and ten rows that only one gets right: a difference of 1 row, error √21."""
     best, other = candidate(190, 2, 900), candidate(189, 0, 100, first=10)
     assert ranking(best, other).taken is other
 

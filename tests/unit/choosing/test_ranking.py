@@ -16,7 +16,6 @@ from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import one_hot
 from cutpoint.testing import FakeBackbone
 
-
 ALONE = ChooseOptions(strategies=("single",))
 
 

@@ -122,9 +122,9 @@ def test_wrong_kinds_are_refused(tmp_path: Path) -> None:
         rank(features, options=ChooseOptions(kind="numbers"))
     with pytest.raises(UsageError, match="Strategies: single, fused"):
         rank(features, options=ChooseOptions(strategies=("best",)))
+    supervised = ChooseOptions(parse_recipe("f_test(2)"), kind="values")
     with pytest.raises(UsageError, match="f_test learns from classes"):
-        recipe = parse_recipe("f_test(2)")
-        rank(features, options=ChooseOptions(recipe, kind="values"))
+        rank(features, options=supervised)
 
 
 def test_balanced_rows_are_scikit_learns_weighted_ridge(tmp_path: Path) -> None:
