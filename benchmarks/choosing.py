@@ -50,15 +50,14 @@ class Draw:
 
 def squeezenet() -> Any:
     """Return SqueezeNet 1.1 of the shared models, as torchvision builds it."""
-    from torchvision.models import squeezenet1_1
-
     path = SHARED / "models" / "squeezenet11" / "squeezenet1_1_torch.pth"
-    return api.load(f"torch:{path}", "imagenet", build=squeezenet1_1)
+    name = f"torch:{path}@torchvision.models:squeezenet1_1"
+    return api.load(name, "imagenet", trust_weights=True)
 
 
 def backbones() -> Iterator[tuple[str, Any, Any]]:
     yield "EfficientNet-Lite0", api.load(api.DEFAULT_BACKBONE), "auto"
-    yield "SqueezeNet 1.1", squeezenet(), "features.*"
+    yield "SqueezeNet 1.1", squeezenet(), "auto"
 
 
 def draw_rows(features: Any, size: int | None, seed: int) -> np.ndarray:
@@ -115,7 +114,7 @@ def _cell(means: np.ndarray, n_test: int, gain: Interval | None = None) -> str:
 
 
 def permuted_lines(found: dict[tuple[str, str], Any]) -> list[str]:
-    """Shuffle the labels: what the first of all candidates scores, and what the whole choice does."""
+    """Shuffle the labels: what the first candidate scores, and what the whole choice does."""
     lines = ["| data | chance | first of the candidates, LOO | chosen anew in folds |",
              "|---|---|---|---|"]  # fmt: skip
     for (network, name), features in found.items():
@@ -142,12 +141,13 @@ def main() -> None:
         "# Which layer: last, chosen, fused, oracle",
         "",
         f"`python benchmarks/choosing.py` on {machine()}.",
-        f"Taps of `auto`, pools {' and '.join(POOLS)}, ridge heads with λ by leave-one-out. Mean test",
-        "accuracy over 5 draws of the training rows (all: one). Behind it, in brackets, the gain over",
-        "the last layer's averages with its 95 % interval, paired over the test items (bootstrap; the",
-        "draws of an item are averaged first); bold where the interval lies above 0. *Chosen* is the",
-        "cheapest candidate within one standard error of the best by leave-one-out. The *oracle* is the",
-        "best on the test rows themselves: nobody can know it, and its figure flatters.",
+        f"Taps of `auto`, pools {' and '.join(POOLS)}, ridge heads with λ by leave-one-out. Mean",
+        "test accuracy over 5 draws of the training rows (all: one). Behind it, in brackets, the gain",
+        "over the last layer's averages with its 95 % interval, paired over the test items",
+        "(bootstrap; the draws of an item are averaged first); bold where the interval lies above 0.",
+        "*Chosen* is the cheapest candidate within one standard error of the best by leave-one-out.",
+        "The *oracle* is the best on the test rows themselves: nobody can know it, and its figure",
+        "flatters.",
         "",
     ]
     stored: dict[tuple[str, str], Any] = {}
@@ -163,9 +163,9 @@ def main() -> None:
         lines += [
             "## Shuffled labels",
             "",
-            "The training labels shuffled, 5 seeds, all training rows, EfficientNet-Lite0: mean (least –",
-            "most). The first of many candidates is above chance because it is the luckiest; chosen anew",
-            "in folds, without the rows judged, luck is gone.",
+            "The training labels shuffled, 5 seeds, all training rows, EfficientNet-Lite0: mean",
+            "(least – most). The first of many candidates is above chance because it is the",
+            "luckiest; chosen anew in folds, without the rows judged, luck is gone.",
             "",
             *permuted_lines(stored),
             "",

@@ -2,8 +2,8 @@
 
     python benchmarks/cifar.py
 
-SqueezeNet 1.1 at 128 pixels, 9 layers × 5 pools, ridge heads, λ by leave-one-out squared error. Draws
-100 a class from the training part with seeds 0–4, tests on all 2000 test images. Writes
+SqueezeNet 1.1 at 128 pixels, 9 layers × 5 pools, ridge heads, λ by leave-one-out squared error.
+Draws 100 a class from the training part with seeds 0–4, tests on all 2000 test images. Writes
 docs/benchmarks/cifar.md. Needs ../shared; without it nothing is written.
 """
 
@@ -44,11 +44,9 @@ FUSED = {"all layers, gap": POOLS[:1], "all layers, gap and 2×2": ("gap", "spp(
 
 
 def backbone() -> Any:
-    from torchvision.models import squeezenet1_1
-
     path = SHARED / "models" / "squeezenet11" / "squeezenet1_1_torch.pth"
     spec = PreprocessSpec(SIDE_PX, SIDE_PX, "bilinear", MEAN, STD, fit="squash")
-    return api.load(f"torch:{path}", spec, build=squeezenet1_1)
+    return api.load(f"torch:{path}@torchvision.models:squeezenet1_1", spec, trust_weights=True)
 
 
 def draw(features: Any, seed: int) -> np.ndarray:
@@ -99,10 +97,10 @@ def main() -> None:
         "# CIFAR-10, 100 a class",
         "",
         f"`python benchmarks/cifar.py` on {machine()}.",
-        f"SqueezeNet 1.1 (3 MB, ImageNet), photos of 32 pixels enlarged to {SIDE_PX}; {len(LAYERS)} layers × "
-        f"{len(POOLS)} pools;",
-        "ridge, λ by leave-one-out squared error; 1000 training rows drawn with seeds 0–4, 2000 to test",
-        "(one standard error of a figure is about 1 point).",
+        f"SqueezeNet 1.1 (3 MB, ImageNet), photos of 32 pixels enlarged to {SIDE_PX}; "
+        f"{len(LAYERS)} layers × {len(POOLS)} pools;",
+        "ridge, λ by leave-one-out squared error; 1000 training rows drawn with seeds 0–4, 2000 to",
+        "test (one standard error of a figure is about 1 point).",
         "",
         "| way | "
         + " | ".join(f"seed {seed}" for seed in SEEDS)
@@ -122,17 +120,19 @@ def main() -> None:
     ]
     lines += [
         "",
-        f"All layers with five pools against the last layer, exact McNemar: p ≤ {max(p_values):.1g} in every "
-        "draw.",
+        "All layers with five pools against the last layer, exact McNemar: "
+        f"p ≤ {max(p_values):.1g} in every draw.",
         "",
         "| what ranks the 45 | Kendall's τ with test accuracy, mean of the draws |",
         "|---|---|",
     ]
     for name in seeds[0]["taus"]:
         lines.append(f"| {name} | {np.mean([each['taus'][name] for each in seeds]):.3f} |")
-    lines += ["", "Picked: " + "; ".join(
-        f"seed {seed} {each['names']['first of 45 by LOO']} (oracle {each['names']['oracle of 45']})"
-        for seed, each in zip(SEEDS, seeds, strict=True)) + ".", ""]  # fmt: skip
+    picks = [
+        f"{each['names']['first of 45 by LOO']} (oracle {each['names']['oracle of 45']})"
+        for each in seeds
+    ]
+    lines += ["", f"Picked, seed by seed: {'; '.join(picks)}.", ""]
     OUT.write_text("\n".join(lines))
     print("\n".join(lines))
 

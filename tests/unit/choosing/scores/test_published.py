@@ -15,7 +15,12 @@ PUBLISHED = json.loads((ROOT / "tests" / "references" / "published_scores.json")
 # Where the published formula is right, our default is it: no compat to ask for.
 AGREES = {"regularised_h_score survey", "leep tllib", "nce tllib"}
 # Relative. Recorded in float32; a sum of 416 logarithms, then exp of minus 80; else rounding alone.
-TOLERANCE = {"gbc google diagonal": 1e-4, "gbc google spherical": 1e-4}
+TOLERANCE = {
+    "gbc google diagonal": 1e-4,
+    "gbc google spherical": 1e-4,
+    # Its ties are broken by the last digit, which a BLAS with more threads rounds otherwise.
+    "parc dbolya": 2e-3,
+}
 
 
 @pytest.mark.parametrize("name", PUBLISHED["values"])
