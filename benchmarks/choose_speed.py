@@ -117,11 +117,11 @@ def main() -> None:
     lines = [
         "# The speed of choosing",
         "",
-        f"`python benchmarks/choose_speed.py` on {machine()}, one of them used;",
-        f"scikit-learn {sklearn.__version__}. {N_ROWS} drawn rows of {N_CLASSES} classes, "
+        f"`python benchmarks/choose_speed.py` on {machine()}; one core",
+        f"used; scikit-learn {sklearn.__version__}. {N_ROWS} drawn rows of {N_CLASSES} classes, "
         f"{N_ALPHAS} λ, leave-one-out.",
-        f"CPU seconds of one candidate, medians of {N_POOLS} × {N_ROUNDS} turns, on a machine shared",
-        "with others. Judge: the same with log-evidence, H-score and the scores of the best λ.",
+        f"CPU seconds of one candidate, medians of {N_POOLS} × {N_ROUNDS} turns, on a machine",
+        "shared with others. Judge: the same with log-evidence and H-score.",
         "Difference: the largest between the two, of any mean or row's squared error.",
         "",
         "| features | cutpoint | RidgeCV | ratio | judge | difference |",

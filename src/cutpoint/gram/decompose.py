@@ -12,22 +12,24 @@ from cutpoint.types import Array, Float64
 RANK_TOLERANCE = 1e-13
 
 
-def decompose_rows(rows: Float64, weights: Float64) -> tuple[Float64, Float64]:
+def decompose_rows(rows: Float64, weights: Float64, noise: float) -> tuple[Float64, Float64]:
     """Return σ and P of rows (n_items, n_features), by the smaller of the two Gram matrices.
+
+    Eigenvalues up to `noise` are what rounding leaves of equal rows.
 
     Float64: products of 2000 rows took float32 0.14 s and float64 0.14 to 0.18 s, out of 1.2 s.
     """
     if rows.shape[0] <= rows.shape[1]:
-        return decompose_gram(rows @ rows.T, weights)
+        return decompose_gram(rows @ rows.T, weights, noise)
     scaled = rows if (weights == 1).all() else rows * np.sqrt(weights)[:, None]
-    values, vectors = _eigen(scaled.T @ scaled)
+    values, vectors = _eigen(scaled.T @ scaled, noise)
     return values, (rows @ vectors) / np.sqrt(values)
 
 
-def decompose_gram(gram: Float64, weights: Float64) -> tuple[Float64, Float64]:
+def decompose_gram(gram: Float64, weights: Float64, noise: float) -> tuple[Float64, Float64]:
     """Return σ, descending, and P (n_items, rank) with Pᵀ diag(w) P = 1; `gram` is centred."""
     root = np.sqrt(weights)
-    values, vectors = _eigen(root[:, None] * gram * root)
+    values, vectors = _eigen(root[:, None] * gram * root, noise)
     is_silent = weights == 0
     if is_silent.any():  # rows that teach nothing still have coordinates
         others = gram[is_silent] @ (root[:, None] * vectors) / values
@@ -37,7 +39,7 @@ def decompose_gram(gram: Float64, weights: Float64) -> tuple[Float64, Float64]:
     return values, vectors / root[:, None]
 
 
-def _eigen(gram: Float64) -> tuple[Float64, Float64]:
+def _eigen(gram: Float64, noise: float) -> tuple[Float64, Float64]:
     """Return positive eigenvalues, descending, and their vectors as columns; `gram` is lost.
 
     Divide and conquer: 1.07 s against 1.27 s of SciPy's default for 2000 rows on one core, 0.7 s
@@ -45,7 +47,7 @@ def _eigen(gram: Float64) -> tuple[Float64, Float64]:
     """
     values, vectors = scipy.linalg.eigh(gram.T, overwrite_a=True, driver="evd")
     values, vectors = values[::-1], vectors[:, ::-1]
-    rank = int((values > RANK_TOLERANCE * max(values[0], 0.0)).sum())
+    rank = int((values > max(RANK_TOLERANCE * values[0], noise)).sum())
     return values[:rank], vectors[:, :rank]
 
 

@@ -56,7 +56,7 @@ def nystrom_map(landmarks: Array, landmark_gram: Array) -> NystromMap:
     The products may be a sum over layers; `__call__` then takes the same sum.
     """
     gram = landmark_gram.astype(np.float64)
-    values, vectors = decompose_gram(gram, np.ones(len(gram)))
+    values, vectors = decompose_gram(gram, np.ones(len(gram)), 0.0)
     return NystromMap(landmarks, vectors / np.sqrt(values))
 
 

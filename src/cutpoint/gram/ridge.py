@@ -34,6 +34,9 @@ from cutpoint.gram.decompose import centre_gram, check_weights, decompose_gram, 
 from cutpoint.gram.leave_out import Fits
 from cutpoint.types import Array, Float64
 
+# What centring leaves of numbers that are equal, as a share of them: a few roundings of float64.
+_ROUNDING = 1e-15
+
 
 @dataclass(frozen=True)
 class RidgeSolution:
@@ -98,7 +101,8 @@ class Spectrum:
         rows -= self.mean
         self._rows: Float64 | None = rows
         self._kernel_mean = rows @ self.mean  # up to a constant: dual weights sum to 0
-        self.eigenvalues, self.vectors = decompose_rows(rows, self.weights)
+        noise = _ROUNDING**2 * self.total_weight * float(self.mean @ self.mean)
+        self.eigenvalues, self.vectors = decompose_rows(rows, self.weights, noise)
 
     @classmethod
     def of_gram(
@@ -127,7 +131,8 @@ class Spectrum:
         found._start((len(K), n_features), weights, is_centred, True)
         found.mean = found._rows = None
         gram, found._kernel_mean = centre_gram(K, found._share)
-        found.eigenvalues, found.vectors = decompose_gram(gram, found.weights)
+        noise = _ROUNDING * float(found.weights @ K.diagonal())
+        found.eigenvalues, found.vectors = decompose_gram(gram, found.weights, noise)
         return found
 
     def _start(

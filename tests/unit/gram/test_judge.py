@@ -62,3 +62,14 @@ def test_groups_and_weights_are_heeded() -> None:
     assert twice.log_evidence == pytest.approx(weighted.log_evidence)
     assert twice.h_score == pytest.approx(weighted.h_score)
     assert judge(X, targets, weights=targets.balanced_weights()).loo_mse > 0
+
+
+def test_constant_features_are_judged_as_knowing_nothing() -> None:
+    _, labels = problem()
+    targets = Targets.of_classes(labels)
+    found = judge(np.ones((100, 7), np.float32), targets)
+    assert found.rank == found.h_score == 0
+    assert np.isfinite([found.loo_mse, found.log_evidence]).all()
+    # Without features what is left is the variance of the targets, each mean taken without its row.
+    expected = targets.Y.var(axis=0).mean() * (100 / 99) ** 2
+    assert found.loo_mse == pytest.approx(expected)

@@ -215,3 +215,12 @@ def test_weights_and_groups_that_do_not_fit_are_refused() -> None:
     weights[:3] = 1
     with pytest.raises(UsageError, match="All 3 rows"):
         Spectrum(X, weights).loo(Y, 1.0, weights)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e6])
+@pytest.mark.parametrize("n_features", [3, 60])
+def test_equal_rows_differ_in_no_direction(value: float, n_features: int) -> None:
+    """Whatever rounding leaves of them when their mean is taken away."""
+    X = np.full((29, n_features), value)
+    assert Spectrum(X).rank == 0
+    assert Spectrum.of_gram(X @ X.T, n_features).rank == 0
