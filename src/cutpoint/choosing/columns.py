@@ -31,8 +31,9 @@ from cutpoint.transforms.select import n_to_keep, top
 from cutpoint.types import Array, Float64
 
 FRACTIONS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-# Shares of the λ that drops every column; below the last, the scores hardly change.
-PENALTIES = (0.3, 0.1, 0.03, 0.01)
+# Shares of the λ that drops every column. On 2096 columns of chest X-rays a fifth of the last left
+# the error as it was (.0491 for .0493 at 20 %), the second can score 16 % of them only.
+PENALTIES = (0.1, 0.01, 0.001)
 METHODS = ("group_lasso", "ridge_norm")
 
 
@@ -43,7 +44,7 @@ class Sweep:
     Attributes
     ----------
     method : {"group_lasso", "ridge_norm"}
-        Scores ``Σ_j w_ij²`` of a head with group lasso, or of a ridge head, which costs far less.
+        Scores ``Σ_j w_ij²`` of a head with group lasso, or of a ridge head, which costs less.
     fractions : tuple of float
         Shares of the columns, in (0, 1].
     penalties : tuple of float
@@ -150,6 +151,11 @@ class Head2ToeFigures:
     taps: tuple[str, ...]
     selection: Selection
     folds: FoldScores
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the selection got more rows right than all columns, in the same folds."""
+        return self.folds.accuracy.value > self.folds.plain_accuracy.value
 
     def __str__(self) -> str:
         found, folds = self.selection, self.folds

@@ -212,6 +212,7 @@ def test_all_columns_need_no_selection(tmp_path: Path) -> None:
     assert str(recipe) == "l2 | concat"
     assert recipe.is_stateless
     assert figures.folds.comparison.p_value == 1.0
+    assert not figures.is_better
 
 
 def test_what_can_not_be_done_says_so() -> None:
