@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from cutpoint.gram import Spectrum, alpha_grid, one_hot
+from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.transforms.base import LabelledTransform
 from cutpoint.transforms.select import Selector, check_any, connectivity, top
 
@@ -37,11 +35,7 @@ class RidgeNormSelect(Selector, LabelledTransform):
         X, truth, classes = self._labelled_rows(X, y)
         check_any(self, X.min(axis=0) < X.max(axis=0))
         spectrum, targets = Spectrum(X), one_hot(truth, range(len(classes)))
-
-        def error(alpha: float) -> float:
-            return float(np.square(spectrum.loo(targets, alpha) - targets).mean())
-
-        self.alpha_ = float(min(alpha_grid(spectrum), key=error))
+        self.alpha_ = loo_path(spectrum, targets, alpha_grid(spectrum)).alpha
         self.scores_ = connectivity(spectrum.solve(targets, self.alpha_).coef.T)
         self.mask_ = top(self.scores_, self.keep)
         return self
