@@ -302,11 +302,16 @@ def _between_merges(places: list[Layer]) -> list[Layer]:
     inner: list[Layer] = []
     waiting: list[Layer] = []
     for step in steps:
-        branch = list(takewhile(lambda row: row.kind.lower() not in _MERGES, step))
+        branch = list(takewhile(lambda row: not _merges(row), step))
         waiting += branch
         if len(branch) < len(step) or not any(map(_is_activation, step)):
             inner, waiting = inner + waiting, []
     return inner
+
+
+def _merges(row: Layer) -> bool:
+    """Say whether a layer puts branches together; with parameters of its own it adds a bias."""
+    return row.kind.lower() in _MERGES and not row.params
 
 
 def _is_activation(row: Layer) -> bool:

@@ -91,3 +91,27 @@ def test_a_number_that_names_a_layer_is_its_name_else_an_index() -> None:
         found.select(1.5)  # type: ignore[arg-type]  # what a user may type
     with pytest.raises(TapNotFound):
         LayerTable("empty", ()).select(0)
+
+
+def test_side_by_side_a_bias_is_no_end_of_a_block_and_adding_branches_up_is() -> None:
+    """As ONNX spells a transformer's MLP and a residual block: cost rises with each product."""
+    steps = [
+        ("stem", "Conv", 1, 0),
+        ("fc1", "MatMul", 2, 0),
+        ("bias", "Add", 2, 8),
+        ("gelu", "Gelu", 2, 0),
+        ("fc2", "MatMul", 3, 0),
+        ("sum", "Add", 3, 0),
+        ("conv1", "Conv", 4, 0),
+        ("relu", "Relu", 4, 0),
+        ("conv2", "Conv", 5, 0),
+        ("sum2", "Add", 5, 0),
+        ("out", "Relu", 5, 0),
+        ("head", "Conv", 6, 0),
+        ("last", "Relu", 6, 0),
+    ]
+    rows = [
+        Layer(i, name, kind, (None, 8, 4, 4), 2, params, macs)
+        for i, (name, kind, macs, params) in enumerate(steps)
+    ]
+    assert LayerTable("flat", tuple(rows)).inner_taps() == ("gelu", "relu")
