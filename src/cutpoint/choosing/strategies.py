@@ -128,7 +128,7 @@ def _selection(task: Task, places: Array, taps: Sequence[str], sweep: Sweep) -> 
     return replace(stages, before=(*task.options.recipe.after, *stages.before))
 
 
-_SEVERAL = {
+_SEVERAL: dict[str, Callable[[Task, Sequence[str]], Candidate]] = {
     "fused": _fused,
     "greedy": _greedy,
     "weighted": _weighted,

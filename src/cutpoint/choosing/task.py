@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GroupKFold
@@ -164,7 +162,7 @@ def read_targets(features: Features, rows: Array, kind: str) -> Targets:
 def outcomes_of(targets: Targets, scores: Array) -> Float64:
     """Return what each row adds to the score: right or not; or minus the squared error."""
     if targets.kind == "values":
-        return -np.square(scores - targets.Y).mean(axis=1)
+        return np.asarray(-np.square(scores - targets.Y).mean(axis=1), np.float64)
     return np.asarray(targets.right(scores), np.float64)
 
 
@@ -209,7 +207,7 @@ def chance_of(targets: Targets) -> float:
     return 0.0
 
 
-def _several(labels: Sequence[Any]) -> Targets:
+def _several(labels: Array) -> Targets:
     sets = [{name.strip() for name in str(label).split(SEPARATOR)} - {""} for label in labels]
     names = sorted(set().union(*sets))
     return Targets.of_labels(np.array([[name in own for name in names] for own in sets]), names)

@@ -41,7 +41,8 @@ def candidates_plot(
     """
     has_costs = all(each["macs"] is not None for each in candidates)
     figure = Figure(figsize=(11.0 if has_costs else 7.2, 3.6), layout="constrained")
-    by_depth, *rest = np.atleast_1d(figure.subplots(1, 2 if has_costs else 1, sharey=True))
+    grid = figure.subplots(1, 2 if has_costs else 1, sharey=True, squeeze=False)
+    by_depth, *rest = grid[0]
     _draw_depths(by_depth, candidates, order)
     chosen = next(each for each in candidates if each["tap"] == taken)
     by_depth.axvline(chosen["depth"], color=_GREY, linestyle=":", label="taken")
