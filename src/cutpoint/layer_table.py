@@ -209,14 +209,17 @@ class LayerTable:
         ]
 
     def _block_ends(self, places: list[Layer]) -> list[str]:
-        """Return the outermost blocks of which there are two at least; none if there are not."""
+        """Return the outermost blocks of which two at least are alike; else any two; else none."""
+        several: list[str] = []
         for depth in (2, 3, 4):
             blocks = [row for row in places if row.is_block and row.name.count(".") < depth]
             # A block and its last child are one tensor, of equal shape and cost: keep the inner.
-            distinct = {(row.shape, row.macs): row.name for row in reversed(blocks)}
-            if len(distinct) >= 2:
-                return [row.name for row in blocks if row.name in distinct.values()]
-        return []
+            distinct = {(row.shape, row.macs): row for row in reversed(blocks)}
+            names = [row.name for row in blocks if row in distinct.values()]
+            if len({row.kind for row in distinct.values()}) < len(distinct):
+                return names
+            several = several or (names if len(names) > 1 else [])
+        return several
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
         if not isinstance(tap, int | str) or isinstance(tap, bool):

@@ -55,6 +55,17 @@ def test_auto_taps_are_the_ends_of_the_outermost_blocks() -> None:
     assert table().auto_taps() == ("blocks.0", "blocks.1")
 
 
+def test_auto_taps_look_deeper_for_blocks_that_are_alike() -> None:
+    """A BERT's two outermost blocks are its embeddings and its encoder; its layers are deeper."""
+    names = ["embeddings", *(f"encoder.layer.{n}" for n in range(3)), "encoder"]
+    kinds = ["Embeddings", *["Layer"] * 3, "Encoder"]
+    rows = tuple(
+        Layer(i, name, kind, (None, 16, 32), None, 1, min(i, 3), is_block=True, layout="NTC")
+        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    )
+    assert LayerTable("bert", rows).auto_taps() == tuple(names[:4])
+
+
 def test_auto_taps_are_thinned_evenly_and_keep_the_deepest() -> None:
     rows = tuple(
         Layer(i, f"b.{i}", "Block", (None, i + 1, 4, 4), 2, 1, i, is_block=True) for i in range(30)
