@@ -96,7 +96,7 @@ def look_back(task: Task, ranking: Ranking, rows: Array, split: str) -> Hindsigh
     taken = candidates.index(ranking.taken)
     others = {
         "last layer": candidates.index(ranking.last),
-        "first on training rows": 0,
+        "best on training rows": 0,
         "oracle": int(np.argmax([each.sum() for each in right])),
     }
     p_values = holm([mcnemar(right[taken], right[place]).p_value for place in others.values()])

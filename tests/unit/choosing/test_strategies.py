@@ -175,7 +175,7 @@ def test_looking_back_compares_what_was_taken_with_the_oracle(tmp_path: Path) ->
     ranking = rank(features)
     found = look_back(task, ranking, features.rows_of("test"), "test")
     by_name = {each.name: each for each in found.comparisons}
-    assert set(by_name) == {"last layer", "first on training rows", "oracle"}
+    assert set(by_name) == {"last layer", "best on training rows", "oracle"}
     oracle = by_name["oracle"]
     assert oracle.score.value >= found.taken.value
     assert oracle.gain.value == pytest.approx(found.taken.value - oracle.score.value)
