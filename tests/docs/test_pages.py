@@ -8,9 +8,10 @@ from importlib.metadata import entry_points
 from tests.conftest import ROOT
 
 from cutpoint.choosing.scores import SCORES
+from cutpoint.heads import HEADS, parse_head
 from cutpoint.pooling import POOLS
 from cutpoint.preprocess import RECIPES
-from cutpoint.recipe import AGGREGATES, NAMED
+from cutpoint.recipe import AGGREGATES, NAMED, parse_recipe
 from cutpoint.transforms import TRANSFORMS
 
 
@@ -21,10 +22,34 @@ def test_every_source_and_every_recipe_of_preprocessing_is_documented() -> None:
         assert re.search(rf"^\| `{name}` \|", page, re.MULTILINE), name
 
 
+GUIDE = ("features", "pooling", "aggregating", "selecting", "reducing")
+
+
+def guide_pages() -> str:
+    return "\n".join((ROOT / "docs" / f"{name}.md").read_text() for name in GUIDE)
+
+
 def test_every_pool_stage_and_named_recipe_is_documented() -> None:
-    page = (ROOT / "docs" / "features.md").read_text()
     for name in [*POOLS, *TRANSFORMS, *AGGREGATES, *NAMED]:
-        assert re.search(rf"`{re.escape(name)}[`(]", page), name
+        assert re.search(rf"`{re.escape(name)}[`(]", guide_pages()), name
+    for kind, head in HEADS.items():
+        assert head.takes != "maps" or f"| `{kind}` |" in guide_pages(), kind
+
+
+def test_what_the_guide_says_to_type_can_be_typed() -> None:
+    pages = guide_pages()
+    for text in re.findall(r'--recipe "([^"]+)"', pages):
+        parse_recipe(text)
+    for text in re.findall(r"--head (\w+)", pages):
+        parse_head(text)
+    for code in re.findall(r"```python\n(.*?)```", pages, re.DOTALL):
+        if "photos/" not in code:  # the reader's own
+            exec(compile(code, "guide", "exec"), {})
+
+
+def test_the_pictures_are_there_and_small() -> None:
+    for name in re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", guide_pages()):
+        assert 1000 < (ROOT / "docs" / name).stat().st_size < 150_000, name
 
 
 def test_every_score_every_variant_and_every_distance_is_documented() -> None:
