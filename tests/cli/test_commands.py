@@ -241,3 +241,26 @@ def test_weights_that_can_run_code_need_a_word(tmp_path: Path) -> None:
     words = ("layers", tmp_path / "net.keras", "--preprocess", "none")
     assert "--trust-weights" in run(*words, code=1).stderr
     assert "Lambda" in run(*words, "--trust-weights").stdout
+
+
+def test_maps_are_stored_small_and_a_learned_pool_is_fitted_on_them(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    sizes = {}
+    for storage in ("auto", "fp32"):
+        output = tmp_path / storage
+        run("extract", colour_folder(), FAKE, "-o", output, "--tap", "conv2", "--pool", "none",
+            "--storage", storage, "-q")  # fmt: skip
+        sizes[storage] = sum(file.stat().st_size for file in output.rglob("*.safetensors"))
+    assert 1.7 < sizes["fp32"] / sizes["auto"] < 2
+    done = run(
+        "fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s",
+        "--pool", "grid(2)", "--head", "learned_gem(max_epochs=2)",
+    )  # fmt: skip
+    assert "learned_gem trains on one stored map" in done.stderr
+    assert "grid(2)" in done.stdout
+    weighted = run(
+        "fit", colour_folder(), "-o", tmp_path / "w", "-b", FAKE, "--store", tmp_path / "s", "-q",
+        "--recipe", "gap | orthogonal(8) | softmax",
+    )  # fmt: skip
+    assert "Weights of the taps: conv1/gap 0." in weighted.stdout
