@@ -31,6 +31,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/truncation.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/guide_pictures.py
 	$(BIN)/python benchmarks/pca.py
 	$(BIN)/python benchmarks/resampling.py
 	$(BIN)/python benchmarks/score_defects.py
