@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.heads.trained import TrainedHead
-from cutpoint.pooling import space_axes, warn_if_signed
+from cutpoint.pooling import SignedActivationWarning, space_axes
 from cutpoint.types import Array, Float64, check_finite
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
@@ -173,7 +174,10 @@ class GeMHead(LearnedPoolHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """As in `LearnedPoolHead.fit`; warns if values are negative, as GeM loses those."""
-        warn_if_signed("the activations/gem", X)
+        if (np.asarray(X) < 0).any():
+            lost = "values below zero are lost, it raises them to 1e-6"
+            kept = "attention_pool and efficient_probe keep them"
+            warnings.warn(f"{self.kind}: {lost}; {kept}", SignedActivationWarning, stacklevel=2)
         return super().fit(X, y, groups)
 
     def _pool(self, n_channels: int) -> Any:

@@ -253,7 +253,7 @@ def test_queries_must_share_the_channels() -> None:
 
 def test_gem_says_so_where_values_are_negative() -> None:
     maps, y = spotted(60)
-    with pytest.warns(SignedActivationWarning):
+    with pytest.warns(SignedActivationWarning, match="attention_pool and efficient_probe keep"):
         GeMHead(max_epochs=1).fit(maps - 1, y)
 
 
