@@ -243,24 +243,17 @@ def test_weights_that_can_run_code_need_a_word(tmp_path: Path) -> None:
     assert "Lambda" in run(*words, "--trust-weights").stdout
 
 
-def test_maps_are_stored_small_and_a_learned_pool_is_fitted_on_them(
+def test_a_learned_pool_and_a_weighted_sum_are_fitted_by_name(
     colour_folder: Maker, tmp_path: Path
 ) -> None:
-    sizes = {}
-    for storage in ("auto", "fp32"):
-        output = tmp_path / storage
-        run("extract", colour_folder(), FAKE, "-o", output, "--tap", "conv2", "--pool", "none",
-            "--storage", storage, "-q")  # fmt: skip
-        sizes[storage] = sum(file.stat().st_size for file in output.rglob("*.safetensors"))
-    assert 1.7 < sizes["fp32"] / sizes["auto"] < 2
+    folder, where = colour_folder(), ("-b", FAKE, "--store", tmp_path / "s")
     done = run(
-        "fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s",
-        "--pool", "grid(2)", "--head", "learned_gem(max_epochs=2)",
+        "fit", folder, "-o", tmp_path / "m", *where, "--pool", "grid(2)", "--storage", "fp32",
+        "--head", "learned_gem(max_epochs=2)",
     )  # fmt: skip
     assert "learned_gem trains on one stored map" in done.stderr
     assert "grid(2)" in done.stdout
-    weighted = run(
-        "fit", colour_folder(), "-o", tmp_path / "w", "-b", FAKE, "--store", tmp_path / "s", "-q",
-        "--recipe", "gap | orthogonal(8) | softmax",
-    )  # fmt: skip
+    assert json.loads((tmp_path / "m" / "predictor.json").read_text())["storage"] == "fp32"
+    recipe = "gap | orthogonal(8) | softmax"
+    weighted = run("fit", folder, "-o", tmp_path / "w", *where, "--recipe", recipe, "-q")
     assert "Weights of the taps: conv1/gap 0." in weighted.stdout
