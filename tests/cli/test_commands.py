@@ -58,8 +58,29 @@ def test_extract_then_choose(colour_folder: Maker, tmp_path: Path) -> None:
     assert "on disk" in done.stderr
     assert "conv3  gem" in run("choose", tmp_path / "f").stdout
     assert json.loads(run("choose", tmp_path / "f", "--json").stdout)["taken"] == "conv3/gem"
-    straight = run("choose", colour_folder(), "-b", FAKE, "--tap", "-1", "--pool", "gem").stdout
-    assert straight == run("choose", tmp_path / "f").stdout
+    words = ["choose", colour_folder(), "-b", FAKE, "--tap", "-1", "--pool", "gem", "--json"]
+    straight = json.loads(run(*words).stdout)
+    stored = json.loads(run("choose", tmp_path / "f", "--json").stdout)
+    assert straight["candidates"] == stored["candidates"]
+    assert straight["items_per_s"]["conv3"] > 0
+    assert not stored["items_per_s"]
+
+
+def test_choose_draws_advises_and_compares_backbones(colour_folder: Maker, tmp_path: Path) -> None:
+    folder, plot = colour_folder(), tmp_path / "choose.svg"
+    done = run("choose", folder, "-b", FAKE, "--store", tmp_path / "s", "--plot", plot)
+    assert "LOO accuracy [95 %]" in done.stdout
+    assert "MACs to the deepest layer" in done.stdout or "use conv" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert plot.read_text().startswith("<svg")
+    words = ["choose", folder, "-b", FAKE, "-b", "fake:seed1", "--store", tmp_path / "s"]
+    assert "By parameters alone it would have been fake:seed" in run(*words).stdout.replace("\n", " ")
+    prior = run("choose", folder, "--advise-only", "--similarity", "far").stdout
+    assert "Nothing was measured" in prior
+    assert "[Evci et al. 2022 (Head2Toe)]" in prior
+    assert max(map(len, prior.splitlines())) <= 100
+    refused = run("choose", folder, "--advise-only", "--similarity", "middling", code=2)
+    assert "near, far, unknown" in refused.stderr
 
 
 def test_extract_lists_bad_items_with_their_reasons(colour_folder: Maker, tmp_path: Path) -> None:

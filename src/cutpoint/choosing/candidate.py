@@ -48,6 +48,8 @@ class Candidate:
         Multiply-accumulates up to there, for one item; None if not known.
     outcomes : float64 array of shape (n_items,)
         What each row adds to the score: 1 if right; for values, minus the squared error.
+    losses : float64 array of shape (n_items,)
+        Squared error of each row, mean over targets.
     """
 
     taps: tuple[str, ...]
@@ -62,6 +64,7 @@ class Candidate:
     depth: int = 0
     macs: int | None = None
     outcomes: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    losses: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     @property
     def tap(self) -> str:

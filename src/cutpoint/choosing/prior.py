@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from cutpoint.errors import UsageError
+
 SIMILARITIES = ("near", "far", "unknown")
 SMALL, LARGE = 1_000, 10_000
 """Items; VTAB-1k's size, and ten times that."""
@@ -87,7 +89,20 @@ PYTHIA = Source(
 
 
 def prior_advice(n_items: int, n_classes: int, similarity: str = "unknown") -> PriorAdvice:
-    """Return what is known for so many items of a task so like the network's own."""
+    """Return what is known for so many items of a task so like the network's own.
+
+    Raises
+    ------
+    UsageError
+        If `similarity` is none of `SIMILARITIES`.
+    """
+    if similarity not in SIMILARITIES:
+        raise UsageError(
+            f'Advice for a task of similarity "{similarity}" was asked for.',
+            "There is no such word.",
+            f"Words: {', '.join(SIMILARITIES)}.",
+            "Type, for example:  --similarity far",
+        )
     layers = _LAYERS[similarity]
     tuning = _tuning(n_items, similarity)
     sources = {"near": (KORNBLITH,), "far": (EVCI, PYTHIA), "unknown": (KORNBLITH, EVCI)}

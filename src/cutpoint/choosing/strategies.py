@@ -166,6 +166,7 @@ def _candidate(
         depth=task.depths[deepest],
         macs=task.features.macs.get(deepest),
         outcomes=outcomes,
+        losses=np.square(found.scores - task.targets.Y).mean(axis=1),
     )
 
 
