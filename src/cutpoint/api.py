@@ -214,6 +214,7 @@ def fit(
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
     head: str | Head = "ridge",
+    protocol: str = "",
     *,
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
@@ -239,6 +240,8 @@ def fit(
     head : str or Head
         What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
         has all. The choice of layer and pooling rests on ridge whatever the head.
+    protocol : str, optional
+        In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
@@ -267,6 +270,7 @@ storage, follow_links, quiet
         follow_links=follow_links,
         recipe=_recipe(recipe),
         head=parse_head(head) if isinstance(head, str) else head,
+        protocol=protocol,
         storage=storage,
     )
     where = None if output is None else Path(output)

@@ -29,7 +29,8 @@ from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.plan import human_seconds
-from cutpoint.heads import Head, RidgeHead, spell_head
+from cutpoint.heads import Head, RidgeHead, find_protocol, fit_protocol, spell_head
+from cutpoint.heads.protocol_run import check_for_predictor
 from cutpoint.layer_table import AUTO, LayerTable
 from cutpoint.pooling import space_axes
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
@@ -75,6 +76,27 @@ class FitOptions:
     head: Head = field(default_factory=RidgeHead)
     storage: str = AUTO
     strategies: tuple[str, ...] = ("single", "fused")
+    protocol: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.protocol:
+            return
+        if spell_head(self.head) != RidgeHead.kind:
+            raise UsageError(
+                f'Protocol "{self.protocol}" and head "{spell_head(self.head)}" were asked for.',
+                "A protocol says itself which head is fitted, and how.",
+                "One of the two.",
+                f"Type, for example:  --protocol {self.protocol}",
+            )
+        check_for_predictor(find_protocol(self.protocol), self.recipe.aggregate)
+
+    @property
+    def head_words(self) -> tuple[str, str]:
+        """How head or protocol is typed."""
+        if self.protocol:
+            return "--protocol", self.protocol
+        return "--head", spell_head(self.head)
+
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,8 @@ def run_fit(
     refuse_unlearnable(dataset)
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
+    for line in find_protocol(options.protocol).lines() if options.protocol else ():
+        reporter.say(line)
     reporter.say(f"Load {backbone.spec.id}")
     _refuse_recipe_of_maps(options)
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
@@ -199,10 +223,14 @@ def _fit_head(
     taken = ranking.taken
     recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
     labels = features.labels[rows].astype(str)
-    head: Head = clone(options.head)
-    if layouts:
-        head.set_params(layout=layouts[taken.tap])
-    head.fit(X, labels, groups=features.group_numbers(rows))
+    groups = features.group_numbers(rows)
+    if options.protocol:
+        head = fit_protocol(options.protocol, X, labels, options.seed, groups)
+    else:
+        head = clone(options.head)
+        if layouts:
+            head.set_params(layout=layouts[taken.tap])
+        head.fit(X, labels, groups=groups)
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
         backbone, recipe, head, trained_on, options.seed, storage=features.spec.storage
@@ -251,7 +279,7 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
         "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
         "ranking": result.ranking.to_json(),
         "head": {
-            "text": spell_head(options.head),
+            "text": options.head_words[1],
             "chosen": result.predictor.head.chosen,
             "temperature": result.predictor.head.temperature_,
         },
@@ -331,7 +359,7 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     for pool in options.pools:
         words += ["--pool", pool]
     words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
-    words += ["--head", spell_head(options.head)]
+    words += options.head_words
     words += ["--storage", options.storage] if options.storage != AUTO else []
     for strategy in options.strategies:
         words += ["--strategy", strategy]

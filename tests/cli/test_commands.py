@@ -278,3 +278,15 @@ def test_a_learned_pool_and_a_weighted_sum_are_fitted_by_name(
     recipe = "gap | orthogonal(8) | softmax"
     weighted = run("fit", folder, "-o", tmp_path / "w", *where, "--recipe", recipe, "-q")
     assert "Weights of the taps: conv1/gap 0." in weighted.stdout
+
+
+def test_fit_takes_a_head_or_a_protocol_and_not_both(colour_folder: Maker, tmp_path: Path) -> None:
+    words = ("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
+    run(*words, "-q", "--head", "centroid(metric=euclidean)")
+    report = (tmp_path / "m" / "report.html").read_text()
+    assert "centroid(metric=euclidean)" in report
+    done = run(*words, "--protocol", "dinov2-knn")
+    assert "Protocol dinov2-knn: weighted vote" in done.stderr
+    wrong = run(*words, "--protocol", "dinov2-knn", "--head", "svm", code=2)
+    assert "A protocol says itself which head" in wrong.stderr
+    assert 'nearest: "centroid"' in run(*words, "--head", "centroids", code=2).stderr

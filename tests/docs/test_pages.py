@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from tests.conftest import ROOT
 
 from cutpoint.choosing.scores import SCORES
-from cutpoint.heads import HEADS, parse_head
+from cutpoint.heads import HEADS, PROTOCOLS, parse_head
 from cutpoint.pooling import POOLS
 from cutpoint.preprocess import RECIPES
 from cutpoint.recipe import AGGREGATES, NAMED, parse_recipe
@@ -69,3 +69,9 @@ def test_every_score_every_variant_and_every_distance_is_documented() -> None:
         "proxy_a_distance",
     }:
         assert re.search(rf"`{name}[`(]", page), name
+
+
+def test_every_head_and_protocol_is_documented() -> None:
+    page = (ROOT / "docs" / "heads.md").read_text()
+    for name in [*HEADS, *PROTOCOLS]:
+        assert re.search(rf"^\| `{re.escape(name)}[`(]", page, re.MULTILINE), name

@@ -19,6 +19,7 @@ from cutpoint.cli.options import (
     Pools,
     PreprocessName,
     PrintRecipe,
+    ProtocolName,
     Quiet,
     RecipeText,
     Seed,
@@ -51,6 +52,7 @@ def fit(
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
     head: HeadText = "ridge",
+    protocol: ProtocolName = "",
     storage: Storage = "auto",
     strategy: Strategies = None,
     store: Store = None,
@@ -89,6 +91,7 @@ def fit(
         load_words=load_words(preprocess, trust_weights),
         recipe=parse_recipe(recipe),
         head=parse_head(head),
+        protocol=protocol,
         storage=storage,
         strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )

@@ -54,6 +54,14 @@ Strategies = Annotated[
         help="single, fused, greedy, weighted or head2toe; repeat. Default: single and fused.",
     ),
 ]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        help="Fit the head as published: dinov2-45, clip96, ….",
+    ),
+]
 PrintRecipe = Annotated[
     bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
 ]

@@ -11,12 +11,15 @@ from cutpoint.heads.learned_pools import (
 )
 from cutpoint.heads.logistic import LogisticHead
 from cutpoint.heads.mlp import MLPHead
+from cutpoint.heads.protocol_run import ProtocolResult, fit_protocol, run_protocol
+from cutpoint.heads.protocols import PROTOCOLS, Protocol, find_protocol
 from cutpoint.heads.registry import HEADS, head_from_state, parse_head, spell_head
 from cutpoint.heads.ridge import RidgeHead
 from cutpoint.heads.svm import SVMHead
 
 __all__ = [
     "HEADS",
+    "PROTOCOLS",
     "AttentionPoolHead",
     "CentroidHead",
     "EfficientProbe",
@@ -27,9 +30,14 @@ __all__ = [
     "LinearHead",
     "LogisticHead",
     "MLPHead",
+    "Protocol",
+    "ProtocolResult",
     "RidgeHead",
     "SVMHead",
+    "find_protocol",
+    "fit_protocol",
     "head_from_state",
     "parse_head",
+    "run_protocol",
     "spell_head",
 ]

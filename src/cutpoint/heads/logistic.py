@@ -8,13 +8,10 @@ import numpy as np
 
 from cutpoint.errors import UsageError
 from cutpoint.heads.base import LinearHead
-from cutpoint.heads.folds import Folds, inner_folds
+from cutpoint.heads.folds import N_WORSE, Folds, inner_folds
 from cutpoint.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.metrics import log_loss
 from cutpoint.types import Float64
-
-N_WORSE = 2
-"""The path of rising C ends after so many values in a row that are worse than the best."""
 
 
 class LogisticHead(LinearHead):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.svm import LinearSVC
 
 from cutpoint.heads.base import LinearHead
-from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.folds import N_WORSE, inner_folds
 from cutpoint.metrics import fit_temperature, log_loss
 from cutpoint.types import Array, Float64
 
@@ -21,9 +21,10 @@ class SVMHead(LinearHead):
     C : float or sequence of float, optional
         Inverse penalty, or candidates for it. By default 7 values from 10⁻⁴ to 10² over the mean
         squared length of a centred row. The one whose calibrated scores of rows left out have the
-        smallest log-loss is taken; the first of equals.
+        smallest log-loss is taken, the first of equals; rising C is given up after two values in a
+        row without progress.
     random_state : int
-        Draws the folds.
+        Draws the folds, and the order of rows in the solver for wide features.
 
     Attributes
     ----------
@@ -46,18 +47,20 @@ class SVMHead(LinearHead):
         given = np.logspace(-4, 2, 7) / unit if self.C is None else self.C
         candidates = np.unique(np.asarray(given, np.float64))
         folds = inner_folds(truth, groups, self.random_state)
-        n_classes, best = len(self.classes_), np.inf
+        n_classes, best, n_worse = len(self.classes_), np.inf, 0
         self.C_ = float(candidates[len(candidates) // 2])
         self.held_out_scores_ = np.full((len(rows), n_classes), np.nan)
         for C in candidates if folds else ():
             scores = np.full((len(rows), n_classes), np.nan)
             for learn, judge in folds:
-                coef, intercept = _weights(rows[learn], truth[learn], C)
+                coef, intercept = self._weights(rows[learn], truth[learn], C)
                 scores[judge] = rows[judge] @ coef.T + intercept
-            loss = _calibrated_loss(scores, truth)
+            loss, n_worse = _calibrated_loss(scores, truth), n_worse + 1
             if loss < best:
-                best, self.C_, self.held_out_scores_ = loss, float(C), scores
-        self.coef_, self.intercept_ = _weights(rows, truth, self.C_)
+                best, n_worse, self.C_, self.held_out_scores_ = loss, 0, float(C), scores
+            if n_worse == N_WORSE:
+                break
+        self.coef_, self.intercept_ = self._weights(rows, truth, self.C_)
         self._calibrate(truth)
         return self
 
@@ -65,15 +68,15 @@ class SVMHead(LinearHead):
     def chosen(self) -> dict[str, Any]:
         return {"C": self.C_}
 
-
-def _weights(rows: Float64, truth: Array, C: float) -> tuple[Float64, Float64]:
-    """Return one row of weights a class; of two classes the second against the first."""
-    # The primal solver draws no lots and converges for features of any scale.
-    fitted = LinearSVC(C=C, dual=False, max_iter=10_000).fit(rows, truth)
-    if len(fitted.coef_) == 1:
-        half = fitted.coef_[0] / 2, fitted.intercept_[0] / 2
-        return np.stack([-half[0], half[0]]), np.array([-half[1], half[1]])
-    return np.ascontiguousarray(fitted.coef_), fitted.intercept_
+    def _weights(self, rows: Float64, truth: Array, C: float) -> tuple[Float64, Float64]:
+        """Return one row of weights a class; of two classes the second against the first."""
+        # "auto": the primal for tall features, which converges at any scale; the dual for wide.
+        kind = LinearSVC(C=C, dual="auto", max_iter=10_000, random_state=self.random_state)
+        fitted = kind.fit(rows, truth)
+        if len(fitted.coef_) == 1:
+            half = fitted.coef_[0] / 2, fitted.intercept_[0] / 2
+            return np.stack([-half[0], half[0]]), np.array([-half[1], half[1]])
+        return np.ascontiguousarray(fitted.coef_), fitted.intercept_
 
 
 def _calibrated_loss(scores: Float64, truth: Array) -> float:
