@@ -8,8 +8,6 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from cutpoint.types import Array
 
 N_FOLDS = 5
-N_WORSE = 2
-"""A path of rising C ends after so many values in a row that are worse than the best."""
 
 Folds = list[tuple[Array, Array]]
 """Rows to learn from and rows to judge."""

@@ -121,5 +121,7 @@ def _of_length_one(X: Array) -> Array:
 
 def _nearest(similar: Array, k: int) -> tuple[Array, Array]:
     """Return the k most similar of each row, first the most; the earlier of equals."""
-    order = np.argsort(-similar, axis=1, kind="stable")[:, :k]
-    return order, np.take_along_axis(similar, order, axis=1)
+    places = np.sort(np.argpartition(-similar, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(similar, places, axis=1), axis=1, kind="stable")
+    places = np.take_along_axis(places, order, axis=1)
+    return places, np.take_along_axis(similar, places, axis=1)

@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from cutpoint.errors import UsageError
 from cutpoint.heads.base import LinearHead
-from cutpoint.heads.folds import N_WORSE, Folds, inner_folds
+from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.penalties import follow, rising
 from cutpoint.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.metrics import log_loss
-from cutpoint.types import Float64
+from cutpoint.types import Array, Float64
 
 
 class LogisticHead(LinearHead):
@@ -57,14 +57,21 @@ class LogisticHead(LinearHead):
         """Fit on training rows; C and temperature come from rows left out in five folds."""
         X, truth = self._rows_to_fit(X, y)
         regression = SoftmaxRegression(X, truth, len(self.classes_), self.tol)
-        candidates = self._candidates(regression)
+        unit = regression.spectrum.mean_variance or 1.0
+        candidates = rising(self.C, np.logspace(-2, 4, 13) / unit, self.kind)
         folds = inner_folds(truth, groups, self.random_state)
-        if folds:
-            self._follow(regression, candidates, folds)
-        else:
-            # Nothing to choose on: the middle of the path.
-            self.C_, self.path_ = float(candidates[len(candidates) // 2]), ()
-            self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
+        starts: list[Solution | None] = [None] * len(folds)
+
+        def in_fold(C: float, number: int) -> Float64:
+            learn, judge = folds[number]
+            starts[number] = found = regression.fit(C, learn, starts[number])
+            return found.scores(regression.Z[judge])
+
+        def loss(scores: Float64, rows: Array) -> float:
+            return log_loss(scores, truth[rows])
+
+        path = follow(candidates, folds, (len(X), len(self.classes_)), in_fold, loss)
+        self.C_, self.held_out_scores_, self.path_ = path.C, path.scores, path.steps
         solution = regression.fit(self.C_)
         self.coef_, self.intercept_ = regression.in_features(solution)
         self._calibrate(truth)
@@ -73,36 +80,3 @@ class LogisticHead(LinearHead):
     @property
     def chosen(self) -> dict[str, Any]:
         return {"C": self.C_}
-
-    def _candidates(self, regression: SoftmaxRegression) -> Float64:
-        if self.C is None:
-            return np.logspace(-2, 4, 13) / (regression.spectrum.mean_variance or 1.0)
-        values = np.unique(np.asarray(self.C, np.float64))  # rising
-        if not len(values) or not (values > 0).all():
-            raise UsageError(
-                f"Logistic regression with C={self.C} was asked for.",
-                "C must be positive.",
-                "One value above 0, several, or none: then candidates fit the features' scale.",
-                'Type, for example:  --head "logistic(C=1)"',
-            )
-        return values
-
-    def _follow(self, regression: SoftmaxRegression, candidates: Float64, folds: Folds) -> None:
-        """Choose C by the log-loss of rows left out, all folds side by side."""
-        judged = np.sort(np.concatenate([judge for _, judge in folds]))
-        truth = regression.truth[judged]
-        starts: list[Solution | None] = [None] * len(folds)
-        path: list[tuple[float, float]] = []
-        best, n_worse = np.inf, 0
-        for C in candidates:
-            scores = np.full((len(regression.truth), regression.n_classes), np.nan)
-            for place, (learn, judge) in enumerate(folds):
-                found = regression.fit(C, learn, starts[place])
-                starts[place], scores[judge] = found, found.scores(regression.Z[judge])
-            loss, n_worse = log_loss(scores[judged], truth), n_worse + 1
-            path.append((float(C), loss))
-            if loss < best:
-                best, n_worse, self.C_, self.held_out_scores_ = loss, 0, float(C), scores
-            if n_worse == N_WORSE:
-                break
-        self.path_ = tuple(path)

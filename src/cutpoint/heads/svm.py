@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.svm import LinearSVC
 
 from cutpoint.heads.base import LinearHead
-from cutpoint.heads.folds import N_WORSE, inner_folds
+from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.penalties import follow, rising
 from cutpoint.metrics import fit_temperature, log_loss
 from cutpoint.types import Array, Float64
 
@@ -29,11 +30,14 @@ class SVMHead(LinearHead):
     Attributes
     ----------
     C_ : float
+    path_ : tuple of (C, log-loss on rows left out)
+        As far as it was followed.
     held_out_scores_ : float64 array of shape (n_items, n_classes)
         Out of fold, at `C_`.
     """
 
     kind = "svm"
+    path_: tuple[tuple[float, float], ...]
 
     def __init__(self, C: Any = None, random_state: int = 0) -> None:
         self.C = C
@@ -44,22 +48,20 @@ class SVMHead(LinearHead):
         X, truth = self._rows_to_fit(X, y)
         rows = X.astype(np.float64)
         unit = float(rows.var(axis=0).sum()) or 1.0
-        given = np.logspace(-4, 2, 7) / unit if self.C is None else self.C
-        candidates = np.unique(np.asarray(given, np.float64))
+        candidates = rising(self.C, np.logspace(-4, 2, 7) / unit, self.kind)
         folds = inner_folds(truth, groups, self.random_state)
-        n_classes, best, n_worse = len(self.classes_), np.inf, 0
-        self.C_ = float(candidates[len(candidates) // 2])
-        self.held_out_scores_ = np.full((len(rows), n_classes), np.nan)
-        for C in candidates if folds else ():
-            scores = np.full((len(rows), n_classes), np.nan)
-            for learn, judge in folds:
-                coef, intercept = self._weights(rows[learn], truth[learn], C)
-                scores[judge] = rows[judge] @ coef.T + intercept
-            loss, n_worse = _calibrated_loss(scores, truth), n_worse + 1
-            if loss < best:
-                best, n_worse, self.C_, self.held_out_scores_ = loss, 0, float(C), scores
-            if n_worse == N_WORSE:
-                break
+
+        def in_fold(C: float, number: int) -> Float64:
+            learn, judge = folds[number]
+            coef, intercept = self._weights(rows[learn], truth[learn], C)
+            return np.asarray(rows[judge] @ coef.T + intercept)
+
+        def loss(scores: Float64, judged: Array) -> float:
+            right = truth[judged]
+            return log_loss(scores / fit_temperature(scores, right), right)
+
+        path = follow(candidates, folds, (len(rows), len(self.classes_)), in_fold, loss)
+        self.C_, self.held_out_scores_, self.path_ = path.C, path.scores, path.steps
         self.coef_, self.intercept_ = self._weights(rows, truth, self.C_)
         self._calibrate(truth)
         return self
@@ -77,9 +79,3 @@ class SVMHead(LinearHead):
             half = fitted.coef_[0] / 2, fitted.intercept_[0] / 2
             return np.stack([-half[0], half[0]]), np.array([-half[1], half[1]])
         return np.ascontiguousarray(fitted.coef_), fitted.intercept_
-
-
-def _calibrated_loss(scores: Float64, truth: Array) -> float:
-    judged = np.isfinite(scores).all(axis=1)
-    scores, truth = scores[judged], truth[judged]
-    return log_loss(scores / fit_temperature(scores, truth), truth)

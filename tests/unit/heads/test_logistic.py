@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as reference_log_loss
 
 from cutpoint.errors import UsageError
-from cutpoint.heads import LogisticHead
+from cutpoint.heads import LogisticHead, SVMHead
 from cutpoint.heads.folds import inner_folds
 from cutpoint.metrics import log_loss, softmax
 
@@ -75,9 +75,11 @@ def test_rotating_the_features_changes_no_probability() -> None:
     np.testing.assert_allclose(turned.predict_proba(X @ turn), plain.predict_proba(X), atol=1e-6)
 
 
-def test_a_c_that_is_not_positive_is_refused() -> None:
+@pytest.mark.parametrize("kind", [LogisticHead, SVMHead])
+@pytest.mark.parametrize("C", [0, [], [1, -1]])
+def test_a_c_that_is_not_positive_is_refused(kind: type, C: object) -> None:
     with pytest.raises(UsageError, match="C must be positive"):
-        LogisticHead(C=0).fit(*digits("two"))
+        kind(C=C).fit(*digits("two"))
 
 
 def test_a_class_of_one_row_is_learned_and_never_judged() -> None:
