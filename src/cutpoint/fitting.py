@@ -98,7 +98,6 @@ class FitOptions:
         return "--head", spell_head(self.head)
 
 
-
 @dataclass(frozen=True)
 class FitResult:
     """A predictor with all that led to it."""
