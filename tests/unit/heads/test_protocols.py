@@ -180,3 +180,14 @@ def test_what_no_protocol_can_do_is_refused_before_anything_is_computed(
 ) -> None:
     with pytest.raises(UsageError, match=why):
         cp.fit(colour_folder(), None, FakeBackbone(), quiet=True, **wanted)
+
+
+def test_a_learned_sum_of_layers_is_fitted_by_superbs_protocol(
+    colour_folder: Any, tmp_path: Any
+) -> None:
+    model = cp.fit(
+        colour_folder(), None, FakeBackbone(), recipe="gap | orthogonal(8) | softmax",
+        protocol="superb-wsum", store=tmp_path, quiet=True,
+    )  # fmt: skip
+    assert "softmax" in str(model.recipe)
+    assert (model.head.kind, model.card["head"]["text"]) == ("logistic", "superb-wsum")
