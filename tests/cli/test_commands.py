@@ -74,7 +74,9 @@ def test_choose_draws_advises_and_compares_backbones(colour_folder: Maker, tmp_p
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert plot.read_text().startswith("<svg")
     words = ["choose", folder, "-b", FAKE, "-b", "fake:seed1", "--store", tmp_path / "s"]
-    assert "By parameters alone it would have been fake:seed" in run(*words).stdout.replace("\n", " ")
+    assert "By parameters alone it would have been fake:seed" in run(*words).stdout.replace(
+        "\n", " "
+    )
     prior = run("choose", folder, "--advise-only", "--similarity", "far").stdout
     assert "Nothing was measured" in prior
     assert "[Evci et al. 2022 (Head2Toe)]" in prior

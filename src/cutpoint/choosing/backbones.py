@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class BackboneRanking:
-    """Backbones, the best first by what their own choice scores.
+    """Backbones, the best first by the squared error of their own choice on rows left out.
 
     Attributes
     ----------
@@ -52,8 +52,8 @@ class BackboneRanking:
     @property
     def taken(self) -> Entry:
         """The cheapest backbone within one standard error of the best."""
-        best = self.entries[0].ranking.taken
-        close = [e for e in self.entries if is_close(best.outcomes, e.ranking.taken.outcomes)]
+        first = self.entries[0].ranking
+        close = [e for e in self.entries if is_close(first.taken, e.ranking.taken, first.n_train)]
         return min(close, key=lambda each: (each.ranking.taken.macs or 0, each.n_params))
 
     @property
@@ -137,5 +137,5 @@ def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking
         Entry(backbone.spec.id, ranking, value, size)
         for (backbone, ranking), value, size in zip(found, static, sizes, strict=True)
     ]
-    entries.sort(key=lambda each: (-each.ranking.taken.score.value, each.ranking.taken.error))
+    entries.sort(key=lambda each: each.ranking.taken.error)
     return BackboneRanking(tuple(entries), "ImageNet top-1" if has_all else "parameters")

@@ -9,12 +9,15 @@ import numpy as np
 
 from cutpoint.metrics import Interval
 from cutpoint.spec import TapSpec
-from cutpoint.types import Array, Float64
+from cutpoint.types import Float64
 
 STRATEGIES = ("single", "fused", "greedy", "weighted", "head2toe", "ridge_norm")
 """How candidates are made: each tap alone; all taps of a pool fused; taps added one by one while
 the error falls; all with weights found on leave-one-out; the columns of all that group lasso, or
 the weights of a ridge head, put first."""
+
+LOG_ODDS = 3.0
+"""Natural logarithm of the odds, 20 to 1, at which evidence is taken to tell two apart."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Candidate:
     def cost(self) -> tuple[int, int, float, float]:
         """What orders candidates from cheap to dear; of equal ones the better is first."""
         macs = self.depth if self.macs is None else self.macs
-        return macs, self.width, -self.score.value, self.error
+        return macs, self.width, self.error, -self.score.value
 
     def to_json(self) -> dict[str, Any]:
         score = {"value": self.score.value, "low": self.score.low, "high": self.score.high}
@@ -103,11 +106,15 @@ class Candidate:
         }
 
 
-def is_close(best: Array, other: Array) -> bool:
-    """Say whether two candidates' outcomes differ by one standard error of that difference at most.
+def is_close(best: Candidate, other: Candidate, n_items: int) -> bool:
+    """Say whether the training rows can't tell two candidates apart.
 
-    One row more that only one of them gets right is exactly one standard error.
+    Neither is the squared error of rows left out higher by more than one standard error of that
+    difference, nor is the evidence lower by more than `LOG_ODDS`.
     """
-    gaps = np.asarray(best, np.float64) - np.asarray(other, np.float64)
-    error = gaps.std(ddof=1) / np.sqrt(len(gaps))
-    return bool(gaps.mean() <= error * (1 + 1e-9))
+    gaps = other.losses - best.losses
+    error = gaps.std(ddof=1) / np.sqrt(n_items)
+    is_near = bool(gaps.mean() <= error * (1 + 1e-9))
+    if best.evidence is None or other.evidence is None:
+        return is_near
+    return is_near and n_items * (best.evidence - other.evidence) <= LOG_ODDS

@@ -18,7 +18,10 @@ N_LAYER_LETTERS = 30
 
 @dataclass(frozen=True)
 class Ranking:
-    """Candidates, the best score first; equal ones by squared error.
+    """Candidates, the least squared error of rows left out first.
+
+    Not the highest accuracy: with few rows many candidates have the same, and the luckiest is no
+    better (docs/benchmarks/choosing.md).
 
     Attributes
     ----------
@@ -56,7 +59,7 @@ class Ranking:
 
     @property
     def best(self) -> Candidate:
-        """The highest score, whether or not the data can tell it from others."""
+        """The least squared error, whether or not the data can tell it from others."""
         return self.candidates[0]
 
     @cached_property
@@ -67,12 +70,9 @@ class Ranking:
 
     @cached_property
     def taken(self) -> Candidate:
-        """The cheapest of those within one standard error of the best.
-
-        The error is that of the difference on the same rows, which is less than that of either.
-        """
+        """The cheapest of those that the training rows can't tell from the best: `is_close`."""
         best = self.best
-        close = [each for each in self.tied if is_close(best.outcomes, each.outcomes)]
+        close = [each for each in self.candidates if is_close(best, each, self.n_train)]
         return min(close, key=lambda each: each.cost)
 
     @cached_property
@@ -130,9 +130,9 @@ class Ranking:
         if len(self.candidates) == 1:
             return f"Taken: {self.taken.tap}, the only one."
         if not others:
-            return f"Taken: {self.taken.tap}; no other lies inside its interval."
+            return f"Taken: {self.taken.tap}; no other lies inside the best one's interval."
         inside = f"inside its interval there {'is' if others == 1 else 'are'} {others} more"
-        first = f"{self.best.tap} is first; {inside}, so no winner is named."
+        first = f"{self.best.tap} errs least; {inside}, so no winner is named."
         if self.taken is self.best:
             return f"{first} It is taken: none within one standard error of it is cheaper."
         return f"{first} Taken: {self.taken.tap}, the cheapest within one standard error of it."

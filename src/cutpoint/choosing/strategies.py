@@ -42,7 +42,7 @@ def judge_all(task: Task, reporter: Reporter) -> Ranking:
         for make in makers:
             found.append(make())
             advance(1)
-    found.sort(key=lambda each: (-each.score.value, each.error))
+    found.sort(key=lambda each: (each.error, -each.score.value))
     return Ranking(
         tuple(found),
         n_train=len(task.rows),

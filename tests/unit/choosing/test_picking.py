@@ -26,12 +26,13 @@ def candidate(
         "depth": depth,
         "macs": macs,
         "outcomes": outcomes,
+        "losses": 1 - outcomes,
     }
     return Candidate(**{**fields, **more})
 
 
 def ranking(*candidates: Candidate, **more: object) -> Ranking:
-    order = sorted(candidates, key=lambda each: -each.score.value)
+    order = sorted(candidates, key=lambda each: each.error)
     return Ranking(tuple(order), N, 20, is_grouped=False, **more)
 
 
@@ -48,7 +49,15 @@ def test_the_cheapest_within_one_standard_error_of_the_difference_is_taken() -> 
 def test_a_winner_alone_in_its_interval_is_taken_and_named() -> None:
     found = ranking(candidate(195, 2, 900), candidate(120, 0, 100))
     assert found.taken is found.best
-    assert "no other lies inside its interval" in found.verdict()
+    assert "no other lies inside the best one's interval" in found.verdict()
+
+
+def test_evidence_can_tell_apart_what_rows_left_out_can_not() -> None:
+    """4 nats are odds of 55 to 1."""
+    best, other = candidate(190, 2, 900, evidence=-0.1), candidate(190, 0, 100, evidence=-0.12)
+    assert ranking(best, other).taken is best
+    near = candidate(190, 0, 100, evidence=-0.11)
+    assert ranking(best, near).taken is near
 
 
 def test_errors_that_differ_make_the_difference_less_sure() -> None:

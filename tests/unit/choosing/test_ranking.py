@@ -43,8 +43,8 @@ def test_the_ranking_is_by_exact_leave_one_out_accuracy(tmp_path: Path) -> None:
             right += (refit.predict(X[[row]])[0] + prior).argmax() == truth[row]
         assert candidate.score.value == pytest.approx(right / len(rows))
         assert candidate.width == X.shape[1]
-    values = [candidate.score.value for candidate in ranking.candidates]
-    assert values == sorted(values, reverse=True)
+    errors = [candidate.error for candidate in ranking.candidates]
+    assert errors == sorted(errors)
 
 
 def test_it_says_how_many_configurations_were_tried_and_names_no_winner_within_the_interval(
