@@ -148,7 +148,7 @@ def main() -> None:
         "draws of an item are averaged first); bold where the interval lies above 0.",
         "",
         "*Least error*: the candidate, one tap or several fused, of the least squared error of rows",
-        "left out. *Taken*: the cheapest that the training rows can't tell from it, what `fit` takes;",
+        "left out. *Taken*: the cheapest that the training rows can't tell from it, as `fit` does;",
         "*one tap*: the same without fused candidates. The *oracle* is the best on the test rows",
         "themselves: nobody can know it, and its figure flatters.",
         "",
