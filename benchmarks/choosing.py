@@ -147,9 +147,9 @@ def main() -> None:
         "last layer's averages with its 95 % interval, paired over the test items (bootstrap; the",
         "draws of an item are averaged first); bold where the interval lies above 0.",
         "",
-        "*Least error*: the candidate, one tap or several fused, of the least squared error of rows",
-        "left out. *Taken*: the cheapest that the training rows can't tell from it, as `fit` does;",
-        "*one tap*: the same without fused candidates. The *oracle* is the best on the test rows",
+        "*Least error*: the candidate, one tap or several fused, of the least squared error of",
+        "rows left out. *Taken*: the cheapest that the training rows can't tell from it, as `fit`",
+        "takes it; *one tap*: the same without fused ones. The *oracle* is the best on the test rows",
         "themselves: nobody can know it, and its figure flatters.",
         "",
     ]
