@@ -149,8 +149,8 @@ def main() -> None:
         "",
         "*Least error*: the candidate, one tap or several fused, of the least squared error of",
         "rows left out. *Taken*: the cheapest that the training rows can't tell from it, as `fit`",
-        "takes it; *one tap*: the same without fused ones. The *oracle* is the best on the test rows",
-        "themselves: nobody can know it, and its figure flatters.",
+        "takes it; *one tap*: the same without fused ones. The *oracle* is the best on the test",
+        "rows themselves: nobody can know it, and its figure flatters.",
         "",
     ]
     stored: dict[tuple[str, str], Any] = {}
