@@ -60,8 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own feature store."""
+    """No test reads or writes the user's own feature store, or models kept for another test."""
     monkeypatch.setenv("CUTPOINT_STORE", str(tmp_path_factory.mktemp("store")))
+    monkeypatch.setenv("CUTPOINT_MODELS", str(tmp_path_factory.mktemp("models")))
 
 
 @pytest.fixture

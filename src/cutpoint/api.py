@@ -13,7 +13,7 @@ from cutpoint.choosing import ChooseOptions, Ranking, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.errors import TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
-from cutpoint.extraction import ExtractOptions, extract_features
+from cutpoint.extraction import ExtractOptions, Profile, extract_features
 from cutpoint.fitting import (
     DEFAULT_POOLS,
     FitOptions,
@@ -101,11 +101,13 @@ def extract(
     groups: Sequence[Any] | None = None,
     splits: Sequence[str | None] | None = None,
     engine: str = "auto",
+    precision: str = "fp32",
     n_workers: int | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
     storage: str = AUTO,
     follow_links: bool = False,
+    profile: bool | Callable[[Profile], None] = False,
     quiet: bool = False,
 ) -> Features:
     """Compute frozen features of `data` once and keep them on disk.
@@ -127,7 +129,9 @@ def extract(
         `default_store` if absent.
     labels, groups, splits : sequences, optional
         Only with items given in memory.
-    engine : {"auto", "native", "openvino"}
+    engine : {"auto", "openvino", "onnxruntime", "native"}
+    precision : {"fp32", "bf16", "fp16"}
+        What the network computes in. Other numbers, so other features: how far from fp32 is told.
     n_workers : int, optional
         Threads; as many as cores by default.
     max_bad : float, 0–1
@@ -137,6 +141,8 @@ def extract(
     storage : {"auto", "fp32", "fp16"}
         In which features are kept; "auto" is half precision for whole maps (pools ``none`` and
         ``grid``), single for vectors. An item with a value that half precision can't hold is bad.
+    profile : bool or callable, default False
+        Whether to print where the time went; or what is given the `Profile` instead.
     quiet : bool
         Whether to show no progress.
 
@@ -155,16 +161,21 @@ def extract(
         dataset = assign_splits(dataset, seed)
     found, reporter = load(backbone), Reporter(quiet)
     reporter.say(f"Load {found.spec.id}")
-    spec = found.feature_spec(taps, (pool,) if isinstance(pool, str) else pool, storage)
+    pools = (pool,) if isinstance(pool, str) else pool
+    spec = found.feature_spec(taps, pools, storage, precision)
     options = ExtractOptions(engine, n_workers, max_bad)
     where = FeatureStore(store or default_store())
     try:
-        features = extract_features(dataset, found, spec, where, options, reporter).features
+        done = extract_features(dataset, found, spec, where, options, reporter)
     except TooManyBadItems as error:
         write_bad_rows(where.path, error.quarantined)
         raise
-    write_bad_rows(where.path, features.quarantined)
-    return features
+    write_bad_rows(where.path, done.features.quarantined)
+    if callable(profile):
+        profile(done.profile)
+    elif profile:
+        reporter.say(str(done.profile))
+    return done.features
 
 
 def choose(

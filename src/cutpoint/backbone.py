@@ -10,7 +10,14 @@ from typing import Any
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
-from cutpoint.spec import ArraySpec, BackboneSpec, FeatureSpec, Preprocess, TapSpec
+from cutpoint.spec import (
+    PRECISIONS,
+    ArraySpec,
+    BackboneSpec,
+    FeatureSpec,
+    Preprocess,
+    TapSpec,
+)
 from cutpoint.types import Array, Batch, Cut, Framework
 
 STORAGES = (AUTO, "fp32", "fp16")
@@ -194,13 +201,21 @@ class Backbone:
         taps: Sequence[str | int] | str = AUTO,
         pools: Sequence[str] = (AUTO,),
         storage: str = AUTO,
+        precision: str = "fp32",
     ) -> FeatureSpec:
         """Return the spec of what `cutpoint.extract` would compute.
+
+        Parameters
+        ----------
+        taps, pools
+            As in `tap_specs`.
+        precision : {"fp32", "bf16", "fp16"}
+            What the network computes in.
 
         Raises
         ------
         UsageError
-            If features can't be stored so.
+            If features can't be stored so, or there is no such precision.
         WeightsError
             If the network was changed since it was loaded.
         """
@@ -212,7 +227,14 @@ class Backbone:
                 "Type, for example:  --storage fp32",
             )
         self._refuse_changed()
-        return FeatureSpec(self.spec, self.tap_specs(taps, pools), storage=storage)
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f'Features in precision "{precision}" were asked for.',
+                "There is no precision of that name.",
+                f"Precisions: {', '.join(PRECISIONS)}.",
+                "Type, for example:  --precision bf16",
+            )
+        return FeatureSpec(self.spec, self.tap_specs(taps, pools), precision, storage)
 
     def _refuse_padding(self) -> None:
         """Raise `UsageError` if items are padded and cuts of this framework would count that."""

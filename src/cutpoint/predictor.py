@@ -17,18 +17,24 @@ from safetensors.numpy import load, save
 
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.data import Item, read_items
-from cutpoint.engines import ENGINES, checked_engine, preferred_engine
+from cutpoint.engines import (
+    ENGINES,
+    KeptModel,
+    checked_engine,
+    engine_identity,
+    preferred_engine,
+)
 from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
 from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
-from cutpoint.extraction.plan import BATCH_SIZE
+from cutpoint.extraction.plan import CALIBRATION_SIZE
 from cutpoint.extraction.unit import prepare
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
-from cutpoint.spec import BackboneSpec, TapSpec, canonical_json
+from cutpoint.spec import BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Engine, Float64
@@ -123,7 +129,7 @@ class Predictor:
         ----------
         data : sequence of paths, file bytes, PIL images or uint8 arrays
             Or one file, a folder, a manifest, a `Dataset`.
-        engine : {"auto", "native", "openvino"}
+        engine : {"auto", "openvino", "onnxruntime", "native"}
         n_workers : int, optional
             Threads; as many as cores by default.
         """
@@ -169,7 +175,12 @@ class Predictor:
             return lambda start: (
                 start,
                 describe(
-                    items[start : start + _CHUNK], preprocess, run, self.storage, on_items=advance
+                    items[start : start + _CHUNK],
+                    preprocess,
+                    run,
+                    self.storage,
+                    engine.batch_size,
+                    on_items=advance,
                 ),
             )
 
@@ -186,15 +197,17 @@ class Predictor:
         if name == "native":
             return ENGINES[name](cut, n_threads)
         images: list[Array] = []
-        for item in items[: 4 * BATCH_SIZE]:
+        for item in items[: 4 * CALIBRATION_SIZE]:
             try:
                 images.append(prepare(item, self.backbone.spec.preprocess)[0])
             except BadItem:
                 continue
-            if len(images) == BATCH_SIZE:
+            if len(images) == CALIBRATION_SIZE:
                 break
         batch = np.stack(images or [np.zeros(cut.input_shape, cut.input_dtype)])
-        checked = checked_engine(cut, name, n_threads, batch)
+        spec = FeatureSpec(self.backbone.spec, self.taps)
+        kept = KeptModel.of(spec.fingerprint(), engine_identity(name), reporter.say)
+        checked = checked_engine(cut, name, n_threads, batch, kept=kept)
         if checked.refused:
             reporter.say(checked.refused)
         return checked.engine

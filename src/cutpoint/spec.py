@@ -149,6 +149,10 @@ class TapSpec:
         return cls(layer, pool)
 
 
+PRECISIONS = ("fp32", "bf16", "fp16")
+"""What a network may compute in; its features are float32 in any."""
+
+
 @dataclass(frozen=True)
 class FeatureSpec:
     """All that decides the numbers in a feature store.
@@ -157,8 +161,8 @@ class FeatureSpec:
     ----------
     backbone : BackboneSpec
     taps : tuple of TapSpec
-    precision : str
-        In which the network computes.
+    precision : {"fp32", "bf16", "fp16"}
+        What the network computes in.
     storage : {"auto", "fp32", "fp16"}
         In which its features are kept: "auto" is half precision for whole maps (pools ``none`` and
         ``grid``) and single for vectors.

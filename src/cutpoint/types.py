@@ -87,6 +87,8 @@ class Engine(Protocol):
     name: str
     is_serial: bool
     """Whether only one forward pass runs at a time, with all threads."""
+    batch_size: int
+    """Items a forward pass that it is fastest with."""
 
     def session(self) -> Run:
         """Return a callable for one thread."""

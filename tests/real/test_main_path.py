@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 import cutpoint as cp
 from cutpoint.engines import compare
-from cutpoint.extraction.plan import BATCH_SIZE
+from cutpoint.extraction.plan import CALIBRATION_SIZE
 
 BACKBONE = "packaged:efficientnet_lite0"
 
@@ -42,7 +42,7 @@ def test_openvino_and_native_give_the_same_features_and_share_an_id(
     digits: Path, tmp_path: Path
 ) -> None:
     """The gate's tolerance: cosine 0.9999, relative error 1e-3."""
-    files = sorted(digits.rglob("*.png"))[: 3 * BATCH_SIZE + 1]
+    files = sorted(digits.rglob("*.png"))[: 3 * CALIBRATION_SIZE + 1]
     found = {
         engine: cp.extract(files, BACKBONE, store=tmp_path / engine, engine=engine, quiet=True)
         for engine in ("openvino", "native")

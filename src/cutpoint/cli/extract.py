@@ -14,6 +14,7 @@ from cutpoint.cli.options import (
     Json,
     MaxBad,
     Pools,
+    Precision,
     PreprocessName,
     Quiet,
     Seed,
@@ -42,19 +43,25 @@ def extract(
     pool: Pools = None,
     storage: Storage = "auto",
     engine: EngineName = "auto",
+    precision: Precision = "fp32",
     workers: Workers = None,
     max_bad: MaxBad = 0.01,
     seed: Seed = 0,
     follow_links: FollowLinks = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the time went, and what would help.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compute frozen features once and keep them on disk."""
     from cutpoint import api
+    from cutpoint.extraction import Profile
     from cutpoint.fitting import default_store
     from cutpoint.predictor import BAD_ROWS
 
     store = output or default_store()
+    profiles: list[Profile] = []
     features = api.extract(
         data,
         api.load(backbone, preprocess, trust_weights=trust_weights),
@@ -62,18 +69,27 @@ def extract(
         pool_list(pool),
         store,
         engine=engine,
+        precision=precision,
         n_workers=workers,
         max_bad=max_bad,
         seed=seed,
         storage=storage,
         follow_links=follow_links,
+        profile=profiles.append,
         quiet=quiet,
     )
     if as_json:
-        facts = {"spec_id": features.spec.fingerprint(), "taps": list(features.taps)}
-        bad = [list(row) for row in features.quarantined]
-        print_json({"store": str(store), "n_items": len(features), **facts, "quarantined": bad})
+        facts = {
+            "store": str(store),
+            "n_items": len(features),
+            "spec_id": features.spec.fingerprint(),
+            "taps": list(features.taps),
+            "quarantined": [list(row) for row in features.quarantined],
+        }
+        print_json({**facts, "profile": profiles[0].to_json()} if profile else facts)
         return
+    for line in str(profiles[0]).splitlines() if profile else ():
+        print_wrapped(line, " " * 12)
     for warning in features.warnings:
         print_wrapped(f"Warning: {warning}")
     if features.quarantined:

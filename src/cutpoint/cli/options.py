@@ -72,7 +72,10 @@ Store = Annotated[
 Storage = Annotated[
     str, typer.Option("--storage", help="auto (fp16 for whole maps), fp32 or fp16.")
 ]
-EngineName = Annotated[str, typer.Option("--engine", help="auto, openvino or native.")]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, openvino, onnxruntime or native.")]
+Precision = Annotated[
+    str, typer.Option("--precision", help="fp32, bf16 or fp16: what the network computes in.")
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. Default: cores.")]
 MaxBad = Annotated[
     float, typer.Option("--max-bad", min=0.0, max=1.0, help="Share of items that may be bad.")

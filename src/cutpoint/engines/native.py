@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from cutpoint.errors import UsageError
 from cutpoint.types import Batch, Cut, Features, Run
 
 
@@ -16,8 +17,11 @@ class NativeEngine:
 
     name = "native"
     is_serial = True
+    batch_size = 8
 
-    def __init__(self, cut: Cut, n_threads: int) -> None:
+    def __init__(self, cut: Cut, n_threads: int, precision: str = "fp32") -> None:
+        if precision != "fp32":
+            raise no_precision(precision, self.name)
         self._cut = cut
         self._lock = threading.Lock()
 
@@ -27,3 +31,13 @@ class NativeEngine:
     def _run(self, batch: Batch) -> Features:
         with self._lock:
             return self._cut(batch)
+
+
+def no_precision(precision: str, engine: str) -> UsageError:
+    """Return the error for a precision that `engine` lacks; another would change the numbers."""
+    return UsageError(
+        f"Features in precision {precision} were asked for.",
+        f"The engine {engine} computes in fp32.",
+        "The engine openvino, for networks it can run.",
+        "Leave --precision away, or type:  --engine openvino",
+    )

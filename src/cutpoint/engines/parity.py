@@ -10,6 +10,9 @@ from cutpoint.types import Array, Features
 
 MIN_COSINE = 0.9999
 MAX_RELATIVE_ERROR = 1e-3
+MIN_COSINE_BELOW_FP32 = 0.9
+"""Of a precision the user chose: the figure is told, and only what is broken is refused. Seen on
+EfficientNet-Lite0, 18 features of 16 photos: bf16 0.972, fp16 0.998."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Parity:
     @property
     def passes(self) -> bool:
         return self.cosine >= MIN_COSINE and self.relative_error <= MAX_RELATIVE_ERROR
+
+    def passes_in(self, precision: str) -> bool:
+        """Whether this is close enough for features in `precision`."""
+        return self.passes if precision == "fp32" else self.cosine >= MIN_COSINE_BELOW_FP32
 
     def __str__(self) -> str:
         return f"cosine {self.cosine:.6f}, relative error {self.relative_error:.1e}"

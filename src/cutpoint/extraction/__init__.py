@@ -1,6 +1,7 @@
 """Items → features in a store: planned, in units, each done once."""
 
 from cutpoint.extraction.plan import Plan, Unit
+from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.run import Extraction, ExtractOptions, extract_features
 from cutpoint.extraction.unit import Described, describe
 
@@ -9,6 +10,7 @@ __all__ = [
     "ExtractOptions",
     "Extraction",
     "Plan",
+    "Profile",
     "Unit",
     "describe",
     "extract_features",

@@ -9,7 +9,7 @@ from cutpoint.data import Item
 from cutpoint.store.catalog import EngineRecord
 
 UNIT_SIZE = 128  # items a shard: a few MB on disk, and little lost when a run is killed
-BATCH_SIZE = 8  # items a forward pass; OpenVINO is as fast at 8 as at any size, and frugal
+CALIBRATION_SIZE = 8  # items an engine is compared and timed on
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def size_plan(
     record: EngineRecord,
     n_workers: int,
     n_engines: int,
-    item_bytes: int,
+    batch_bytes: int,
 ) -> Plan:
     """Return the plan with its bytes and seconds.
 
@@ -100,13 +100,13 @@ def size_plan(
         What the calibration batch took.
     n_workers, n_engines : int
         Threads that decode; forward passes that run at a time.
-    item_bytes : int
-        Of one prepared item.
+    batch_bytes : int
+        Of one prepared batch.
     """
     n_todo = sum(len(unit.items) for unit in units)
     n_held = n_workers * min(UNIT_SIZE, n_todo)
     # A unit is held as rows, as one array a tap, and as the bytes of its shard.
-    ram_bytes = 3 * n_held * record.row_bytes + n_workers * 2 * BATCH_SIZE * item_bytes
+    ram_bytes = 3 * n_held * record.row_bytes + n_workers * 2 * batch_bytes
     seconds = n_todo * (record.engine_s / n_engines + record.prepare_s / n_workers)
     disk_bytes = n_todo * (record.row_bytes + 32)
     return Plan(n_items, n_items - n_todo, units, disk_bytes, ram_bytes, seconds)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-import numpy as np
 
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
-from cutpoint.engines import ENGINES, checked_engine, engine_identity, preferred_engine
-from cutpoint.errors import BadItem, DataError, StoreError, TooManyBadItems
+from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.executors import LocalExecutor
-from cutpoint.extraction.plan import BATCH_SIZE, Plan, Unit, human_bytes, make_units, size_plan
-from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
+from cutpoint.extraction.job import Job
+from cutpoint.extraction.plan import Plan, make_units
+from cutpoint.extraction.profile import Profile
+from cutpoint.extraction.unit import UnitReceipt, prepare
 from cutpoint.progress import Reporter
-from cutpoint.spec import FeatureSpec, TapSpec
+from cutpoint.spec import FeatureSpec
+from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
-from cutpoint.store.catalog import BAD, NOTE, EngineRecord, Remark
-from cutpoint.store.halves import as_stored
-from cutpoint.types import Array, Batch, Cut, Engine, Run
+from cutpoint.store.catalog import BAD, NOTE, Remark
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class ExtractOptions:
 
     Attributes
     ----------
-    engine : {"auto", "native", "openvino"}
+    engine : {"auto", "openvino", "onnxruntime", "native"}
     n_workers : int or None
         Threads; as many as cores if None.
     max_bad : float
@@ -64,6 +59,8 @@ class Extraction:
         Which engine ran; empty if none did.
     seconds : float
         Digesting, computing and committing.
+    profile : Profile
+        Where they went.
     """
 
     features: Features
@@ -73,6 +70,7 @@ class Extraction:
     n_calibration: int
     engine: str
     seconds: float
+    profile: Profile
 
 
 @dataclass
@@ -130,13 +128,15 @@ def extract_features(
         If the disk is full or read-only; the store still opens.
     """
     start = time.perf_counter()
+    watch = Stopwatch().start()
     n_all = len(dataset) + len(dataset.quarantined)
     tally = _Tally(n_all, options.max_bad)
     tally.add_bad(dataset.quarantined)
     digests = _digests(dataset, tally, options, reporter)
+    watch.lap("digest")
     tally.copies = _copies(dataset, digests)
     spec_id = spec.fingerprint()
-    engine, n_calibration = "", 0
+    job = None
     with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
         for name in store.drop_damaged(spec_id):
             reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
@@ -145,142 +145,27 @@ def extract_features(
         units = make_units(dataset.items, digests, stored | still_bad)
         n_items = sum(digest not in still_bad for digest in digests.values())
         plan = Plan(n_items, n_items, ())
+        watch.lap("plan")
         if units:
-            job = _Job.set_up(backbone, spec, store, options, units, tally, reporter)
+            executor = LocalExecutor(options.n_workers)
+            job = Job.set_up(backbone, spec, store, options.engine, executor, units, reporter)
             plan = job.plan(n_items, units)
-            engine, n_calibration = job.engine.name, job.n_calibration
+        watch.stop()
         reporter.say(str(plan))
-        if units:
-            job.run(plan, tally, reporter)
+        if job is not None:
+            job.run(plan, tally.add, reporter)
         store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
         macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
         view = store.save_view(spec, final, digests, macs)
+    features = store.open(view)
     seconds = time.perf_counter() - start
+    engine, n_calibration = (job.engine.name, job.n_calibration) if job else ("", 0)
+    laps, units_s = (job.laps, job.units_s) if job else ((), 0.0)
+    profile = Profile.of(seconds, engine, watch.seconds, laps, units_s)
     return Extraction(
-        store.open(view), final, plan, tally.n_forward, n_calibration, engine, seconds
+        features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile
     )
-
-
-@dataclass
-class _Job:
-    """An engine ready to compute units of one spec into one store."""
-
-    spec: FeatureSpec
-    store: FeatureStore
-    engine: Engine
-    record: EngineRecord
-    n_calibration: int
-    executor: LocalExecutor
-
-    @classmethod
-    def set_up(
-        cls,
-        backbone: Backbone,
-        spec: FeatureSpec,
-        store: FeatureStore,
-        options: ExtractOptions,
-        units: Sequence[Unit],
-        tally: _Tally,
-        reporter: Reporter,
-    ) -> _Job:
-        """Choose the engine; pass it through the parity gate unless this store knows it."""
-        cut = backbone.cut_at(spec.taps)
-        executor = LocalExecutor(options.n_workers)
-        name, note = preferred_engine(options.engine, cut)
-        if note:
-            reporter.say(note)
-        identity = engine_identity(name)
-        known = store.catalog.engine(spec.fingerprint(), identity)
-        if known is not None:
-            return cls(spec, store, ENGINES[name](cut, executor.n_workers), known, 0, executor)
-        reporter.say(f"Prepare engine {name} and compare it with the framework itself")
-        batch, prepare_s = _calibration_batch(units, spec, cut)
-        checked = checked_engine(cut, name, executor.n_workers, batch)
-        if checked.refused:
-            reporter.say(checked.refused)
-        _say_what_gem_loses(backbone, spec, batch[:2], reporter)
-        record = EngineRecord(
-            engine=identity,
-            cosine=checked.parity.cosine,
-            relative_error=checked.parity.relative_error,
-            engine_s=checked.seconds / len(batch),
-            prepare_s=prepare_s,
-            row_bytes=_row_bytes(checked.features, spec.storage),
-        )
-        if checked.engine.name == name:
-            store.add_engine(spec.fingerprint(), record)
-        return cls(spec, store, checked.engine, record, len(batch), executor)
-
-    def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
-        prepared = self.spec.backbone.preprocess
-        item_bytes = math.prod(prepared.array_shape) * np.dtype(prepared.dtype).itemsize
-        n_workers = self.executor.n_workers
-        n_engines = 1 if self.engine.is_serial else n_workers
-        plan = size_plan(n_items, units, self.record, n_workers, n_engines, item_bytes)
-        free = shutil.disk_usage(_existing(self.store.path)).free
-        if plan.disk_bytes > free:
-            raise StoreError(
-                f'{human_bytes(plan.disk_bytes)} were to be written to "{self.store.path}".',
-                f"That disk has {human_bytes(free)} left.",
-                "A disk with more space, or fewer taps and pools.",
-                "Put the store elsewhere with:  --store FOLDER",
-            )
-        return plan
-
-    def run(self, plan: Plan, tally: _Tally, reporter: Reporter) -> None:
-        """Compute the units; commit each receipt as it comes."""
-        folder = self.store.shard_folder(self.spec.fingerprint())
-        with reporter.bar(f"Extract ({self.engine.name})", plan.n_to_compute) as advance:
-
-            def make_worker() -> Callable[[Unit], UnitReceipt]:
-                session: Run = self.engine.session()
-                name = self.engine.name
-                return lambda unit: run_unit(unit, self.spec, folder, name, session, advance)
-
-            for receipt in self.executor.map(make_worker, plan.units):
-                if receipt.shard is not None:
-                    self.store.commit(receipt.shard)
-                tally.add(receipt)
-
-
-def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
-    """Return the bytes of one item as it is stored."""
-    return sum(as_stored(tap, rows[:1], storage).nbytes for tap, rows in features.items())
-
-
-def _say_what_gem_loses(
-    backbone: Backbone, spec: FeatureSpec, batch: Batch, reporter: Reporter
-) -> None:
-    """Say which taps pool by GeM what goes below zero, as read off a few items."""
-    taps = [tap for tap in spec.taps if tap.pool.partition("(")[0] == "gem"]
-    if not taps:
-        return
-    whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
-    activations = backbone.cut_at(whole)(batch)
-    for tap in taps:
-        if (activations[f"{tap.layer}/none"] < 0).any():
-            reporter.say(
-                f"{tap.name}: values below zero are raised to 1e-6; s{tap.pool} keeps them"
-            )
-
-
-def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
-    """Return the first few items that can be prepared, and the seconds one takes."""
-    images = []
-    start, n_tried = time.perf_counter(), 0
-    for item in units[0].items:
-        n_tried += 1
-        try:
-            images.append(prepare(item, spec.backbone.preprocess)[0])
-        except BadItem:
-            continue
-        if len(images) == BATCH_SIZE:
-            break
-    seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    if not images:  # nothing but bad items; any input will do to set the engine up
-        images = [np.zeros(cut.input_shape, cut.input_dtype)]
-    return np.stack(images), seconds
 
 
 def _digests(
@@ -384,7 +269,3 @@ def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:
     counts = Counter(note for _, note in notes)
     first = {note: key for key, note in reversed(notes)}
     return [f"{count} × {note} (first: {first[note]})" for note, count in counts.items()]
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

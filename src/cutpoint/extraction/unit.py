@@ -11,9 +11,10 @@ import numpy as np
 
 from cutpoint.data import Item, digest_payload, read_payload
 from cutpoint.errors import BadItem
-from cutpoint.extraction.plan import BATCH_SIZE, Unit
+from cutpoint.extraction.plan import Unit
 from cutpoint.preprocess import prepare_item
 from cutpoint.spec import FeatureSpec, Preprocess
+from cutpoint.stopwatch import lap
 from cutpoint.store.halves import as_stored, beyond
 from cutpoint.store.shard import Receipt, write_shard
 from cutpoint.types import Batch, Features, Run
@@ -57,15 +58,17 @@ def run_unit(
     folder: Path,
     engine: str,
     run: Run,
+    batch_size: int,
     on_items: Callable[[int], None],
 ) -> UnitReceipt:
     """Compute a unit and write its shard. Depends on its arguments alone."""
-    preprocess = spec.backbone.preprocess
-    found = describe(unit.items, preprocess, run, spec.storage, unit.digests, on_items)
+    preprocess, storage = spec.backbone.preprocess, spec.storage
+    found = describe(unit.items, preprocess, run, storage, batch_size, unit.digests, on_items)
     shard = None
     if found.places:
         digests = [unit.digests[place] for place in found.places]
         shard = write_shard(folder, spec, digests, found.features, engine)
+        lap("write")
     bad = tuple((unit.items[place].key, reason) for place, reason in found.bad)
     return UnitReceipt(shard, bad, tuple(found.notes), found.n_forward)
 
@@ -75,6 +78,7 @@ def describe(
     preprocess: Preprocess,
     run: Run,
     storage: str,
+    batch_size: int,
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
 ) -> Described:
@@ -88,6 +92,8 @@ def describe(
         An engine's session.
     storage : {"auto", "fp32", "fp16"}
         As `FeatureSpec.storage`.
+    batch_size : int
+        Items a forward pass.
     digests : sequence of str, optional
         What the payloads were when the run was planned; an item that differs now is bad.
     on_items : callable
@@ -95,13 +101,16 @@ def describe(
     """
     found = Described()
     parts: list[Features] = []
-    for start in range(0, len(items), BATCH_SIZE):
-        stop = min(start + BATCH_SIZE, len(items))
+    for start in range(0, len(items), batch_size):
+        stop = min(start + batch_size, len(items))
         prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
         if prepared:
             batch = np.stack([image for _, image in prepared])
             places = [place for place, _ in prepared]
-            parts.append(_kept(run(batch), places, storage, found))
+            lap("preprocess")
+            rows = run(batch)
+            lap("engine")
+            parts.append(_kept(rows, places, storage, found))
             found.n_forward += len(batch)
         on_items(stop - start)
     if parts:
@@ -114,6 +123,7 @@ def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> An
     payload = read_payload(item)
     if digest is not None and digest_payload(payload) != digest:
         raise BadItem("changed while the run was going on: its digest differs from the plan's")
+    lap("read")
     name = item.payload.name if isinstance(item.payload, Path) else ""
     return prepare_item(payload, preprocess, name)
 

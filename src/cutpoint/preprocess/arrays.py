@@ -9,6 +9,7 @@ import numpy as np
 
 from cutpoint.errors import BadItem
 from cutpoint.spec import ArraySpec
+from cutpoint.stopwatch import lap
 from cutpoint.types import Array
 
 
@@ -39,4 +40,5 @@ def prepare_array(payload: Any, spec: ArraySpec) -> tuple[Array, tuple[str, ...]
     values = payload.astype(spec.dtype)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BadItem("values that are NaN or infinite")
+    lap("preprocess")
     return values, ()

@@ -27,6 +27,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from cutpoint.errors import BadItem, UsageError
 from cutpoint.spec import PreprocessSpec
+from cutpoint.stopwatch import lap
 from cutpoint.types import UInt8
 
 Payload = bytes | Image.Image | UInt8
@@ -74,7 +75,10 @@ def prepare_image(
         If the payload can't be decoded whole and safely.
     """
     image, notes = decode_image(payload, spec, name)
-    return fit_to_recipe(image, spec), notes
+    lap("decode")
+    pixels = fit_to_recipe(image, spec)
+    lap("preprocess")
+    return pixels, notes
 
 
 def decode_image(

@@ -43,13 +43,15 @@ class Session:
         Has one input.
     is_optimised : bool, default True
         Whether the graph may be rewritten before it runs.
+    n_threads : int, optional
+        Of one pass; as many as processors if absent.
     """
 
-    def __init__(self, model: Any, is_optimised: bool = True) -> None:
+    def __init__(self, model: Any, is_optimised: bool = True, n_threads: int | None = None) -> None:
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
-        options.intra_op_num_threads = _n_processors()
+        options.intra_op_num_threads = n_threads or _n_processors()
         # Waiting threads sleep: others of this process decode meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not is_optimised:

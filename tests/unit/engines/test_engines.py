@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cutpoint.engines import Parity, checked_engine, compare, preferred_engine, select
+from cutpoint.engines import (
+    KeptModel,
+    Parity,
+    checked_engine,
+    compare,
+    known_engine,
+    preferred_engine,
+    select,
+)
 from cutpoint.engines.native import NativeEngine
 from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.frameworks.torch import TorchCut
@@ -109,7 +118,7 @@ def test_an_engine_asked_for_by_name_must_be_installed(
 
 
 def test_an_unknown_engine_lists_the_known(cut: TorchCut) -> None:
-    with pytest.raises(UsageError, match="Engines: auto, native, openvino"):
+    with pytest.raises(UsageError, match="Engines: auto, openvino, onnxruntime, native"):
         preferred_engine("tensorrt", cut)
 
 
@@ -124,6 +133,7 @@ socket.socket.connect = refuse
 from tests.unit.engines.test_engines import *
 cut = torch_cut(resnet(), taps("layer1/gap"))
 assert checked_engine(cut, "openvino", 1, BATCH).engine.name == "openvino"
+import importlib.util
 import sys
 assert "openvino_telemetry" not in sys.modules
 """
@@ -138,3 +148,51 @@ def test_a_missing_openvino_names_the_extra(cut: TorchCut, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtra, match=r"cutpoint\[openvino\]"):
         checked_engine(cut, "openvino", 1, BATCH)
+
+
+def test_without_openvino_an_onnx_cut_runs_by_onnxruntime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from cutpoint.frameworks.onnx import OnnxCut, list_layers
+    from cutpoint.spec import TapSpec
+    from tests.conformance.networks.onnx import PREPROCESS, convnet
+
+    model = convnet()
+    made = OnnxCut(model, PREPROCESS, [TapSpec("relu2", "gap")], list_layers(model, PREPROCESS))
+    assert preferred_engine("auto", made) == ("openvino", "")
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda n: None if n == "openvino" else real(n))
+    name, note = preferred_engine("auto", made)
+    assert name == "onnxruntime"
+    assert note.endswith("running by onnxruntime")
+    assert known_engine(made, name, 1, "fp32", KeptModel(Path("nowhere"))) is not None
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_lower_precision_is_other_numbers_and_says_how_far(cut: TorchCut, precision: str) -> None:
+    """bf16 keeps 8 bits, fp16 11: far from the gate's 1e-3 or near it, never equal to fp32."""
+    from cutpoint.runtimes.openvino import import_openvino
+
+    able = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision.upper() not in able:
+        with pytest.raises(UsageError, match="does not compute in it on this processor"):
+            checked_engine(cut, "openvino", 1, BATCH, precision)
+        return
+    checked = checked_engine(cut, "openvino", 1, BATCH, precision)
+    assert checked.engine.name == "openvino"
+    assert checked.parity.cosine > 0.9
+    assert checked.parity.relative_error > 1e-5
+    assert all(rows.dtype == np.float32 for rows in checked.features.values())
+
+
+def test_a_precision_the_engine_lacks_is_refused_not_replaced(cut: TorchCut) -> None:
+    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+        checked_engine(cut, "native", 1, BATCH, "bf16")
+
+
+def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
+    cut: TorchCut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cutpoint.engines.parity.MIN_COSINE_BELOW_FP32", 1.1)
+    with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
+        checked_engine(cut, "openvino", 1, BATCH, "bf16")

@@ -34,10 +34,10 @@ def test_the_plan_is_sized_before_the_run() -> None:
     items = [Item(f"{row}", b"") for row in range(300)]
     units = make_units(items, {item.key: item.key for item in items}, set())
     record = EngineRecord("native", 1.0, 0.0, engine_s=0.03, prepare_s=0.01, row_bytes=4000)
-    plan = size_plan(300, units, record, n_workers=2, n_engines=2, item_bytes=1000)
+    plan = size_plan(300, units, record, n_workers=2, n_engines=2, batch_bytes=8000)
     assert plan.disk_bytes == 300 * 4032
     assert plan.seconds == pytest.approx(6.0)
-    serial = size_plan(300, units, record, n_workers=2, n_engines=1, item_bytes=1000)
+    serial = size_plan(300, units, record, n_workers=2, n_engines=1, batch_bytes=8000)
     assert serial.seconds == pytest.approx(10.5)
     assert plan.ram_bytes == 3 * 2 * 128 * 4000 + 2 * 2 * 8 * 1000
     assert "300 to compute; 1.21 MB on disk" in str(plan)

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import noisy_image
 from tests.unit.store.helpers import CountingBackbone, fill, images
 
-import cutpoint.extraction.run as run
+import cutpoint.extraction.job as job
 from cutpoint.data.arrays import read_arrays
 from cutpoint.errors import DataError, StoreError, TooManyBadItems
 from cutpoint.extraction.unit import describe
@@ -26,7 +26,7 @@ def test_a_plan_that_does_not_fit_the_disk_stops_before_computing(
     class Usage:
         free = 1000
 
-    monkeypatch.setattr(run.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(StoreError, match="has 1 kB left"):
         fill(tmp_path, images(200))
     assert not list((tmp_path / "shards").rglob("*.safetensors"))
@@ -85,7 +85,7 @@ def test_features_that_are_not_finite_are_bad_and_their_neighbours_are_kept() ->
         return found
 
     dataset = read_arrays(batch)
-    found = describe(dataset.items, FakeBackbone().spec.preprocess, broken, "auto")
+    found = describe(dataset.items, FakeBackbone().spec.preprocess, broken, "auto", batch_size=8)
     assert found.places == [0, 1, 3, 4]
     assert found.bad == [(2, "features that are NaN or infinite")]
     np.testing.assert_array_equal(

@@ -222,11 +222,12 @@ def test_inner_graphs_keep_what_they_take_from_outside() -> None:
     np.testing.assert_allclose(found["chosen/none"], np.maximum(batch, 0) + 2, atol=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_openvino_passes_the_parity_gate(layout: str) -> None:
+def test_engines_pass_the_parity_gate(layout: str, engine: str) -> None:
     cut = cut_of(convnet(layout), "relu1/gmp", "relu2/gem", "relu2/gram", "logits/none")
-    checked = checked_engine(cut, "openvino", 1, BATCH)
-    assert (checked.engine.name, checked.refused) == ("openvino", "")
+    checked = checked_engine(cut, engine, 1, BATCH)
+    assert (checked.engine.name, checked.refused) == (engine, "")
     assert checked.parity.passes
 
 

@@ -179,7 +179,7 @@ def test_i8_workers_batch_size_and_engine_choice_find_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, images(40), n_workers=1, engine="native")
-    monkeypatch.setattr("cutpoint.extraction.unit.BATCH_SIZE", 3)
+    monkeypatch.setattr("cutpoint.engines.native.NativeEngine.batch_size", 3)
     monkeypatch.setattr("cutpoint.extraction.plan.UNIT_SIZE", 7)
     assert fill(tmp_path, images(40), n_workers=3, engine="auto").n_forward == 0
     more = fill(tmp_path, images(60), n_workers=2, engine="auto")

@@ -17,4 +17,12 @@ def to_openvino(cut: OnnxCut) -> Any:
     return openvino.Core().read_model(cut.model.SerializeToString())
 
 
-CONVERTERS: dict[str, Callable[[OnnxCut], Any]] = {"openvino": to_openvino}
+def to_onnxruntime(cut: OnnxCut) -> Any:
+    """Return the cut's own ``onnx.ModelProto``."""
+    return cut.model
+
+
+CONVERTERS: dict[str, Callable[[OnnxCut], Any]] = {
+    "openvino": to_openvino,
+    "onnxruntime": to_onnxruntime,
+}

@@ -47,7 +47,7 @@ class OnnxCut:
         by one, and `why_native` says so.
     """
 
-    converts_to: tuple[str, ...] = ("openvino",)
+    converts_to: tuple[str, ...] = ("openvino", "onnxruntime")
     why_native = ""
 
     def __init__(
