@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from cutpoint.data import Item
 from cutpoint.store.catalog import EngineRecord
 
-UNIT_SIZE = 128  # items a shard: a few MB on disk, and little lost when a run is killed
+UNIT_SIZE = 128  # items a shard, at most: a few MB on disk, and little lost in a kill
+MIN_UNIT_SIZE = 32  # fewer, and writing shards shows (10 ms each where a disk must sync)
+MIN_UNITS = 16  # of a run, where it has the items: the last ones are shared out among the workers
 CALIBRATION_SIZE = 8  # items an engine is compared and timed on
 
 
@@ -77,7 +79,8 @@ def make_units(
         if digest is not None and digest not in seen:
             seen.add(digest)
             todo.append((item, digest))
-    chunks = [todo[start : start + UNIT_SIZE] for start in range(0, len(todo), UNIT_SIZE)]
+    size = min(UNIT_SIZE, max(MIN_UNIT_SIZE, len(todo) // MIN_UNITS))
+    chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
     return tuple(
         Unit(tuple(item for item, _ in chunk), tuple(digest for _, digest in chunk))
         for chunk in chunks

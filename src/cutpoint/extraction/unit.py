@@ -148,6 +148,9 @@ def _prepared(
 
 def _kept(features: Features, places: list[int], storage: str, found: Described) -> Features:
     """Return the rows as they are stored, without those that can't be; note the others' places."""
+    if not _why_bad(features, storage):  # as nearly always: one look at the batch
+        found.places += places
+        return {tap: as_stored(tap, rows, storage) for tap, rows in features.items()}
     good = np.ones(len(places), bool)
     for row, place in enumerate(places):
         reason = _why_bad({tap: rows[row : row + 1] for tap, rows in features.items()}, storage)
@@ -156,12 +159,11 @@ def _kept(features: Features, places: list[int], storage: str, found: Described)
             found.bad.append((place, reason))
         else:
             found.places.append(place)
-    kept = features if good.all() else {tap: rows[good] for tap, rows in features.items()}
-    return {tap: as_stored(tap, rows, storage) for tap, rows in kept.items()}
+    return {tap: as_stored(tap, rows[good], storage) for tap, rows in features.items()}
 
 
 def _why_bad(features: Features, storage: str) -> str:
-    """Return why the features of one item can't be kept; nothing if they can."""
+    """Return why features can't be kept; nothing if they can."""
     if not all(np.isfinite(row).all() for row in features.values()):
         return "features that are NaN or infinite"
     return next(filter(None, (beyond(tap, row, storage) for tap, row in features.items())), "")

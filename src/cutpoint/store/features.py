@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,7 @@ class Features:
         for row, digest in enumerate(digests):
             place = self._place(digest)
             by_shard[place.shard].append((row, place.row))
+        self._check(by_shard)
         out: Array | None = None
         for shard, pairs in by_shard.items():
             stored, known = self._read(shard, tap)
@@ -189,9 +192,18 @@ class Features:
     def _read(self, shard: str, tap: str) -> tuple[Array, tuple[str, ...]]:
         """Return a tap of a shard, and the payload digests of its rows."""
         path = self.folder / shard
-        if shard not in self._checked:
-            if shard not in self.shards:
-                raise corrupt(path, "the catalog has rows of it, but not the shard")
-            check_shard(path, self.shards[shard])
-            self._checked[shard] = read_header(path)[1]
         return read_rows(path, self.spec.fingerprint(), tap), self._checked[shard]
+
+    def _check(self, shards: Iterable[str]) -> None:
+        """Check the shards that were not yet, several at a time: digests leave Python's lock."""
+        new = [shard for shard in shards if shard not in self._checked]
+        with ThreadPoolExecutor(min(len(new), os.cpu_count() or 1) or 1) as pool:
+            for shard, digests in zip(new, pool.map(self._checked_digests, new), strict=True):
+                self._checked[shard] = digests
+
+    def _checked_digests(self, shard: str) -> tuple[str, ...]:
+        path = self.folder / shard
+        if shard not in self.shards:
+            raise corrupt(path, "the catalog has rows of it, but not the shard")
+        check_shard(path, self.shards[shard])
+        return read_header(path)[1]

@@ -30,6 +30,18 @@ def test_units_hold_each_missing_payload_once_in_order(
     assert all(digests[i.key] == d for u in units for i, d in zip(u.items, u.digests, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("n_items", "sizes"),
+    [(20, {20}), (100, {32, 4}), (1000, {62, 8}), (5000, {128, 8})],
+)
+def test_short_runs_are_cut_finer_so_that_no_worker_waits_long(
+    n_items: int, sizes: set[int]
+) -> None:
+    items = [Item(f"{row:04d}", b"") for row in range(n_items)]
+    units = make_units(items, {item.key: item.key for item in items}, set())
+    assert {len(unit.items) for unit in units} == sizes
+
+
 def test_the_plan_is_sized_before_the_run() -> None:
     items = [Item(f"{row}", b"") for row in range(300)]
     units = make_units(items, {item.key: item.key for item in items}, set())

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
-from cutpoint.extraction.plan import UNIT_SIZE
+from cutpoint.extraction.plan import MIN_UNITS, UNIT_SIZE
 from cutpoint.store import FeatureStore, describe_store, rebuild_catalog, verify_store
 from cutpoint.store import shard as shard_file
 from cutpoint.testing import FakeBackbone
@@ -158,7 +158,7 @@ def test_i6_two_writers_lose_nothing_and_duplicate_nothing(tmp_path: Path) -> No
     store = FeatureStore(tmp_path / "both")
     report = verify_store(store)
     assert report.is_whole
-    assert (report.n_rows, report.n_shards, report.orphans) == (6 * UNIT_SIZE, 6, ())
+    assert (report.n_rows, report.n_shards, report.orphans) == (6 * UNIT_SIZE, MIN_UNITS, ())
     alone = fill(tmp_path / "alone", images(6 * UNIT_SIZE)).features
     same(store.open(), alone)
 
@@ -323,8 +323,8 @@ def test_i12_two_specs_in_one_store_never_mix(tmp_path: Path) -> None:
 
 
 def test_i12_a_shard_of_another_spec_in_the_wrong_folder_is_refused(tmp_path: Path) -> None:
-    one = fill(tmp_path, images(40), FakeBackbone(0)).features
-    two = fill(tmp_path, images(40), FakeBackbone(1)).features
+    one = fill(tmp_path, images(30), FakeBackbone(0)).features
+    two = fill(tmp_path, images(30), FakeBackbone(1)).features
     (ours,), (theirs,) = (list(f.folder.iterdir()) for f in (one, two))
     with pytest.raises(StoreCorrupt, match="belongs to spec"):
         shard_file.read_rows(theirs, one.spec.fingerprint(), "conv3/gap")
