@@ -35,11 +35,20 @@ class _Photos(torch.utils.data.Dataset):
         return self.transform(Image.open(self.files[place]).convert("RGB"))
 
 
+def batches(files: Sequence[Path]) -> torch.utils.data.DataLoader:
+    """Return prepared photos in batches of 32, read by two workers."""
+    return torch.utils.data.DataLoader(_Photos(files), batch_size=32, num_workers=2)
+
+
 class PlainLoop:
     """Average and maximum of some layers, collected by hooks, whole network run."""
 
-    def __init__(self, layers: Sequence[str]) -> None:
+    def __init__(
+        self, layers: Sequence[str], memory_format: torch.memory_format = torch.contiguous_format
+    ) -> None:
         self.network = api.load("packaged:efficientnet_lite0").network.eval()
+        self.network = self.network.to(memory_format=memory_format)
+        self.memory_format = memory_format
         self.layers = layers
         self.maps: dict[str, torch.Tensor] = {}
         for layer in layers:
@@ -52,11 +61,10 @@ class PlainLoop:
         return hook
 
     def features(self, files: Sequence[Path]) -> dict[str, np.ndarray]:
-        loader = torch.utils.data.DataLoader(_Photos(files), batch_size=32, num_workers=2)
         parts: dict[str, list[np.ndarray]] = {}
         with torch.inference_mode():
-            for batch in loader:
-                self.network(batch)
+            for batch in batches(files):
+                self.network(batch.contiguous(memory_format=self.memory_format))
                 for layer in self.layers:
                     maps = self.maps[layer]
                     parts.setdefault(f"{layer}/gap", []).append(maps.mean((2, 3)).numpy())

@@ -105,14 +105,14 @@ def test_what_half_precision_can_not_hold_makes_the_item_bad(value: float, is_ba
         return found
 
     items, preprocess = read_arrays(batch).items, FakeBackbone().spec.preprocess
-    found = describe(items, preprocess, large, "auto")
+    found = describe(items, preprocess, large, "auto", batch_size=8)
     assert found.places == ([0, 2] if is_bad else [0, 1, 2])
     if is_bad:
         ((place, reason),) = found.bad
         assert place == 1
         assert "beyond ±65504 of half precision; keep it with --storage fp32" in reason
     assert np.isfinite(found.features["conv3/none"]).all()
-    assert describe(items, preprocess, large, "fp32").places == [0, 1, 2]
+    assert describe(items, preprocess, large, "fp32", batch_size=8).places == [0, 1, 2]
 
 
 def test_notes_are_counted_in_the_warnings(tmp_path: Path) -> None:
