@@ -8,6 +8,7 @@ from cutpoint.engines.select import (
     checked_engine,
     engine_identity,
     known_engine,
+    one_thread,
     preferred_engine,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "compare",
     "engine_identity",
     "known_engine",
+    "one_thread",
     "preferred_engine",
 ]

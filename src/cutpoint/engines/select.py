@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -98,6 +99,15 @@ def _why_not_faster(cut: Cut, able: list[str], installed: list[str]) -> str:
     return f'OpenVINO is absent (pip install "cutpoint[openvino]"): {by}'
 
 
+def one_thread() -> Any:
+    """Return a context in which frameworks compute in one thread.
+
+    For the few small passes that set an engine up: several threads gain nothing there, and wait
+    for each other in loops where the machine is busy, which made them take ten times as long.
+    """
+    return threadpool_limits(1)
+
+
 def engine_identity(name: str) -> str:
     """Return what a passed gate holds for: the engine, its version and the processor."""
     if name == "native":
@@ -154,9 +164,7 @@ def checked_engine(
         engine = NativeEngine(cut, n_threads, precision)
         reference, seconds = _timed(engine, calibration)
         return Checked(engine, Parity(1.0, 0.0), seconds, reference)
-    # One thread: a framework's own spin and wait for each other where others are busy, which made
-    # this take ten times as long.
-    with threadpool_limits(1):
+    with one_thread():
         reference = cut(calibration)
         lap("gate")
         checked = _passed(cut, name, n_threads, calibration, precision, kept, reference)

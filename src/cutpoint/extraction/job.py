@@ -17,6 +17,7 @@ from cutpoint.engines import (
     checked_engine,
     engine_identity,
     known_engine,
+    one_thread,
     preferred_engine,
 )
 from cutpoint.errors import BadItem, StoreError
@@ -70,7 +71,8 @@ class Job:
 
         What the store knows is a figure; it holds for the model that was kept, and no other.
         """
-        cut = backbone.cut_at(spec.taps)
+        with one_thread():
+            cut = backbone.cut_at(spec.taps)
         lap("cut")
         name, note = preferred_engine(engine, cut)
         if note:
@@ -163,7 +165,8 @@ def _say_what_gem_loses(
     if not taps:
         return
     whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
-    activations = backbone.cut_at(whole)(batch)
+    with one_thread():
+        activations = backbone.cut_at(whole)(batch)
     for tap in taps:
         if (activations[f"{tap.layer}/none"] < 0).any():
             reporter.say(

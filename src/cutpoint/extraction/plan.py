@@ -9,7 +9,7 @@ from cutpoint.data import Item
 from cutpoint.store.catalog import EngineRecord
 
 UNIT_SIZE = 128  # items a shard, at most: a few MB on disk, and little lost in a kill
-MIN_UNIT_SIZE = 32  # fewer, and writing shards shows (10 ms each where a disk must sync)
+MIN_UNIT_SIZE = 16  # fewer, and writing shards shows (10 ms each where a disk must sync)
 MIN_UNITS = 16  # of a run, where it has the items: the last ones are shared out among the workers
 CALIBRATION_SIZE = 8  # items an engine is compared and timed on
 
