@@ -28,6 +28,7 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/main_path.py
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/truncation.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/recipes.py

@@ -1,6 +1,6 @@
 """Cutpoint beside what else a user would pick, and beside what the machine can do.
 
-    python benchmarks/peers.py
+    python benchmarks/peers.py [ROUNDS]
 
 Writes docs/benchmarks/peers.md and peers.svg. Ways are interleaved, medians; the features of each
 are compared with ours before its time is believed. Photos: ../shared/data/dogs-vs-cats, or, in a
@@ -32,13 +32,13 @@ from cutpoint.engines import checked_engine, compare  # noqa: E402
 from cutpoint.preprocess import jpeg, prepare_image  # noqa: E402
 from cutpoint.types import Engine  # noqa: E402
 
-N_PHOTOS, ROUNDS, N_THREADS = 160, 2, 2
+N_PHOTOS, ROUNDS, N_THREADS = 256, 3, 2
 Ways = dict[str, Callable[[], object]]
 Seconds = dict[str, list[tuple[float, float]]]
 """Way → seconds on the clock and of processor time, its children's too, of each round."""
 
 
-def interleaved(ways: Ways, rounds: int = ROUNDS) -> Seconds:
+def interleaved(ways: Ways, rounds: int) -> Seconds:
     """Return the seconds of each way, one of each in turn."""
     found: Seconds = {name: [] for name in ways}
     for _ in range(rounds):
@@ -239,6 +239,7 @@ def bf16(files: list[Path], ours: Ours) -> tuple[Ways, float]:
 
 def main() -> None:
     load = os.getloadavg()[0]
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         (scratch / "photos").mkdir()
@@ -252,14 +253,14 @@ def main() -> None:
             [prepare_image(f.read_bytes(), backbone.spec.preprocess)[0] for f in files]
         )
         ways |= low | decode_ways(files, backbone) | engine_ways(batch, backbone)
-        seconds = interleaved(ways)
+        seconds = interleaved(ways, rounds)
         keras, near["Keras, on ready arrays"] = keras_ways(files, scratch)
-        seconds |= interleaved(keras)
+        seconds |= interleaved(keras, rounds)
     facts = {
         "machine": machine(),
         "load": (load, os.getloadavg()[0]),
         "n_photos": len(files),
-        "rounds": ROUNDS,
+        "rounds": rounds,
         "peak": peak_gflops(),
         "macs": _macs(backbone),
         "near": near | ({"cutpoint, bf16": near_low} if low else {}),

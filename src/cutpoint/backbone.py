@@ -10,6 +10,7 @@ from typing import Any
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
+from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import (
     PRECISIONS,
     ArraySpec,
@@ -91,7 +92,9 @@ class Backbone:
 
     @cached_property
     def _table(self) -> LayerTable:
-        return self._framework.list_layers(self.network, self.spec.preprocess, self.load_name)
+        network, framework = self.network, self._framework
+        with one_thread():
+            return framework.list_layers(network, self.spec.preprocess, self.load_name)
 
     def layers(self) -> LayerTable:
         """Return all layers: index, name, kind, shape, stride, parameters, MACs to here."""
@@ -131,7 +134,8 @@ class Backbone:
         for tap in taps:
             (layer,) = self._table.select(tap.layer)
             pools_of(layer, tap.pool)
-        return self._framework.make_cut(self.network, self.spec, taps, self._table)
+        with one_thread():
+            return self._framework.make_cut(self.network, self.spec, taps, self._table)
 
     def symbolic(self, tap: str | int) -> Any:
         """Return what ends at `tap` and a new head can be connected to.

@@ -22,7 +22,6 @@ from cutpoint.engines import (
     KeptModel,
     checked_engine,
     engine_identity,
-    one_thread,
     preferred_engine,
 )
 from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
@@ -219,8 +218,7 @@ class Predictor:
 
     @cached_property
     def _cut(self) -> Any:
-        with one_thread():
-            return self.backbone.cut_at(self.taps)
+        return self.backbone.cut_at(self.taps)
 
     def _prediction(self, key: str, row: Array, reason: str) -> Prediction:
         if reason:

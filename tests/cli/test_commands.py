@@ -85,6 +85,15 @@ def test_choose_draws_advises_and_compares_backbones(colour_folder: Maker, tmp_p
     assert "near, far, unknown" in refused.stderr
 
 
+def test_extract_tells_where_the_time_went(colour_folder: Maker, tmp_path: Path) -> None:
+    done = run("extract", colour_folder(per_class=4), FAKE, "-o", tmp_path / "f", "--profile")
+    assert "What would help: " in done.stdout
+    words = ("extract", colour_folder(per_class=5), FAKE, "-o", tmp_path / "f")
+    found = json.loads(run(*words, "--profile", "--json").stdout)["profile"]
+    assert {"seconds", "engine", "start_up", "threads", "advice"} == set(found)
+    assert "profile" not in json.loads(run(*words, "--json").stdout)
+
+
 def test_extract_lists_bad_items_with_their_reasons(colour_folder: Maker, tmp_path: Path) -> None:
     folder = colour_folder()
     (folder / "red" / "bad.png").write_bytes(b"")

@@ -1,16 +1,9 @@
 """What runs a cut. Each engine passes the parity gate before its first batch."""
 
+from cutpoint.engines.gate import Checked, checked_engine, known_engine
 from cutpoint.engines.kept import KeptModel
 from cutpoint.engines.parity import Parity, compare
-from cutpoint.engines.select import (
-    ENGINES,
-    Checked,
-    checked_engine,
-    engine_identity,
-    known_engine,
-    one_thread,
-    preferred_engine,
-)
+from cutpoint.engines.select import ENGINES, engine_identity, preferred_engine
 
 __all__ = [
     "ENGINES",
@@ -21,6 +14,5 @@ __all__ = [
     "compare",
     "engine_identity",
     "known_engine",
-    "one_thread",
     "preferred_engine",
 ]

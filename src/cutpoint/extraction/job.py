@@ -17,7 +17,6 @@ from cutpoint.engines import (
     checked_engine,
     engine_identity,
     known_engine,
-    one_thread,
     preferred_engine,
 )
 from cutpoint.errors import BadItem, StoreError
@@ -25,6 +24,7 @@ from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
 from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.progress import Reporter
+from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.stopwatch import Seconds, Stopwatch, lap
 from cutpoint.store import FeatureStore
@@ -71,8 +71,7 @@ class Job:
 
         What the store knows is a figure; it holds for the model that was kept, and no other.
         """
-        with one_thread():
-            cut = backbone.cut_at(spec.taps)
+        cut = backbone.cut_at(spec.taps)
         lap("cut")
         name, note = preferred_engine(engine, cut)
         if note:

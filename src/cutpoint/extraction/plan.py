@@ -9,8 +9,8 @@ from cutpoint.data import Item
 from cutpoint.store.catalog import EngineRecord
 
 UNIT_SIZE = 128  # items a shard, at most: a few MB on disk, and little lost in a kill
-MIN_UNIT_SIZE = 16  # fewer, and writing shards shows (10 ms each where a disk must sync)
-MIN_UNITS = 16  # of a run, where it has the items: the last ones are shared out among the workers
+MIN_UNIT_SIZE = 32  # fewer, and writing shards shows (10 ms each where a disk must sync)
+MIN_UNITS = 16  # of a data set that has the items: the last ones are shared among the workers
 CALIBRATION_SIZE = 8  # items an engine is compared and timed on
 
 
@@ -79,7 +79,8 @@ def make_units(
         if digest is not None and digest not in seen:
             seen.add(digest)
             todo.append((item, digest))
-    size = min(UNIT_SIZE, max(MIN_UNIT_SIZE, len(todo) // MIN_UNITS))
+    # By all items, not by those to do: a shard that was lost is made again with the same bytes.
+    size = min(UNIT_SIZE, max(MIN_UNIT_SIZE, len(items) // MIN_UNITS))
     chunks = [todo[start : start + size] for start in range(0, len(todo), size)]
     return tuple(
         Unit(tuple(item for item, _ in chunk), tuple(digest for _, digest in chunk))

@@ -32,7 +32,7 @@ def test_units_hold_each_missing_payload_once_in_order(
 
 @pytest.mark.parametrize(
     ("n_items", "sizes"),
-    [(20, {16, 4}), (100, {16, 4}), (1000, {62, 8}), (5000, {128, 8})],
+    [(20, {20}), (100, {32, 4}), (1000, {62, 8}), (5000, {128, 8})],
 )
 def test_short_runs_are_cut_finer_so_that_no_worker_waits_long(
     n_items: int, sizes: set[int]

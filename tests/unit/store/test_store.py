@@ -323,8 +323,8 @@ def test_i12_two_specs_in_one_store_never_mix(tmp_path: Path) -> None:
 
 
 def test_i12_a_shard_of_another_spec_in_the_wrong_folder_is_refused(tmp_path: Path) -> None:
-    one = fill(tmp_path, images(16), FakeBackbone(0)).features
-    two = fill(tmp_path, images(16), FakeBackbone(1)).features
+    one = fill(tmp_path, images(30), FakeBackbone(0)).features
+    two = fill(tmp_path, images(30), FakeBackbone(1)).features
     (ours,), (theirs,) = (list(f.folder.iterdir()) for f in (one, two))
     with pytest.raises(StoreCorrupt, match="belongs to spec"):
         shard_file.read_rows(theirs, one.spec.fingerprint(), "conv3/gap")
