@@ -47,3 +47,12 @@ def test_a_cut_holds_no_later_weights_and_its_state_does_not_change() -> None:
     before = deep.state_sha256()
     deep(np.zeros((2, 224, 224, 3), np.uint8))
     assert deep.state_sha256() == before != shallow.state_sha256()
+
+
+def test_precision_is_part_of_the_id_and_must_be_known() -> None:
+    backbone = FakeBackbone()
+    ids = {backbone.feature_spec(precision=each).fingerprint() for each in ("fp32", "bf16", "fp16")}
+    assert len(ids) == 3
+    assert backbone.feature_spec() == backbone.feature_spec(precision="fp32")
+    with pytest.raises(UsageError, match="Precisions: fp32, bf16, fp16"):
+        backbone.feature_spec(precision="int8")

@@ -9,7 +9,7 @@ from tests.unit.store.helpers import CountingBackbone, fill, images
 
 import cutpoint.extraction.job as job
 from cutpoint.data.arrays import read_arrays
-from cutpoint.errors import DataError, StoreError, TooManyBadItems
+from cutpoint.errors import DataError, StoreError, TooManyBadItems, UsageError
 from cutpoint.extraction.unit import describe
 from cutpoint.store import FeatureStore
 from cutpoint.testing import FakeBackbone
@@ -161,3 +161,10 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
     monkeypatch.setattr(unit, "prepare_item", real)
     mended = fill(tmp_path, data, max_bad=1.0)
     assert (mended.n_forward, len(mended.features), mended.features.quarantined) == (1, 4, ())
+
+
+def test_a_precision_that_no_engine_has_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
+    spec = FakeBackbone().feature_spec(["conv2"], ["gap"], precision="bf16")
+    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+        fill(tmp_path, images(5), spec=spec)
+    assert not list((tmp_path / "shards").rglob("*.safetensors"))
