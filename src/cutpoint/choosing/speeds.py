@@ -11,11 +11,10 @@ from cutpoint.backbone import Backbone
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.engines import ENGINES, preferred_engine
 from cutpoint.extraction.executors import LocalExecutor
-from cutpoint.extraction.plan import BATCH_SIZE
 from cutpoint.progress import Reporter
 from cutpoint.spec import TapSpec
 
-N_BATCHES = 5  # timed, after one that is not
+N_BATCHES = 10  # timed, after one that is not
 
 
 def measure_speeds(
@@ -45,7 +44,7 @@ def _items_per_s(backbone: Backbone, tap: TapSpec, engine: str) -> float:
     n_threads = LocalExecutor(None).n_workers
     ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads)
     run = ready.session()
-    batch = np.zeros((BATCH_SIZE, *cut.input_shape), cut.input_dtype)
+    batch = np.zeros((ready.batch_size, *cut.input_shape), cut.input_dtype)
     run(batch)
     seconds = []
     for _ in range(N_BATCHES):
@@ -53,4 +52,4 @@ def _items_per_s(backbone: Backbone, tap: TapSpec, engine: str) -> float:
         run(batch)
         seconds.append(time.perf_counter() - start)
     n_sessions = 1 if ready.is_serial else n_threads
-    return float(n_sessions * BATCH_SIZE / np.median(seconds))
+    return float(n_sessions * ready.batch_size / np.median(seconds))
