@@ -37,6 +37,10 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/heads.py
 	$(BIN)/python benchmarks/resampling.py
 	$(BIN)/python benchmarks/score_defects.py
+	$(BIN)/python benchmarks/choose_speed.py
+	$(BIN)/python benchmarks/choosing.py
+	$(BIN)/python benchmarks/cifar.py
+	$(BIN)/python benchmarks/ridge_path.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv
