@@ -2,9 +2,9 @@
 
     python benchmarks/ridge_path.py
 
-50,000 drawn rows of 2048 features and 100 classes. Ours gives the exact leave-one-out error of each λ
-from one decomposition; the other fits scikit-learn's `Ridge` once a fold and λ, 5 × 20 cells, of which a
-few are timed and the rest counted. Writes docs/benchmarks/ridge-path.md.
+50,000 drawn rows of 2048 features and 100 classes. Ours gives the exact leave-one-out error of each
+λ from one decomposition; the other fits scikit-learn's `Ridge` once a fold and λ, 5 × 20 cells, of
+which a few are timed and the rest counted. Writes docs/benchmarks/ridge-path.md.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def main() -> None:
         "# Twenty λ on fifty thousand rows",
         "",
         f"`python benchmarks/ridge_path.py` on {machine()}; scikit-learn {sklearn.__version__}.",
-        f"{N_ROWS} drawn float32 rows of {N_FEATURES} features and {N_CLASSES} classes, {N_ALPHAS} λ.",
-        f"Of scikit-learn's {n_cells} cells (5 folds × 20 λ) {N_CELLS} were timed, on rows as they are,",
+        f"{N_ROWS} drawn float32 rows of {N_FEATURES} features and {N_CLASSES} classes, "
+        f"{N_ALPHAS} λ.",
+        f"Of scikit-learn's {n_cells} cells (5 folds × 20 λ) {N_CELLS} were timed, on rows in",
         "float32; the rest is multiplication. Ours computes in float64, once.",
         "",
         "| way | seconds | processor seconds | error² at the best λ |",
