@@ -29,7 +29,7 @@ from benchmarks import peers_page, plain_loop  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.main_path import BACKBONE, POOLS, photos  # noqa: E402
 from cutpoint.engines import checked_engine, compare  # noqa: E402
-from cutpoint.preprocess import jpeg, prepare_image  # noqa: E402
+from cutpoint.preprocess import prepare_image  # noqa: E402
 from cutpoint.types import Engine  # noqa: E402
 
 N_PHOTOS, ROUNDS, N_THREADS = 256, 3, 2
@@ -142,26 +142,10 @@ def keras_ways(files: list[Path], scratch: Path) -> tuple[Ways, float]:
     }, near
 
 
-def decode_ways(files: list[Path], backbone: Any) -> Ways:
-    """Return decoding and resizing alone, in one thread."""
-    data = [file.read_bytes() for file in files]
-    spec = backbone.spec.preprocess
-
-    def prepare(library: Any) -> None:
-        jpeg._library.cache_clear()
-        if library is None:
-            jpeg._library = lambda: None  # type: ignore[assignment]  # as if absent
-        try:
-            for each in data:
-                prepare_image(each, spec)
-        finally:
-            jpeg._library = real
-
-    real = jpeg._library
-    return {
-        "decode + resize, ours (simplejpeg)": lambda: prepare(real()),
-        "decode + resize, Pillow alone": lambda: prepare(None),
-    }
+def decode(files: list[Path], backbone: Any) -> None:
+    """Decode and resize alone, in one thread."""
+    for file in files:
+        prepare_image(file.read_bytes(), backbone.spec.preprocess)
 
 
 def engine_ways(batch: np.ndarray, backbone: Any) -> Ways:
@@ -252,7 +236,8 @@ def main() -> None:
         batch = np.stack(
             [prepare_image(f.read_bytes(), backbone.spec.preprocess)[0] for f in files]
         )
-        ways |= low | decode_ways(files, backbone) | engine_ways(batch, backbone)
+        ways |= low | {"decode + resize alone, one thread": lambda: decode(files, backbone)}
+        ways |= engine_ways(batch, backbone)
         seconds = interleaved(ways, rounds)
         keras, near["Keras, on ready arrays"] = keras_ways(files, scratch)
         seconds |= interleaved(keras, rounds)

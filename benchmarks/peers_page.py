@@ -9,7 +9,6 @@ from typing import Any
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks"
 LOOP, OURS = "DataLoader(2) + eager + hooks", "cutpoint"
 KERAS = "Keras image_dataset_from_directory + predict"
-DECODE = ("decode + resize, Pillow alone", "decode + resize, ours (simplejpeg)")
 ENGINE, DEEPEST = "engine alone, 9 taps × 2 pools", "engine alone, deepest tap"
 COLD, WARM = "cold: first run on a machine", "warm: nothing to do"
 
@@ -28,7 +27,6 @@ def goals(medians: Medians, facts: dict[str, Any]) -> list[tuple[str, str, str, 
         ("the plain loop, channels last, against ours", "4×", "the same, channels last", OURS),
         ("timm's forward_intermediates against ours", "4×", "timm forward_intermediates", OURS),
         ("Keras predict against ours", "2.5×", KERAS, "cutpoint, MobileNetV2 of Keras"),
-        ("decode + resize: Pillow against ours", "2.5×", *DECODE),
         ("our run against its engine alone", "≤ 1.2×", OURS, ENGINE),
         ("9 taps × 2 pools against the deepest tap", "≤ 1.1×", ENGINE, DEEPEST),
         ("mid depth against the deepest tap", "≤ 0.7×", middle, DEEPEST),

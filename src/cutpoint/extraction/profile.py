@@ -91,8 +91,7 @@ def _line(title: str, laps: Seconds) -> str:
 
 _ADVICE = {
     "read": "files on a faster disk.",
-    "decode": 'a faster JPEG decoder with equal pixels (pip install "cutpoint[jpeg]"), '
-    "or smaller files.",
+    "decode": "smaller files: they are decoded whole before they are resized.",
     "preprocess": "files already near the size the network sees.",
     "engine": "fewer or earlier taps (--tap), a smaller network, "
     "or --precision bf16 on a processor that has it.",

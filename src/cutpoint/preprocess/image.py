@@ -4,7 +4,6 @@ Rules, all part of `PreprocessSpec.recipe` 1:
 
 - The format is told by content, never by name; only the formats in `FORMATS` are opened.
 - A file that breaks off is bad; it is never filled up with grey.
-- Plain JPEGs are decoded by simplejpeg where it is installed; its pixels are Pillow's (`jpeg`).
 - EXIF orientation is applied. Unreadable EXIF and ICC blobs are ignored.
 - Of several frames or pages, the first is taken.
 - 16-bit grey is divided by 257. 32-bit integers are divided by ``max(65535, largest) / 255``.
@@ -27,7 +26,6 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from cutpoint.errors import BadItem, UsageError
-from cutpoint.preprocess.jpeg import decode_jpeg
 from cutpoint.spec import PreprocessSpec
 from cutpoint.stopwatch import lap
 from cutpoint.types import UInt8
@@ -99,10 +97,8 @@ def decode_image(
     try:
         image = payload if isinstance(payload, Image.Image) else _open(payload)
         notes = _notes(image, name)
-        fast = decode_jpeg(payload, image) if isinstance(payload, bytes) else None
-        if fast is None:
-            image.load()
-        return _to_rgb(_upright(fast or image), spec), notes
+        image.load()
+        return _to_rgb(_upright(image), spec), notes
     except BadItem:
         raise
     except Exception as error:  # broken files provoke whatever their decoder did not foresee

@@ -23,7 +23,7 @@ def test_what_nobody_accounts_for_is_idle_or_other() -> None:
 @pytest.mark.parametrize(
     ("laps", "word"),
     [
-        ({"decode": 7.0}, "decoder"),
+        ({"decode": 7.0}, "smaller files"),
         ({"engine": 7.0}, "--tap"),
         ({"write": 7.0}, "--store"),
         ({"preprocess": 7.0}, "size the network sees"),
