@@ -24,7 +24,7 @@ from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.choosing.candidate import Candidate  # noqa: E402
 from cutpoint.choosing.hindsight import outcomes_on  # noqa: E402
-from cutpoint.choosing.strategies import judge_set  # noqa: E402
+from cutpoint.choosing.sets import judge_set  # noqa: E402
 from cutpoint.choosing.task import ChooseOptions, Task  # noqa: E402
 from cutpoint.metrics import mcnemar, paired_bootstrap  # noqa: E402
 from cutpoint.recipe import Recipe  # noqa: E402

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+from cutpoint.choosing.candidate import Candidate
 from cutpoint.choosing.ranking import Ranking
-from cutpoint.metrics import paired_bootstrap
+from cutpoint.metrics import Interval, paired_bootstrap
 
 FEW_A_CLASS = 20  # items; below, a network has more parameters to spare than anyone can check
 NEAR_PERFECT = 0.98
 
 
 def advise(ranking: Ranking, n_classes: int) -> str:
-    """Return two sentences: what to use and why; when fine-tuning is worth trying."""
+    """Return two sentences: what to use and why; when fine-tuning is worth trying.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    n_classes : int
+        Of labels that are classes; others are not counted.
+    """
     return f"{_use(ranking, n_classes)} {_fine_tuning(ranking, n_classes)}"
 
 
 def _use(ranking: Ranking, n_classes: int) -> str:
     taken, last = ranking.taken, ranking.last
-    data = f"With {ranking.n_train} items" + (f" of {n_classes} classes" if n_classes else "")
+    data = f"With {ranking.n_train} items"
+    if ranking.kind == "classes":
+        data += f" of {n_classes} classes"
+    if len(ranking.candidates) == 1 or last is None:
+        return f"{data}, use {taken.tap}{_cost(ranking)}."
     if taken is last:
         return (
-            f"{data}, use {taken.tap}, the last layer: none that is cheaper can be told from it, "
+            f"{data}, use {taken.tap}, the last tap: the rows tell it from all that are cheaper, "
             "as is usual where data are like what the network was trained on."
         )
-    gain = paired_bootstrap(taken.outcomes, last.outcomes)
-    points = (
-        f"{100 * gain.value:+.1f} points over the last layer alone "
-        f"(95 %: {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-    )
+    gain, unit = _gain(ranking, taken, last)
+    points = f"{gain.value:+.1f} {unit} over the last tap alone "
+    points += f"(95 %: {gain.low:+.1f} to {gain.high:+.1f})"
     if gain.low > 0:
         why = "a sign that they are unlike what the network was trained on"
     elif gain.high < 0:
-        why = "less, but within one standard error of the best and cheaper"
+        why = "less, but the rows can't tell it from the best and it is cheaper"
     else:
         why = "no difference these items can show"
     return f"{data}, use {taken.tap}{_cost(ranking)}: {points}, {why}."
@@ -38,20 +48,20 @@ def _use(ranking: Ranking, n_classes: int) -> str:
 
 def _fine_tuning(ranking: Ranking, n_classes: int) -> str:
     a_class = ranking.n_train / max(n_classes, 1)
-    if ranking.kind == "classes" and ranking.taken.score.high > NEAR_PERFECT:
-        return (
-            "Fine-tuning has little left to gain here: the interval of the frozen features "
-            f"reaches {ranking.taken.score.high:.3f}."
-        )
-    if a_class < FEW_A_CLASS:
+    if ranking.kind == "classes" and a_class < FEW_A_CLASS:
         return (
             f"With {a_class:.0f} items a class fine-tuning would mostly learn these by heart: "
             "label more first."
         )
+    if ranking.kind == "classes" and ranking.taken.score.low > NEAR_PERFECT:
+        return (
+            "Fine-tuning has little left to gain here: the frozen features are above "
+            f"{ranking.taken.score.low:.3f} already."
+        )
     if _is_far(ranking):
         return (
             "Fine-tuning is worth trying, head first and then the network: what helps most lies "
-            "before the last layer, so the late layers have something to learn."
+            "before the last tap, so the late layers have something to learn."
         )
     return (
         "Fine-tuning may add a little, head first and then the network, if new items will look "
@@ -59,14 +69,26 @@ def _fine_tuning(ranking: Ranking, n_classes: int) -> str:
     )
 
 
+def _gain(ranking: Ranking, one: Candidate, other: Candidate) -> tuple[Interval, str]:
+    """Return what one scores above the other, in points: hundredths of accuracy, or of R²."""
+    gain = paired_bootstrap(one.outcomes, other.outcomes)
+    if ranking.kind != "values":
+        return Interval(*(100 * each for each in (gain.value, gain.low, gain.high))), "points"
+    # The mean squared error is (1 − R²) of what the values vary.
+    spread = -float(one.outcomes.mean()) / max(1 - one.score.value, 1e-12)
+    return Interval(*(100 * e / spread for e in (gain.value, gain.low, gain.high))), "points of R²"
+
+
 def _is_far(ranking: Ranking) -> bool:
-    """Say whether another candidate than the last layer is better beyond doubt."""
+    """Say whether another candidate than the last tap is better beyond doubt."""
+    if ranking.last is None:
+        return False
     return paired_bootstrap(ranking.best.outcomes, ranking.last.outcomes).low > 0
 
 
 def _cost(ranking: Ranking) -> str:
-    """Return what is saved against the last layer, if anything."""
-    taken, last = ranking.taken.macs, ranking.last.macs
+    """Return what is saved against the last tap, if anything."""
+    taken, last = ranking.taken.macs, ranking.last and ranking.last.macs
     if not taken or not last or taken >= last:
         return ""
-    return f" at {100 * taken / last:.0f} % of the last layer's cost"
+    return f" at {100 * taken / last:.0f} % of the last tap's cost"

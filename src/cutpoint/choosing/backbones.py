@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from scipy.stats import kendalltau
 
 from cutpoint.backbone import Backbone
 from cutpoint.choosing.candidate import is_close
 from cutpoint.choosing.ranking import Ranking
+from cutpoint.errors import DataError
 from cutpoint.layer_table import human_count
 
 
@@ -58,11 +60,12 @@ class BackboneRanking:
 
     @property
     def agreement(self) -> float | None:
-        """Kendall's τ between the static ranking and this one; None for fewer than three."""
+        """Kendall's τ of the static order and this one; None for fewer than three, or all alike."""
         if len(self.entries) < 3:
             return None
-        scores = [each.ranking.taken.score.value for each in self.entries]
-        return float(kendalltau(scores, [each.static for each in self.entries]).statistic)
+        errors = [-each.ranking.taken.error for each in self.entries]
+        found = float(kendalltau(errors, [each.static for each in self.entries]).statistic)
+        return found if np.isfinite(found) else None
 
     def lines(self) -> list[str]:
         """Return the table as aligned text; ``→`` marks what is taken."""
@@ -123,12 +126,25 @@ def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking
     found : sequence of (Backbone, Ranking)
         Rankings of the same training rows.
 
+    Raises
+    ------
+    DataError
+        If they are of different numbers of rows.
+
     Notes
     -----
     The static column is a baseline to beat: on a published table of fine-tuned networks a ranking
     that never saw the task was closer to the truth than every transferability score
     (docs/scores.md).
     """
+    counts = {ranking.n_train for _, ranking in found}
+    if len(counts) > 1:
+        raise DataError(
+            f"{len(found)} backbones were to be compared.",
+            f"Their features are of different items: {', '.join(map(str, sorted(counts)))} rows.",
+            "The same training rows for all; a bad item of one must be left out of all.",
+            "Look at bad_rows.csv in the store, and leave those files out.",
+        )
     sizes = [sum(row.params for row in each.layers() if not row.is_block) for each, _ in found]
     known = [each.source_accuracy for each, _ in found]
     has_all = all(value is not None for value in known)

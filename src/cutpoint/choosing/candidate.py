@@ -14,7 +14,7 @@ from cutpoint.types import Float64
 STRATEGIES = ("single", "fused", "greedy", "weighted", "head2toe", "ridge_norm")
 """How candidates are made: each tap alone; all taps of a pool fused; taps added one by one while
 the error falls; all with weights found on leave-one-out; the columns of all that group lasso, or
-the weights of a ridge head, put first."""
+the weights of a ridge head, put first. The last four are judged in folds, chosen anew in each."""
 
 LOG_ODDS = 3.0
 """Natural logarithm of the odds, 20 to 1, at which evidence is taken to tell two apart."""
@@ -36,23 +36,29 @@ class Candidate:
         Of rows left out of all that was fitted, 95 %: accuracy (Wilson), share of labels right, or
         R² (both by bootstrap).
     error : float
-        Their mean squared error.
+        Their mean squared error: the mean of `losses`.
     evidence : float or None
-        Exact log evidence of the Bayesian linear model an item (LogME); None if judged in folds.
+        Exact log evidence of the Bayesian linear model with intercept, an item; None if judged in
+        folds, or not finite.
     recipe : str
         What is done to the taps.
     strategy : str
         One of `STRATEGIES`.
     n_folds : int
         In how many folds rows were left out; 0 if one by one, exactly.
+    n_tried : int
+        Choices of taps, weights or columns that were compared to make it one.
+    is_exact : bool
+        False where rows and columns were so many that landmarks stood in for the features.
     depth : int
         Place of the deepest layer among those extracted, from 0.
     macs : int or None
         Multiply-accumulates up to there, for one item; None if not known.
     outcomes : float64 array of shape (n_items,)
-        What each row adds to the score: 1 if right; for values, minus the squared error.
+        What each row adds to the score: 1 if right; for values, minus the squared error. Times
+        the row's weight, if rows are weighted.
     losses : float64 array of shape (n_items,)
-        Squared error of each row, mean over targets.
+        Squared error of each row, mean over targets, times its weight.
     """
 
     taps: tuple[str, ...]
@@ -64,6 +70,8 @@ class Candidate:
     recipe: str = ""
     strategy: str = "single"
     n_folds: int = 0
+    n_tried: int = 1
+    is_exact: bool = True
     depth: int = 0
     macs: int | None = None
     outcomes: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
@@ -96,6 +104,8 @@ class Candidate:
             "strategy": self.strategy,
             "recipe": self.recipe,
             "n_folds": self.n_folds,
+            "n_tried": self.n_tried,
+            "is_exact": self.is_exact,
             "width": self.width,
             "depth": self.depth,
             "macs": self.macs,

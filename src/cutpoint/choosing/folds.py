@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from cutpoint.errors import UsageError
 from cutpoint.types import Array
 
 N_FOLDS = 5
@@ -20,8 +23,18 @@ def make_folds(truth: Array, groups: Array | None) -> list[tuple[Array, Array]]:
     groups : array of shape (n_items,) or None
         Rows of one group stay together.
     """
-    smallest = int(np.bincount(truth).min())
-    n_folds = max(2, min(N_FOLDS, smallest))
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
     kept_together = np.arange(len(truth)) if groups is None else groups
-    return list(splitter.split(truth, truth, kept_together))
+    n_groups = len(np.unique(kept_together))
+    if n_groups < 2:
+        raise UsageError(
+            "Folds of training rows were asked for.",
+            f"All {len(truth)} rows are of one group, so none is left to learn from.",
+            "Two groups or more.",
+            "Look at them with:  numpy.unique(groups)",
+        )
+    counts = np.bincount(truth)
+    n_folds = max(2, min(N_FOLDS, int(counts[counts > 0].min()), n_groups))
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings():  # a class of one row can't be even over folds
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(splitter.split(truth, truth, kept_together))

@@ -28,15 +28,16 @@ class Comparison:
         Of the other candidate; Wilson, 95 %.
     gain : Interval
         Of what was taken over it; paired bootstrap, 95 %.
-    p : float
-        Exact McNemar test, Holm's correction over all comparisons shown.
+    p : float or None
+        Exact McNemar test, Holm's correction over the comparisons tested; None for the oracle,
+        which these rows picked, and for what was taken itself.
     """
 
     name: str
     tap: str
     score: Interval
     gain: Interval
-    p: float
+    p: float | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ class Hindsight:
         rows = [("", "accuracy [95 %]", "gain of what was taken", "p"),
                 ("taken", str(self.taken), "", "")]  # fmt: skip
         rows += [
-            (each.name, str(each.score), _signed(each.gain), f"{each.p:.3f}")
+            (
+                each.name,
+                str(each.score),
+                _signed(each.gain),
+                "" if each.p is None else f"{each.p:.3f}",
+            )
             for each in self.comparisons
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -94,21 +100,22 @@ def look_back(task: Task, ranking: Ranking, rows: Array, split: str) -> Hindsigh
     right = [outcomes_on(task, each, rows) for each in ranking.candidates]
     candidates = ranking.candidates
     taken = candidates.index(ranking.taken)
-    others = {
-        "last layer": candidates.index(ranking.last),
-        "best on training rows": 0,
-        "oracle": int(np.argmax([each.sum() for each in right])),
-    }
-    p_values = holm([mcnemar(right[taken], right[place]).p_value for place in others.values()])
+    places = {} if ranking.last is None else {"last tap": candidates.index(ranking.last)}
+    places["least error on training rows"] = 0
+    places["oracle"] = int(np.argmax([each.sum() for each in right]))
+    # The oracle is picked on these very rows: no test of it means anything.
+    tested = [n for n, place in places.items() if n != "oracle" and place != taken]
+    tests = [mcnemar(right[taken], right[places[name]]).p_value for name in tested]
+    p_values = dict(zip(tested, holm(tests).tolist(), strict=True)) if tested else {}
     comparisons = tuple(
         Comparison(
             name=name,
             tap=candidates[place].tap,
             score=_score(right[place]),
             gain=paired_bootstrap(right[taken], right[place]),
-            p=float(p),
+            p=p_values.get(name),
         )
-        for (name, place), p in zip(others.items(), p_values, strict=True)
+        for name, place in places.items()
     )
     return Hindsight(split, len(rows), _score(right[taken]), comparisons)
 

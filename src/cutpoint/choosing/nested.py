@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from cutpoint.choosing.strategies import fit_and_score, judge_all
+from cutpoint.choosing.sets import Choice, judge_in_folds
+from cutpoint.choosing.strategies import judge_all
 from cutpoint.choosing.task import Task, interval_of, outcomes_of
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
@@ -16,12 +15,13 @@ def nested_score(task: Task, reporter: Reporter) -> Interval:
 
     The best of many candidates is also the luckiest, so its own figure flatters; this one does not.
     """
-    scores = np.zeros(task.targets.Y.shape)
     quiet = Reporter(quiet=True)
     with reporter.bar("Choose anew in folds", len(task.folds), "folds") as advance:
-        for learn, others in task.folds:
-            taken = judge_all(task.part(learn), quiet).taken
-            recipe = parse_recipe(taken.recipe)
-            scores[others] = fit_and_score(task, learn, others, taken.taps, recipe).scores
+
+        def choose(part: Task) -> Choice:
+            taken = judge_all(part, quiet).taken
             advance(1)
-    return interval_of(task.targets, outcomes_of(task.targets, scores))
+            return taken.taps, parse_recipe(taken.recipe)
+
+        found = judge_in_folds(task, choose)
+    return interval_of(task, outcomes_of(task.targets, found.scores) * task.row_weights)

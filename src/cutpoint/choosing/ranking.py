@@ -13,7 +13,8 @@ from cutpoint.layer_table import human_count
 from cutpoint.metrics import Interval
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
-N_LAYER_LETTERS = 30
+N_COLUMNS = 98  # of the table
+MIN_LETTERS = 12  # of a layer's name
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,15 @@ class Ranking:
         return min(close, key=lambda each: each.cost)
 
     @cached_property
-    def last(self) -> Candidate:
-        """What most tools would use: the deepest layer alone, averaged if it was."""
+    def last(self) -> Candidate | None:
+        """What most tools would use: the deepest tap alone, averaged if it was.
+
+        None if no tap was judged alone.
+        """
         single = [each for each in self.candidates if each.strategy == "single"]
-        deepest = max((each.depth for each in single or self.candidates), default=0)
-        found = [each for each in single or self.candidates if each.depth == deepest]
-        return next((each for each in found if each.deepest.pool == "gap"), found[0])
+        deepest = [each for each in single if each.depth == max(one.depth for one in single)]
+        averaged = [each for each in deepest if each.deepest.pool == "gap"]
+        return next(iter(averaged or deepest), None)
 
     @cached_property
     def pareto(self) -> tuple[Candidate, ...]:
@@ -100,8 +104,8 @@ class Ranking:
 
     @property
     def n_configurations(self) -> int:
-        """How many configurations were tried: candidates × λ."""
-        return len(self.candidates) * self.n_alphas
+        """How many configurations were tried: choices of taps, weights and columns × λ."""
+        return sum(each.n_tried for each in self.candidates) * self.n_alphas
 
     @property
     def metric(self) -> str:
@@ -114,8 +118,10 @@ class Ranking:
 
     def verdict(self) -> str:
         """Say what was chosen and how sure that is."""
+        n_choices = self.n_configurations // self.n_alphas
+        made = f", {n_choices} choices" if n_choices > len(self.candidates) else ""
         tried = (
-            f"{_count(len(self.candidates), 'candidate')} × {self.n_alphas} λ = "
+            f"{_count(len(self.candidates), 'candidate')}{made} × {self.n_alphas} λ = "
             f"{self.n_configurations} configurations tried on {self.n_train} training rows"
         )
         said = f"{tried}. {self._choice()}"
@@ -123,19 +129,32 @@ class Ranking:
             said += f" Chosen anew in folds, without the rows judged: {self.nested}."
         if self.is_permuted:
             said += f" Labels were shuffled: {self.chance:.3f} is what luck gives."
+        if not all(each.is_exact for each in self.candidates):
+            said += (
+                " ≈: judged by landmarks in the place of rows and columns too many to decompose."
+            )
+        if self._folded:
+            said += f" †: chosen and judged in {self._folded} folds."
         return said
 
     def _choice(self) -> str:
         others = len(self.tied) - 1
         if len(self.candidates) == 1:
             return f"Taken: {self.taken.tap}, the only one."
-        if not others:
-            return f"Taken: {self.taken.tap}; no other lies inside the best one's interval."
-        inside = f"inside its interval there {'is' if others == 1 else 'are'} {others} more"
-        first = f"{self.best.tap} errs least; {inside}, so no winner is named."
+        first = f"{self.best.tap} errs least; "
+        if others:
+            are = "is" if others == 1 else "are"
+            first += f"inside its interval there {are} {others} more, so no winner is named."
+        else:
+            first += "no other lies inside its interval."
         if self.taken is self.best:
-            return f"{first} It is taken: none within one standard error of it is cheaper."
-        return f"{first} Taken: {self.taken.tap}, the cheapest within one standard error of it."
+            return f"{first} It is taken: the rows tell it from all that are cheaper."
+        return f"{first} Taken: {self.taken.tap}, the cheapest the rows can't tell from it."
+
+    @property
+    def _folded(self) -> int:
+        """Folds that some candidates were judged in where others were not; 0 if alike."""
+        return 0 if self.n_folds else max((each.n_folds for each in self.candidates), default=0)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -155,7 +174,7 @@ class Ranking:
             "items_per_s": dict(self.items_per_s),
             "taken": self.taken.tap,
             "best": self.best.tap,
-            "last": self.last.tap,
+            "last": self.last and self.last.tap,
             "verdict": self.verdict(),
         }
 
@@ -166,7 +185,7 @@ class Ranking:
         taken = self.candidates.index(self.taken)
         if taken >= len(shown):
             shown = [*rows[: len(shown) - 1], rows[taken]]
-        table = [self._header(), *shown]
+        table = _fitted([self._header(), *shown])
         widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
         left_out = len(rows) - len(shown)
@@ -187,22 +206,33 @@ class Ranking:
             pools = {tap.rpartition("/")[2] for tap in each.taps}
             pool = pool if len(pools) == 1 else f"{len(pools)} pools"
             layer = f"{each.strategy}: {len(each.taps)} taps to {layer}"
+        elif each.strategy != "single":
+            layer = f"{each.strategy}: {layer}"
         macs = "–" if each.macs is None else human_count(each.macs)
         evidence = "–" if each.evidence is None else f"{each.evidence:.3f}"
         speed = (self._speed(each.deepest.layer),) if self.items_per_s else ()
-        folds = f" {each.n_folds}-fold" if each.n_folds and not self.n_folds else ""
-        figures = (f"{each.score}{folds}", evidence, f"{each.error:.4f}")
-        return (mark, _short(layer), pool, str(each.width), macs, *speed, *figures)
+        sign = "" if each.is_exact else "≈"
+        sign += "†" if each.n_folds and not self.n_folds else ""
+        figures = (f"{each.score}{sign}", evidence, f"{each.error:.4g}")
+        return (mark, layer, pool, str(each.width), macs, *speed, *figures)
 
     def _speed(self, layer: str) -> str:
         return f"{self.items_per_s[layer]:.0f}" if layer in self.items_per_s else "–"
 
 
-def _short(name: str) -> str:
-    """Return a name that fits its column, its middle left out if need be."""
-    if len(name) <= N_LAYER_LETTERS:
+def _fitted(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the table with layers' names short enough for the page."""
+    columns = list(zip(*table, strict=True))
+    others = sum(max(map(len, column)) + 2 for n, column in enumerate(columns) if n != 1)
+    letters = max(MIN_LETTERS, N_COLUMNS - others)
+    return [(row[0], _short(row[1], letters), *row[2:]) for row in table]
+
+
+def _short(name: str, letters: int) -> str:
+    """Return a name of so many letters at most, its middle left out if need be."""
+    if len(name) <= letters:
         return name
-    half = N_LAYER_LETTERS // 2
+    half = letters // 2
     return f"{name[: half - 1]}…{name[-half:]}"
 
 

@@ -35,7 +35,7 @@ def measure_speeds(
 
 def worth_timing(ranking: Ranking) -> tuple[TapSpec, ...]:
     """Return where the cheapest ways to each accuracy end, what is taken, and the last layer."""
-    shown = [*ranking.pareto, ranking.taken, ranking.best, ranking.last]
+    shown = [*ranking.pareto, ranking.taken, ranking.best, ranking.last or ranking.best]
     return tuple(dict.fromkeys(each.deepest for each in shown))
 
 

@@ -76,6 +76,18 @@ class Task:
         """Of the rows, so that classes count the same; None if they don't."""
         return self.targets.balanced_weights() if self.options.balanced else None
 
+    @property
+    def row_weights(self) -> Float64:
+        """The same, 1 each if rows are not weighted."""
+        return np.ones(len(self.rows)) if self.weights is None else self.weights
+
+    @property
+    def prior(self) -> Float64:
+        """Class frequencies, (n_targets,), weighted as the rows are; zeros for other kinds."""
+        if self.targets.kind != "classes":
+            return np.zeros(self.targets.Y.shape[1])
+        return np.asarray(np.average(self.targets.Y, axis=0, weights=self.row_weights))
+
     @cached_property
     def taps(self) -> tuple[str, ...]:
         """Names of the taps that are vectors, shallow to deep."""
@@ -176,7 +188,7 @@ def with_priors(task: Task, scores: Array) -> Float64:
     if task.targets.kind != "classes":
         return np.asarray(scores, np.float64)
     Y = task.targets.Y
-    weights = np.ones(len(Y)) if task.weights is None else task.weights
+    weights = task.row_weights
     places = np.arange(len(Y)) if task.groups is None else task.groups
     _, group = np.unique(places, return_inverse=True)
     own_weight = np.bincount(group, weights)[group]
@@ -187,20 +199,22 @@ def with_priors(task: Task, scores: Array) -> Float64:
     return np.asarray(scores - rest + whole / total, np.float64)
 
 
-def interval_of(targets: Targets, outcomes: Float64) -> Interval:
+def interval_of(task: Task, outcomes: Float64) -> Interval:
     """Return the score of rows left out, with its 95 % interval."""
-    if targets.kind == "classes":
+    targets = task.targets
+    if targets.kind == "classes" and task.weights is None:
         return wilson(int(outcomes.sum()), len(outcomes))
-    if targets.kind == "labels":
+    if targets.kind != "values":
         return bootstrap(outcomes)
     variance = float(targets.Y.var(axis=0).mean())
     return bootstrap(1 + outcomes / variance)
 
 
-def chance_of(targets: Targets) -> float:
+def chance_of(task: Task) -> float:
     """Return what saying the same of every row would score at best."""
+    targets = task.targets
     if targets.kind == "classes":
-        return float(np.bincount(targets.truth).max() / len(targets.truth))
+        return float(np.bincount(targets.truth, task.row_weights).max() / len(targets.truth))
     if targets.kind == "labels":
         shares = targets.Y.mean(axis=0)
         return float(np.maximum(shares, 1 - shares).mean())

@@ -122,6 +122,8 @@ def nonnegative_weights(
         options={"maxiter": n_iterations},
     )
     ratios = found.x * start
+    if not ratios.sum() > 0:  # no layer helps: λ has gone to infinity
+        ratios = start
     weights = ratios / ratios.sum()
     path = _path(_weighted(grams, weights), targets, groups, 1.0 / float(ratios.sum()))
     kept = [(name, float(weight)) for name, weight in zip(names, weights, strict=True) if weight]

@@ -83,7 +83,7 @@ def score(probabilities: Array, truth: Array) -> Scores:
         balanced_accuracy=float(
             recall_score(truth, predicted, labels=present, average="macro", zero_division=0)
         ),
-        macro_f1=float(f1_score(truth, predicted, average="macro", labels=present)),
+        macro_f1=float(f1_score(truth, predicted, average="macro", zero_division=0)),
         auc=_auc(probabilities, truth),
         log_loss=float(log_loss(truth, probabilities, labels=columns)),
         ece=calibration_error(probabilities.max(axis=1), is_right),

@@ -115,7 +115,8 @@ def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "width": candidate["width"],
                 "macs": human_count(card["layers"][tap.layer]),
                 "accuracy": f"{found['value']:.4f}",
-                "interval": f"{found['low']:.3f} – {found['high']:.3f}",
+                "interval": f"{found['low']:.3f} – {found['high']:.3f}"
+                + (f", {candidate['n_folds']}-fold" if candidate["n_folds"] else ""),
                 "evidence": "–" if evidence is None else f"{evidence:.3f}",
                 "error": f"{candidate['error']:.4f}",
                 "taken": candidate["tap"] == card["ranking"]["taken"],

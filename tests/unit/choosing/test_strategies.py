@@ -9,7 +9,8 @@ from tests.unit.choosing.test_ranking import colours
 from tests.unit.store.helpers import fill
 
 from cutpoint.choosing import ChooseOptions, look_back, rank
-from cutpoint.choosing.strategies import fit_and_score, judge_all
+from cutpoint.choosing.sets import fit_and_score
+from cutpoint.choosing.strategies import judge_all
 from cutpoint.choosing.task import Task
 from cutpoint.data import Dataset
 from cutpoint.data.arrays import read_arrays
