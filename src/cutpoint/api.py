@@ -189,7 +189,7 @@ def choose(
     permute_labels: int | None = None,
     quiet: bool = False,
 ) -> Ranking:
-    """Rank layer × pooling by accuracy on training rows that were left out.
+    """Rank layers and pools by training rows that were left out.
 
     Parameters
     ----------
@@ -199,7 +199,8 @@ def choose(
     strategy : str or sequence of str
         ``single``: each tap alone; ``fused``: all taps of a pool as one; ``greedy``: taps added
         while the error falls; ``weighted``: taps with weights found on leave-one-out;
-        ``head2toe``: the features group lasso keeps of all taps.
+        ``head2toe`` and ``ridge_norm``: the columns of all taps that group lasso, or the weights
+        of a ridge head, put first.
     kind : {"classes", "labels", "values"}
         Whether a label is one class, several (``"cat;dog"``), or a number.
     balanced : bool
@@ -211,6 +212,13 @@ def choose(
     """
     if not isinstance(features, Features):
         features = FeatureStore(features).open()
+    if permute_labels is not None and permute_labels < 0:
+        raise UsageError(
+            f"Labels shuffled with seed {permute_labels} were asked for.",
+            "It is below 0.",
+            "A whole number, 0 or more.",
+            "Type, for example:  permute_labels=0",
+        )
     strategies = (strategy,) if isinstance(strategy, str) else tuple(strategy)
     options = ChooseOptions(_recipe(recipe), strategies, kind, balanced, nested, permute_labels)
     return rank(features, Reporter(quiet), options)
@@ -224,6 +232,7 @@ def fit(
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
+    strategy: str | Sequence[str] = ("single", "fused"),
     head: str | Head = "ridge",
     protocol: str = "",
     *,
@@ -253,6 +262,8 @@ def fit(
         has all. The choice of layer and pooling rests on ridge whatever the head.
     protocol : str, optional
         In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
+    strategy : str or sequence of str
+        As in `choose`.
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
@@ -280,6 +291,7 @@ storage, follow_links, quiet
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
         recipe=_recipe(recipe),
+        strategies=(strategy,) if isinstance(strategy, str) else tuple(strategy),
         head=parse_head(head) if isinstance(head, str) else head,
         protocol=protocol,
         storage=storage,

@@ -148,8 +148,11 @@ class Ranking:
         else:
             first += "no other lies inside its interval."
         if self.taken is self.best:
-            return f"{first} It is taken: the rows tell it from all that are cheaper."
-        return f"{first} Taken: {self.taken.tap}, the cheapest the rows can't tell from it."
+            return f"{first} It is taken: none within one standard error of it is cheaper."
+        return (
+            f"{first} Taken: {self.taken.tap}, the cheapest within one standard error of it that "
+            "is as likely by evidence."
+        )
 
     @property
     def _folded(self) -> int:

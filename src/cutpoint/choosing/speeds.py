@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from cutpoint.engines import ENGINES, preferred_engine
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.progress import Reporter
 from cutpoint.spec import TapSpec
+from cutpoint.types import Run
 
-N_BATCHES = 10  # timed, after one that is not
+N_BATCHES, N_ROUNDS = 10, 3  # timed, after one batch that is not
 
 
 def measure_speeds(
@@ -40,16 +42,24 @@ def worth_timing(ranking: Ranking) -> tuple[TapSpec, ...]:
 
 
 def _items_per_s(backbone: Backbone, tap: TapSpec, engine: str) -> float:
+    """Run as extraction does: one session a thread, or one that uses all threads."""
     cut = backbone.cut_at([tap])
     n_threads = LocalExecutor(None).n_workers
     ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads)
-    run = ready.session()
-    batch = np.zeros((ready.batch_size, *cut.input_shape), cut.input_dtype)
-    run(batch)
-    seconds = []
-    for _ in range(N_BATCHES):
-        start = time.perf_counter()
-        run(batch)
-        seconds.append(time.perf_counter() - start)
     n_sessions = 1 if ready.is_serial else n_threads
-    return float(n_sessions * ready.batch_size / np.median(seconds))
+    batch = np.zeros((ready.batch_size, *cut.input_shape), cut.input_dtype)
+
+    def run(session: Run) -> None:
+        for _ in range(N_BATCHES):
+            session(batch)
+
+    sessions = [ready.session() for _ in range(n_sessions)]
+    for session in sessions:
+        session(batch)
+    seconds = []
+    with ThreadPoolExecutor(n_sessions) as pool:
+        for _ in range(N_ROUNDS):
+            start = time.perf_counter()
+            list(pool.map(run, sessions))
+            seconds.append(time.perf_counter() - start)
+    return float(n_sessions * N_BATCHES * ready.batch_size / np.median(seconds))

@@ -28,10 +28,11 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
+from cutpoint.errors import UsageError
 
 if TYPE_CHECKING:
     from cutpoint.backbone import Backbone
-    from cutpoint.choosing import ChooseOptions, Ranking
+    from cutpoint.choosing import BackboneRanking, ChooseOptions, Ranking
     from cutpoint.progress import Reporter
     from cutpoint.store import Features
 
@@ -64,7 +65,7 @@ def choose(
     ] = False,
     permute_labels: Annotated[
         int | None,
-        typer.Option("--permute-labels", metavar="SEED", help="Shuffle the labels: a check."),
+        typer.Option("--permute-labels", metavar="SEED", min=0, help="Shuffle labels: a check."),
     ] = None,
     advise_only: Annotated[
         bool, typer.Option("--advise-only", help="Say what is known beforehand; measure nothing.")
@@ -81,7 +82,7 @@ def choose(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank layer × pooling by accuracy on training rows that were left out; say what to use."""
+    """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
     from cutpoint.choosing import ChooseOptions, rank, rank_backbones
     from cutpoint.progress import Reporter
@@ -91,6 +92,8 @@ def choose(
     if show_recipe:
         print_recipe(recipe)
         return
+    if similarity != "unknown" and not advise_only:
+        raise _only("--similarity", "goes with --advise-only, which measures nothing")
     if advise_only:
         _print_prior(features, similarity, as_json)
         return
@@ -100,9 +103,13 @@ def choose(
     reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
+        if backbone or tap or pool or preprocess or store:
+            raise _only("FEATURES", "are extracted already: their backbone, taps and pools are")
         described = found.open()
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
         return
+    if plot is not None and len(backbone or ()) > 1:
+        raise _only("--plot", "draws the layers of one backbone")
     rankings = []
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights)
@@ -112,14 +119,27 @@ def choose(
     if len(rankings) == 1:
         _print_ranking(rankings[0][1], described, plot, as_json)
         return
-    compared = rank_backbones(rankings)
+    _print_comparison(rank_backbones(rankings), as_json)
+
+
+def _only(what: str, why: str) -> UsageError:
+    return UsageError(
+        f"{what} was given.",
+        f"It {why}." if what.startswith("--") else f"They {why} what they are.",
+        "The command without what can't be followed.",
+        "List the options with:  cutpoint choose --help",
+    )
+
+
+def _print_comparison(compared: BackboneRanking, as_json: bool) -> None:
     if as_json:
         print_json(compared.to_json())
         return
-    for loaded, ranking in rankings:
-        typer.echo(f"\n{loaded.spec.id}")
-        for line in ranking.lines(4):
+    for entry in compared.entries:
+        typer.echo(f"\n{entry.backbone}")
+        for line in entry.ranking.lines(4):
             typer.echo(line)
+        print_wrapped(entry.ranking.verdict())
     typer.echo(f"\n{compared}")
 
 
@@ -163,6 +183,7 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
     if as_json:
         print_json({**ranking.to_json(), "advice": advice})
         return
+    print_wrapped(f"{features.name}: {features.spec.backbone.id}")
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
         typer.echo(line)
     print_wrapped(ranking.verdict())
@@ -174,9 +195,11 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
 def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
     from cutpoint.choosing import prior_advice
     from cutpoint.data import read_dataset
+    from cutpoint.store import FeatureStore
 
-    dataset = read_dataset(data)
-    advice = prior_advice(len(dataset), len(dataset.classes), similarity)
+    found = FeatureStore(data)
+    items = found.open() if found.exists() else read_dataset(data)
+    advice = prior_advice(len(items), len(items.classes), similarity)
     if as_json:
         print_json(advice.to_json())
     else:

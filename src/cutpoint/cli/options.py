@@ -51,7 +51,7 @@ Strategies = Annotated[
     list[str] | None,
     typer.Option(
         "--strategy",
-        help="single, fused, greedy, weighted or head2toe; repeat. Default: single and fused.",
+        help="single, fused, greedy, weighted, head2toe, ridge_norm; repeat. Default: first two.",
     ),
 ]
 ProtocolName = Annotated[

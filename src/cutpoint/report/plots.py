@@ -45,7 +45,7 @@ def candidates_plot(
     by_depth, *rest = grid[0]
     _draw_depths(by_depth, candidates, order)
     chosen = next(each for each in candidates if each["tap"] == taken)
-    by_depth.axvline(chosen["depth"], color=_GREY, linestyle=":", label="taken")
+    by_depth.axhline(chosen["score"]["value"], color=_GREY, linestyle=":", label="taken")
     by_depth.set_ylabel(label)
     by_depth.legend(title="pool")
     for axes in rest:
@@ -62,6 +62,8 @@ def _draw_depths(axes: Any, candidates: Sequence[Mapping[str, Any]], order: Sequ
     for number, (pool, points) in enumerate(sorted(by_pool.items())):
         points.sort(key=lambda point: point[0])
         x = np.array([depth for depth, _ in points]) + 0.08 * (number - len(by_pool) / 2)
+        if pool in STRATEGIES:  # several at one depth
+            x = x + 0.12 * np.arange(len(x))
         y = np.array([found["value"] for _, found in points])
         low = y - [found["low"] for _, found in points]
         high = np.array([found["high"] for _, found in points]) - y

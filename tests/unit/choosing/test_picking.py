@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cutpoint.choosing import Candidate, Ranking, advise, draw
-from cutpoint.metrics import wilson
+from cutpoint.metrics import Interval, wilson
 
 N = 200
 
@@ -49,7 +49,7 @@ def test_the_cheapest_within_one_standard_error_of_the_difference_is_taken() -> 
 def test_a_winner_alone_in_its_interval_is_taken_and_named() -> None:
     found = ranking(candidate(195, 2, 900), candidate(120, 0, 100))
     assert found.taken is found.best
-    assert "no other lies inside the best one's interval" in found.verdict()
+    assert "no other lies inside its interval" in found.verdict()
 
 
 def test_evidence_can_tell_apart_what_rows_left_out_can_not() -> None:
@@ -86,21 +86,46 @@ def test_the_pareto_line_holds_what_no_cheaper_one_equals() -> None:
 
 def test_advice_says_what_is_gained_over_the_last_layer_and_at_what_cost() -> None:
     said = advise(ranking(candidate(190, 1, 500), candidate(150, 2, 1000)), n_classes=2)
-    assert (
-        "use layer1/gap at 50 % of the last layer's cost: +20.0 points over the last layer" in said
-    )
+    assert "use layer1/gap at 50 % of the last tap's cost: +20.0 points over the last tap" in said
     assert "worth trying" in said
 
 
 def test_advice_at_the_last_layer_with_few_items_is_to_label_more() -> None:
     found = ranking(candidate(150, 1, 1000), candidate(90, 0, 100))
     said = advise(found, n_classes=20)
-    assert "the last layer" in said
+    assert "the last tap" in said
     assert "10 items a class" in said
 
 
 def test_nothing_is_left_to_gain_near_perfection() -> None:
-    assert "little left to gain" in advise(ranking(candidate(199, 1, 10)), n_classes=2)
+    assert "little left to gain" in advise(ranking(candidate(200, 1, 10)), n_classes=2)
+    unsure = candidate(198, 1, 10)  # .990, but from .964 on
+    assert "little left to gain" not in advise(ranking(unsure), n_classes=2)
+
+
+def test_few_items_are_no_reason_to_stop() -> None:
+    few = ranking(candidate(200, 1, 10))
+    assert "label more first" in advise(few, n_classes=20)
+
+
+def test_advice_on_values_is_in_points_of_r2_and_counts_no_classes() -> None:
+    def of(error: float, depth: int) -> Candidate:
+        score = Interval(1 - error / 4, 0.0, 1.0)  # the values' variance is 4
+        outcomes = np.full(N, -error)
+        return candidate(100, depth, 10, score=score, outcomes=outcomes, error=error)
+
+    said = advise(ranking(of(1.0, 0), of(2.0, 1), kind="values"), n_classes=200)
+    assert "With 200 items, use layer0/gap" in said
+    assert "+25.0 points of R² over the last tap" in said
+    assert "a class" not in said
+
+
+def test_without_taps_alone_there_is_no_last_tap_to_compare_with() -> None:
+    fused = candidate(190, 2, 900, taps=("layer0/gap", "layer2/gap"), strategy="fused")
+    found = ranking(fused, candidate(180, 2, 900, taps=("a/gap", "b/gap"), strategy="greedy"))
+    assert found.last is None
+    assert "the last tap" not in advise(found, n_classes=2).partition(". ")[0]
+    assert found.to_json()["last"] is None
 
 
 def test_the_picture_marks_what_is_taken_and_fits_the_page() -> None:
