@@ -180,7 +180,7 @@ class FeatureSpec:
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:
         backbone = BackboneSpec.from_json(fields["backbone"])
         taps = tuple(TapSpec.from_name(name) for name in fields["taps"])
-        return cls(backbone, taps, fields["precision"], fields["storage"])
+        return cls(backbone, taps, fields["precision"], fields.get("storage", "auto"))
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly when a declared value does."""
