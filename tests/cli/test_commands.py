@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import noisy_image, write_image
 
 from cutpoint.store import FeatureStore
+from tests.conftest import noisy_image, write_image
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from importlib.metadata import entry_points
 
-from tests.conftest import ROOT
-
 from cutpoint.choosing.scores import SCORES
 from cutpoint.heads import HEADS, PROTOCOLS, parse_head
 from cutpoint.pooling import POOLS
 from cutpoint.preprocess import RECIPES
 from cutpoint.recipe import AGGREGATES, NAMED, parse_recipe
 from cutpoint.transforms import TRANSFORMS
+from tests.conftest import ROOT
 
 
 def test_every_source_and_every_recipe_of_preprocessing_is_documented() -> None:

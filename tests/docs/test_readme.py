@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import ROOT
 
 import cutpoint as cp
 from cutpoint.engines import compare
 from cutpoint.extraction.plan import CALIBRATION_SIZE
+from tests.conftest import ROOT
 
 BACKBONE = "packaged:efficientnet_lite0"
 

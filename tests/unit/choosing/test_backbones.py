@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.choosing.test_picking import candidate, ranking
 
 from cutpoint.choosing import prior_advice, rank_backbones
 from cutpoint.errors import DataError, UsageError
 from cutpoint.testing import FakeBackbone
+from tests.unit.choosing.test_picking import candidate, ranking
 
 
 def backbone(seed: int, accuracy: float | None = None) -> FakeBackbone:

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import normalize
-from tests.unit.choosing.test_ranking import colours
-from tests.unit.store.helpers import fill
 
 from cutpoint.choosing import (
     ChooseOptions,
@@ -28,6 +26,8 @@ from cutpoint.recipe import fit_recipe, parse_recipe
 from cutpoint.testing import FakeBackbone
 from cutpoint.transforms import GroupLasso
 from cutpoint.transforms.proximal import gradient, largest_penalty
+from tests.unit.choosing.test_ranking import colours
+from tests.unit.store.helpers import fill
 
 QUICK = Sweep(fractions=(0.005, 0.02, 1.0), penalties=(0.03, 0.01))
 WIDTHS = (60, 90, 150)

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from tests.conftest import noisy_image
-from tests.unit.store.helpers import fill, images
 
 from cutpoint.choosing import ChooseOptions, Ranking, rank
 from cutpoint.data import Dataset, assign_splits, read_dataset
@@ -15,6 +13,8 @@ from cutpoint.data.arrays import read_arrays
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import one_hot
 from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image
+from tests.unit.store.helpers import fill, images
 
 ALONE = ChooseOptions(strategies=("single",))
 

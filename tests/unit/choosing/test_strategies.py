@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
-from tests.conftest import noisy_image
-from tests.unit.choosing.test_ranking import colours
-from tests.unit.store.helpers import fill
 
 from cutpoint.choosing import ChooseOptions, look_back, rank
 from cutpoint.choosing.sets import fit_and_score, judge_set
@@ -20,6 +17,9 @@ from cutpoint.gram import one_hot
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
 from cutpoint.store import Features
+from tests.conftest import noisy_image
+from tests.unit.choosing.test_ranking import colours
+from tests.unit.store.helpers import fill
 
 QUIET = Reporter(quiet=True)
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import noisy_image, write_image
 
 from cutpoint.data import read_dataset, read_items
 from cutpoint.data.folder import read_folder
 from cutpoint.errors import DataError
+from tests.conftest import noisy_image, write_image
 
 Maker = Callable[..., Path]
 

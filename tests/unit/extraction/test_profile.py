@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.store.helpers import fill, images
 
 import cutpoint as cp
 from cutpoint.extraction import Profile
 from cutpoint.testing import FakeBackbone
+from tests.unit.store.helpers import fill, images
 
 
 def profile_of(start_up: dict[str, float], *threads: dict[str, float]) -> Profile:

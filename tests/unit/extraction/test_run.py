@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import noisy_image
-from tests.unit.store.helpers import CountingBackbone, fill, images
 
 import cutpoint.extraction.job as job
 from cutpoint.data.arrays import read_arrays
@@ -13,6 +11,8 @@ from cutpoint.errors import DataError, StoreError, TooManyBadItems, UsageError
 from cutpoint.extraction.unit import describe
 from cutpoint.store import FeatureStore
 from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image
+from tests.unit.store.helpers import CountingBackbone, fill, images
 
 
 def test_the_parity_gate_runs_once_a_store_and_is_remembered(tmp_path: Path) -> None:
@@ -143,10 +143,9 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after installing the plug-in for its format."""
-    from tests.conftest import encoded
-
     import cutpoint.extraction.unit as unit
     from cutpoint.errors import BadItem
+    from tests.conftest import encoded
 
     data = read_arrays([encoded(noisy_image(0, 0), "PNG"), *images(3)])
     real = unit.prepare_item

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import noisy_image, write_image
 
 import cutpoint as cp
 from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image, write_image
 
 Maker = Callable[..., Path]
 

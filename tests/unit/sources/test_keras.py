@@ -15,7 +15,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from tests.conformance.networks.keras import functional, plain
 
 import cutpoint as cp
 from cutpoint.data import read_dataset
@@ -24,6 +23,7 @@ from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.sources.keras import _own_preprocess
 from cutpoint.spec import ArraySpec
+from tests.conformance.networks.keras import functional, plain
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 APPLICATIONS = [

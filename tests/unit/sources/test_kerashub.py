@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conformance.networks.keras import drawn, plain
 
 import cutpoint as cp
 from cutpoint.errors import BackboneNotFound, MissingExtra, UsageError
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.spec import PreprocessSpec
+from tests.conformance.networks.keras import drawn, plain
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.conftest import noisy_image
 from torch import nn
 
 import cutpoint as cp
@@ -13,6 +12,7 @@ from cutpoint.errors import UsageError, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.sources.torch_weights import state_sha256
 from cutpoint.spec import PreprocessSpec
+from tests.conftest import noisy_image
 
 SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
 

@@ -17,13 +17,6 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from tests.conformance.networks.onnx import (
-    PREPROCESS,
-    convnet,
-    model_of,
-    normalised,
-    own_output,
-)
 
 import cutpoint as cp
 from cutpoint.backbone import Backbone, LoadOptions
@@ -32,6 +25,13 @@ from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone
 from cutpoint.spec import ArraySpec, Preprocess, PreprocessSpec
+from tests.conformance.networks.onnx import (
+    PREPROCESS,
+    convnet,
+    model_of,
+    normalised,
+    own_output,
+)
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 # As Caffe's SqueezeNet was trained; SOURCES.md.

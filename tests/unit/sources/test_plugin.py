@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
 
 import cutpoint as cp
 from cutpoint.errors import BackboneNotFound
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,10 @@ from cutpoint.spec import ArraySpec, PreprocessSpec
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 
+from cutpoint.sources.savedmodel import load, load_tfhub  # noqa: E402
 from tests.conformance.networks import SIDE  # noqa: E402
 from tests.conformance.networks.tfgraph import tiny_reference, write_saved_model  # noqa: E402
 from tests.conftest import SHARED  # noqa: E402
-
-from cutpoint.sources.savedmodel import load, load_tfhub  # noqa: E402
 
 TRUSTED = LoadOptions("tf", trust_weights=True)
 NUMBERS = LoadOptions(ArraySpec((4,)), trust_weights=True)

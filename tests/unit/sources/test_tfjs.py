@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conformance.networks.keras import plain
 
 import cutpoint as cp
 from cutpoint.errors import BackboneNotFound, TapNotFound, UsageError, WeightsError
 from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
+from tests.conformance.networks.keras import plain
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
 

@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from cutpoint.backbone import LoadOptions
+from cutpoint.errors import MissingExtra, UsageError, WeightsError
+from cutpoint.spec import ArraySpec
 from tests.conformance.networks.tfgraph import (
     constant,
     fused,
@@ -16,10 +20,6 @@ from tests.conformance.networks.tfgraph import (
     tiny_reference,
     write_graph_model,
 )
-
-from cutpoint.backbone import LoadOptions
-from cutpoint.errors import MissingExtra, UsageError, WeightsError
-from cutpoint.spec import ArraySpec
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
-from tests.unit.transforms.test_select import planted
 
 from cutpoint.errors import UsageError
 from cutpoint.gram import Spectrum, alpha_grid, one_hot
 from cutpoint.transforms import RidgeNormSelect
+from tests.unit.transforms.test_select import planted
 
 
 def test_the_scores_are_squared_lengths_of_scikit_learns_ridge_weights() -> None:

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import weightedtau
-from tests.conftest import ROOT
 
 from cutpoint.choosing.scores import null_band, static_ranking, weighted_tau
+from tests.conftest import ROOT
 
 TABLE = json.loads((ROOT / "tests" / "references" / "fine_tuned.json").read_text())
 ACCURACY = np.array(list(TABLE["accuracy"].values()))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
-from tests.references import inputs
 
 from cutpoint.choosing.scores import gbc
 from cutpoint.errors import UsageError
+from tests.references import inputs
 
 
 def test_the_coefficient_is_the_integral_of_the_densities_root() -> None:

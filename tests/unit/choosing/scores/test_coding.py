@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.references import inputs
 
 from cutpoint.choosing.scores import transrate
+from tests.references import inputs
 
 
 @pytest.mark.parametrize("make", [inputs.uneven, inputs.wide])

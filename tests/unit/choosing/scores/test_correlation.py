@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 from sklearn.decomposition import PCA
-from tests.references import inputs
 
 from cutpoint.choosing.scores import parc
 from cutpoint.errors import UsageError
+from tests.references import inputs
 
 
 def test_ties_share_their_mean_rank() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import entropy
-from tests.references import inputs
 
 from cutpoint.choosing.scores import nce
+from tests.references import inputs
 
 
 def test_nce_is_the_difference_of_two_entropies() -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.references import inputs
 
 from cutpoint.choosing.scores import sfda
+from tests.references import inputs
 
 
 def test_sfda_is_two_shrunk_discriminants() -> None:

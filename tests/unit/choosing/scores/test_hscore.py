@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
-from tests.references import inputs
 
 from cutpoint.choosing.scores import h_score, regularised_h_score
+from tests.references import inputs
 
 
 def test_h_score_is_the_trace_of_its_definition() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
-from tests.references import inputs
 
 from cutpoint.choosing.scores import knn_loo
+from tests.references import inputs
 
 
 @pytest.mark.parametrize("make", [inputs.wide, inputs.source_probabilities])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
-from tests.references import inputs
 
 from cutpoint.choosing.scores import log_me
+from tests.references import inputs
 
 
 def dense_evidence(X: np.ndarray, target: np.ndarray) -> float:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
-from tests.references import inputs
 
 from cutpoint.choosing.scores import loo_ridge
 from cutpoint.gram import Spectrum, alpha_grid
+from tests.references import inputs
 
 
 def test_accuracy_equals_ridgecv_s_left_out_predictions() -> None:

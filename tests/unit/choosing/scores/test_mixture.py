@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from tests.references import inputs
 
 from cutpoint.choosing.scores import leep, nleep
 from cutpoint.errors import UsageError
+from tests.references import inputs
 
 
 def test_nleep_is_leep_of_a_mixture_s_posteriors() -> None:

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from tests.conftest import ROOT
-from tests.references import inputs
 
 from cutpoint.choosing import scores
+from tests.conftest import ROOT
+from tests.references import inputs
 
 PUBLISHED = json.loads((ROOT / "tests" / "references" / "published_scores.json").read_text())
 # Where the published formula is right, our default is it: no compat to ask for.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.references import inputs
 
 from cutpoint.choosing.scores import SCORES
 from cutpoint.errors import ShapeError, UsageError
+from tests.references import inputs
 
 
 def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:
