@@ -9,7 +9,7 @@ import numpy as np
 from cutpoint.heads.base import LinearHead
 from cutpoint.heads.folds import inner_folds
 from cutpoint.heads.penalties import follow, rising
-from cutpoint.heads.softmax_regression import SoftmaxRegression, Solution
+from cutpoint.heads.softmax_regression import TOL, SoftmaxRegression, Solution
 from cutpoint.metrics import log_loss
 from cutpoint.types import Array, Float64
 
@@ -24,7 +24,9 @@ class LogisticHead(LinearHead):
         10⁻² to 10⁴ over the mean squared length of a centred row. The one with the smallest
         log-loss on rows left out is taken; the first of equals.
     tol : float
-        The largest entry of the gradient of the mean log-loss at which a fit ends.
+        A fit ends where the gradient's length is so small a share of the penalty's part of it:
+        there the weights are within about `tol` of their length. Where it does not get there,
+        `sklearn.exceptions.ConvergenceWarning` says so.
     random_state : int
         Draws the folds.
 
@@ -48,7 +50,7 @@ class LogisticHead(LinearHead):
     kind = "logistic"
     path_: tuple[tuple[float, float], ...]
 
-    def __init__(self, C: Any = None, tol: float = 1e-6, random_state: int = 0) -> None:
+    def __init__(self, C: Any = None, tol: float = TOL, random_state: int = 0) -> None:
         self.C = C
         self.tol = tol
         self.random_state = random_state

@@ -17,8 +17,6 @@ from cutpoint.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.metrics import Interval, wilson
 from cutpoint.types import Array
 
-_TOL = 1e-6
-
 
 @dataclass(frozen=True)
 class ProtocolResult:
@@ -112,7 +110,7 @@ def fit_protocol(
     C = protocol.candidates[search(score, len(protocol.candidates))]
     rows = np.sort(np.concatenate([learn, judge]))
     theirs = None if groups is None else np.asarray(groups)[rows]
-    return LogisticHead(C, _TOL).fit(X[rows], y[rows], theirs)
+    return LogisticHead(C).fit(X[rows], y[rows], theirs)
 
 
 def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
@@ -180,7 +178,7 @@ def _validation_score(
     """Return the accuracy on validation rows of one candidate after the other."""
     X, truth = LogisticHead()._rows_to_fit(X, y)
     # Turned into the axes of all training rows, which changes no distance and so no solution.
-    regression = SoftmaxRegression(X, truth, int(truth.max()) + 1, _TOL)
+    regression = SoftmaxRegression(X, truth, int(truth.max()) + 1)
     last: list[Solution | None] = [None]
 
     def score(place: int) -> float:
