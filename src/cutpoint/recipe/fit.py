@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,12 @@ from cutpoint.recipe.rows import Rows, joined
 from cutpoint.recipe.spelling import Recipe, Stage
 from cutpoint.store import Features
 from cutpoint.transforms import Transform
+from cutpoint.transforms.base import FewerThanAsked, Mixed
 from cutpoint.transforms.select import Selector
 from cutpoint.types import Array
+
+# A recipe is fitted for each tap and fold, and one line is enough.
+warnings.filterwarnings("once", category=FewerThanAsked, append=True)
 
 STREAM_BYTES = 512 * 2**20
 """A larger matrix is not held in memory, as long as the stages can do without."""
@@ -65,15 +70,33 @@ def _through(
         width = rows.width
         blocks = blocks if sum(blocks) == width else (width,)
         transform = stage.make(blocks)
-        rows.fit(transform, y)
+        _fit(rows, transform, y, stage)
         blocks = _widths_after(transform, blocks)
         rows = rows.through(transform)
         fitted.append(transform)
     return rows, tuple(fitted)
 
 
+def _fit(rows: Rows, transform: Transform, y: Array, stage: Stage) -> None:
+    """Fit a transform; that fewer columns are left than asked for is told alike for all taps."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewerThanAsked)
+        rows.fit(transform, y)
+    for each in caught:
+        if issubclass(each.category, FewerThanAsked):
+            what = f'"{stage}" asks for more than some taps or rows have; what they have is taken.'
+            warnings.warn(what, FewerThanAsked, stacklevel=4)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
 def _widths_after(transform: Transform, widths: tuple[int, ...]) -> tuple[int, ...]:
-    """Return how many columns of each tap a transform left; taps without any are gone."""
+    """Return how many columns of each tap a transform left; none where it mixed them.
+
+    Taps without any are gone.
+    """
+    if isinstance(transform, Mixed):
+        return ()
     if not isinstance(transform, Selector):
         return widths
     taps = np.repeat(np.arange(len(widths)), widths)[transform.get_support()]

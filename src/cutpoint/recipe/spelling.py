@@ -8,6 +8,7 @@ fitted on training rows alone.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import canonical_pool
 from cutpoint.stages import Arguments, parameters_of, read_arguments, read_stage, spell
 from cutpoint.transforms import TRANSFORMS, Transform
+from cutpoint.transforms.limits import check_parameters
 
 NAMED = {
     # The two last stages, generalised mean, whitened and normalised: the pipeline of the image
@@ -100,10 +102,24 @@ class Recipe:
         return replace(self, before=self.after, aggregate="concat", after=stages)
 
     def taps(self, table: LayerTable) -> tuple[str, ...] | None:
-        """Return the taps the recipe names itself; None if it leaves them to others."""
+        """Return the taps the recipe names itself; None if it leaves them to others.
+
+        Raises
+        ------
+        UsageError
+            If the network has maps of fewer resolutions than `stages` asks for.
+        """
         if self.n_stages is None:
             return None
         by_stride = {row.stride: row.name for row in table.maps()}
+        if len(by_stride) < self.n_stages:
+            possible = replace(self, n_stages=len(by_stride) or None)
+            raise UsageError(
+                f"stages({self.n_stages}) was asked for.",
+                f"The network has maps of {len(by_stride)} resolutions.",
+                f"A number from 1 to {len(by_stride)}." if by_stride else "A recipe without it.",
+                f'Type, for example:  --recipe "{possible}"',
+            )
         return tuple(list(by_stride.values())[-self.n_stages :])
 
     def candidates(self, taps: Sequence[str]) -> list[tuple[str, ...]]:
@@ -167,7 +183,9 @@ def _is_aggregate(name: str, words: list[str], *earlier: Any) -> bool:
 
 def _stage(name: str, words: list[str], text: str) -> Stage:
     kind = TRANSFORMS[name]
-    return Stage(name, _or_wrong(text, read_arguments, name, kind, words, ["blocks"]))
+    arguments = _or_wrong(text, read_arguments, name, kind, words, ["blocks"])
+    check_parameters(kind(**dict(arguments)))
+    return Stage(name, arguments)
 
 
 def _count(words: list[str], part: str, text: str) -> int:
@@ -193,10 +211,13 @@ def _or_wrong(text: str, read: Callable[..., Any], *given: Any) -> Any:
 
 
 def _wrong(text: str, why: str) -> UsageError:
+    stages = (
+        f"Pools first; then {', '.join(TRANSFORMS)}; {', '.join(AGGREGATES)} in between. "
+        f"Named: {', '.join(NAMED)}."
+    )
     return UsageError(
         f'The recipe "{text}" was asked for.',
         f"It can't be followed: {why}.",
-        f"Pools first; then {', '.join(TRANSFORMS)}; {', '.join(AGGREGATES)} in between. "
-        f"Named: {', '.join(NAMED)}.",
+        textwrap.fill(stages, 100, break_on_hyphens=False),
         'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
     )

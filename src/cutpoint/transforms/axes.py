@@ -10,6 +10,8 @@ import scipy.linalg
 
 from cutpoint.errors import UsageError
 from cutpoint.gram import Moments
+from cutpoint.transforms.base import FewerThanAsked
+from cutpoint.transforms.limits import is_share
 from cutpoint.types import Array, Float64
 
 # Directions 10⁻⁶ times as wide as the widest are the rounding of float32 rows.
@@ -59,30 +61,25 @@ def axes_of_moments(moments: Moments, at_most: int | None = None) -> Axes:
     return _ranked(moments.mean, vectors.T[::-1], variances[::-1], total)
 
 
-def n_kept(asked: int | float | None, axes: Axes, n_features: int) -> int:
+def n_kept(asked: int | float | None, axes: Axes) -> int:
     """Return how many of the axes to keep; warn if there are fewer than asked for.
 
     Parameters
     ----------
-    asked : int, float in (0, 1), or None
+    asked : int, float in (0, 1], or None
         A number, the share of the variance to keep at least, or all.
     """
     n_axes = len(axes.variances)
     if asked is None:
         return n_axes
-    if isinstance(asked, float) and 0 < asked < 1:
+    if is_share(asked):
+        if asked == 1:
+            return n_axes
         shares = np.cumsum(axes.variances) / axes.total
         return min(n_axes, int(np.searchsorted(shares, asked)) + 1)
-    if asked < 1 or asked != int(asked):
-        raise UsageError(
-            f"PCA with n_components={asked} was asked for.",
-            "It is neither a count nor a share of the variance.",
-            f"A whole number from 1 to {n_features}, a share between 0 and 1, or None for all.",
-            f"Type, for example:  n_components={min(n_axes, 64)}",
-        )
     if asked > n_axes:
         what = f"{asked} principal components were asked for; the rows vary along {n_axes} only"
-        warnings.warn(f"{what}, and those are kept.", stacklevel=4)
+        warnings.warn(f"{what}, and those are kept.", FewerThanAsked, stacklevel=4)
     return min(int(asked), n_axes)
 
 

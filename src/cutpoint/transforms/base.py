@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from cutpoint.errors import UsageError
 from cutpoint.state import Stateful
+from cutpoint.transforms.limits import Limit, check_parameters
 from cutpoint.types import Array, Float64, check_finite
 
 FLOATS = (np.float64, np.float32)  # others become the first
@@ -20,8 +21,20 @@ FLOATS = (np.float64, np.float32)  # others become the first
 _BLOCK_ROWS = 4096
 
 
+class FewerThanAsked(UserWarning):
+    """Rows or columns allow fewer than were asked for, and those are taken."""
+
+
 class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
-    """A fitted map on features, (n_items, n_features) → (n_items, n_features_out)."""
+    """A fitted map on features, (n_items, n_features) → (n_items, n_features_out).
+
+    Attributes
+    ----------
+    limits : mapping of str to Limit
+        What its parameters may be.
+    """
+
+    limits: ClassVar[Mapping[str, Limit]] = {}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -29,6 +42,7 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
         return tags
 
     def _rows_to_fit(self, X: Any, n_min: int = 1) -> Array:
+        check_parameters(self)
         return finite_rows(self, X, ensure_min_samples=n_min)
 
     def _rows_to_transform(self, X: Any) -> Array:
@@ -46,6 +60,7 @@ class LabelledTransform(Transform):
 
     def _labelled_rows(self, X: Any, y: Any) -> tuple[Array, Array, Array]:
         """Return rows, the number of each row's class, and the classes."""
+        check_parameters(self)
         X, y = validate_data(
             self, X, y, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite=False
         )
@@ -138,15 +153,9 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
 
 def at_most(asked: Any, limit: Any, what: str) -> Any:
     """Return `asked`, or `limit` with a warning if that is less."""
-    if not asked > 0:
-        raise UsageError(
-            f"{asked} {what} were asked for.",
-            "It is not positive.",
-            f"A number from 1 to {limit}.",
-            f"Type, for example:  {min(limit, 64)}",
-        )
     if asked > limit:
-        warnings.warn(f"{asked} {what} were asked for; {limit} are possible.", stacklevel=3)
+        what = f"{asked} {what} were asked for; {limit} are possible."
+        warnings.warn(what, FewerThanAsked, stacklevel=3)
     return min(asked, limit)
 
 

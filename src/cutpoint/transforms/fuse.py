@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.errors import UsageError
 from cutpoint.gram import layer_scale
 from cutpoint.transforms.base import Transform, check_blocks
+from cutpoint.transforms.limits import WEIGHTS, Limit
 from cutpoint.types import Array, Float64
 
 
@@ -25,8 +27,8 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
     ----------
     blocks : tuple of int, optional
         Widths of the blocks, one a tap. All columns are one block by default.
-    weights : tuple of float, optional
-        One a block, ≥ 0; all 1 by default.
+    weights : float or tuple of float, optional
+        One a block, ≥ 0, one of them above 0; all 1 by default.
 
     Attributes
     ----------
@@ -35,9 +37,12 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
     """
 
     kind: ClassVar[str] = "fuse"
+    limits: ClassVar[Mapping[str, Limit]] = {"weights": WEIGHTS.or_none}
 
     def __init__(
-        self, blocks: tuple[int, ...] | None = None, weights: tuple[float, ...] | None = None
+        self,
+        blocks: tuple[int, ...] | None = None,
+        weights: float | tuple[float, ...] | None = None,
     ) -> None:
         self.blocks = blocks
         self.weights = weights
@@ -58,14 +63,15 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
         return np.asarray(rows * np.repeat(self.scale_, widths), dtype=rows.dtype)
 
 
-def _checked(weights: tuple[float, ...] | None, n_blocks: int) -> tuple[float, ...]:
+def _checked(weights: float | tuple[float, ...] | None, n_blocks: int) -> tuple[float, ...]:
     if weights is None:
         return (1.0,) * n_blocks
-    if len(weights) != n_blocks or not all(weight >= 0 for weight in weights) or not any(weights):
+    found = tuple(weights) if isinstance(weights, tuple | list) else (weights,)
+    if len(found) != n_blocks:
         raise UsageError(
-            f"{n_blocks} blocks were to be fused with weights {tuple(weights)}.",
-            f"There are {len(weights)} weights, from {min(weights, default=0)}.",
-            "One weight a tap, none below 0, one above 0.",
+            f"fuse with weights={':'.join(f'{each:g}' for each in found)} was asked for.",
+            f"That is {len(found)} for {n_blocks} of taps; taps that were mixed before are one.",
+            "One weight a tap, or none: all 1.",
             f"Type, for example:  fuse(weights={':'.join(['1'] * n_blocks)})",
         )
-    return weights
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,15 @@ from sklearn.neighbors import NearestNeighbors
 from cutpoint.errors import UsageError
 from cutpoint.runtimes.umap import import_umap
 from cutpoint.transforms.base import Mixed, at_most, finite_rows
+from cutpoint.transforms.limits import (
+    COUNT,
+    NEIGHBOURS,
+    POSITIVE,
+    SEED,
+    UP_TO_ONE,
+    Limit,
+    check_parameters,
+)
 from cutpoint.types import Array, Float32, Float64
 
 
@@ -26,7 +36,7 @@ class UMAP(Mixed):
         Size of a neighbourhood; at most the number of training rows less one, where a warning
         says so.
     min_dist : float, default 0.1
-        How close points may lie in the layout.
+        How close points may lie in the layout, 0–1.
     random_state : int, default 0
 
     Attributes
@@ -47,6 +57,12 @@ class UMAP(Mixed):
     """
 
     kind: ClassVar[str] = "umap"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "n_components": COUNT,
+        "n_neighbors": NEIGHBOURS,
+        "min_dist": UP_TO_ONE,
+        "random_state": SEED,
+    }
 
     def __init__(
         self,
@@ -63,6 +79,13 @@ class UMAP(Mixed):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay out the training rows."""
         X = self._rows_to_fit(X, n_min=4)
+        if (X[0] == X).all():
+            raise UsageError(
+                "A layout (umap) was to be fitted.",
+                f"All {len(X)} rows are equal: there are no neighbourhoods.",
+                "Rows that differ.",
+                "Look at them with:  X.std(axis=0)",
+            )
         self.rows_: Float32 = X.astype(np.float32)
         self.n_neighbors_ = at_most(self.n_neighbors, len(X) - 1, "neighbours")
         model = import_umap().UMAP(
@@ -139,6 +162,13 @@ class TSNEPicture(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyp
     van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008; as in scikit-learn's `TSNE`.
     """
 
+    kind: ClassVar[str] = "TSNEPicture"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "n_components": COUNT,
+        "perplexity": POSITIVE,
+        "random_state": SEED,
+    }
+
     def __init__(
         self, n_components: int = 2, perplexity: float = 30.0, random_state: int = 0
     ) -> None:
@@ -148,6 +178,7 @@ class TSNEPicture(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyp
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay out the rows."""
+        check_parameters(self)
         X = finite_rows(self, X, ensure_min_samples=2)
         self.embedding_: Array = TSNE(
             self.n_components,

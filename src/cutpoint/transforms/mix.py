@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cutpoint.errors import ShapeError
 from cutpoint.transforms.base import LabelledTransform, Mixed, check_blocks
+from cutpoint.transforms.limits import COUNT, SEED, Limit
 from cutpoint.transforms.training import train_layer_weights
 from cutpoint.types import Array, Float64
 
@@ -46,6 +48,7 @@ class SoftmaxSum(Mixed, LabelledTransform):
     """
 
     kind: ClassVar[str] = "softmax"
+    limits: ClassVar[Mapping[str, Limit]] = {"n_steps": COUNT, "random_state": SEED}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.errors import UsageError
 from cutpoint.gram import Moments, Variances
 from cutpoint.transforms.base import Transform, check_blocks, finite_chunks, starts_of
+from cutpoint.transforms.limits import POSITIVE, Limit
 from cutpoint.types import Array, Float64
 
 # A column this many times narrower than its mean is constant but for rounding in float64.
@@ -47,6 +48,12 @@ def signed_power(X: Array, alpha: float = 0.5) -> Array:
     Perronnin et al., "Improving the Fisher Kernel for Large-Scale Image Classification", 2010.
     """
     return (np.sign(X) * np.abs(X) ** alpha).astype(X.dtype)
+
+
+def constant_columns(moments: Variances) -> Array:
+    """Return which columns do not vary, but for rounding."""
+    deviation = np.sqrt(moments.variance())
+    return np.asarray(deviation <= _CONSTANT * np.abs(moments.mean))
 
 
 class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
@@ -113,8 +120,7 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
     def _keep(self, moments: Variances) -> Self:
         self.mean_: Float64 = moments.mean.copy()
         deviation = np.sqrt(moments.variance())
-        is_constant = deviation <= _CONSTANT * np.abs(self.mean_)
-        self.scale_: Float64 = np.where(is_constant, 1.0, deviation)
+        self.scale_: Float64 = np.where(constant_columns(moments), 1.0, deviation)
         return self
 
 
@@ -128,22 +134,32 @@ class SignedPower(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # unt
     """
 
     kind: ClassVar[str] = "power"
+    limits: ClassVar[Mapping[str, Limit]] = {"alpha": POSITIVE}
 
     def __init__(self, alpha: float = 0.5) -> None:
         self.alpha = alpha
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check `alpha`; nothing is learned."""
-        if not self.alpha > 0:
-            raise UsageError(
-                f"Signed power with alpha={self.alpha} was asked for.",
-                "It is not positive, so zeros would have no value.",
-                "alpha > 0; 0.5 is the signed square root, 1 changes nothing.",
-                "Type, for example:  SignedPower(0.5)",
-            )
         self._rows_to_fit(X)
         return self
 
     def transform(self, X: Any) -> Array:
-        """Return the signed powers."""
-        return signed_power(self._rows_to_transform(X), self.alpha)
+        """Return the signed powers.
+
+        Raises
+        ------
+        UsageError
+            If one of them is too large for the type of `X`.
+        """
+        rows = self._rows_to_transform(X)
+        with np.errstate(over="ignore"):
+            powers = signed_power(rows, self.alpha)
+        if not np.isfinite(powers).all():
+            raise UsageError(
+                f"Powers {self.alpha} of features were asked for (stage {self.kind}).",
+                f"The largest feature is {np.abs(rows).max():.4g}; its power is no {rows.dtype}.",
+                "A smaller alpha; 0.5 is the signed square root, 1 changes nothing.",
+                "Type, for example:  power(alpha=0.5)",
+            )
+        return powers

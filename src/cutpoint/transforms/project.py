@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from cutpoint.transforms.base import Mixed, at_most, multiply
+from cutpoint.transforms.limits import COUNT, SEED, Limit
 from cutpoint.types import Array, Float64
 
 
@@ -24,6 +26,7 @@ class GaussianProjection(Mixed):
     """
 
     kind: ClassVar[str] = "gaussian"
+    limits: ClassVar[Mapping[str, Limit]] = {"n_components": COUNT, "random_state": SEED}
 
     def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
         self.n_components = n_components
@@ -62,6 +65,7 @@ class SparseProjection(Mixed):
     """
 
     kind: ClassVar[str] = "sparse"
+    limits: ClassVar[Mapping[str, Limit]] = {"n_components": COUNT, "random_state": SEED}
 
     def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
         self.n_components = n_components
@@ -118,6 +122,7 @@ class OrthogonalProjection(Mixed):
     """
 
     kind: ClassVar[str] = "orthogonal"
+    limits: ClassVar[Mapping[str, Limit]] = {"n_components": COUNT, "random_state": SEED}
 
     def __init__(self, n_components: int = 64, random_state: int = 0) -> None:
         self.n_components = n_components

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +11,16 @@ from sklearn.decomposition import TruncatedSVD
 from cutpoint.gram import Moments
 from cutpoint.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
 from cutpoint.transforms.base import LabelledTransform, Mixed, at_most, finite_chunks, multiply
+from cutpoint.transforms.limits import (
+    COUNT,
+    MANY,
+    SEED,
+    SHARE_OR_COUNT,
+    WEIGHT,
+    Limit,
+    check_parameters,
+    is_whole,
+)
 from cutpoint.transforms.training import train_autoencoder, train_projection
 from cutpoint.types import Array, Float64
 
@@ -21,8 +31,8 @@ class PCA(Mixed):
     Parameters
     ----------
     n_components : int, float or None
-        A number; the share of the variance to keep, in (0, 1); or all there are. Where the rows
-        vary along fewer directions, those are kept and a warning says so.
+        A number; the share of the variance to keep, in (0, 1], 1.0 being all; or all there are.
+        Where the rows vary along fewer directions, those are kept and a warning says so.
     whiten : bool, default False
         Whether each component is divided by its deviation: ``Λ^(−1/2) Vᵀ (x − m)``.
 
@@ -42,6 +52,7 @@ class PCA(Mixed):
     """
 
     kind: ClassVar[str] = "pca"
+    limits: ClassVar[Mapping[str, Limit]] = {"n_components": SHARE_OR_COUNT.or_none}
 
     def __init__(self, n_components: int | float | None = None, whiten: bool = False) -> None:
         self.n_components = n_components
@@ -60,6 +71,7 @@ class PCA(Mixed):
 
     def fit_moments(self, moments: Moments) -> Self:
         """Learn from what was gathered, and perhaps merged, elsewhere."""
+        check_parameters(self)
         self.n_features_in_ = moments.n_features
         return self._keep(self._axes(moments))
 
@@ -69,10 +81,10 @@ class PCA(Mixed):
 
     def _axes(self, moments: Moments) -> Axes:
         asked = self.n_components
-        return axes_of_moments(moments, asked if isinstance(asked, int) else None)
+        return axes_of_moments(moments, int(asked) if is_whole(asked) else None)
 
     def _keep(self, axes: Axes) -> Self:
-        kept = n_kept(self.n_components, axes, self.n_features_in_)
+        kept = n_kept(self.n_components, axes)
         self.mean_: Float64 = axes.mean
         self.components_: Float64 = axes.components[:kept]
         self.explained_variance_: Float64 = axes.variances[:kept]
@@ -109,6 +121,11 @@ class RandomisedSVD(Mixed):
     """
 
     kind: ClassVar[str] = "svd"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "n_components": COUNT,
+        "n_iter": MANY,
+        "random_state": SEED,
+    }
 
     def __init__(self, n_components: int = 64, n_iter: int = 5, random_state: int = 0) -> None:
         self.n_components = n_components
@@ -167,6 +184,12 @@ class Autoencoder(Mixed):
     """
 
     kind: ClassVar[str] = "autoencoder"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "n_components": COUNT,
+        "n_hidden": COUNT,
+        "n_steps": COUNT,
+        "random_state": SEED,
+    }
 
     def __init__(
         self, n_components: int = 64, n_hidden: int = 256, n_steps: int = 300, random_state: int = 0
@@ -224,6 +247,12 @@ class LearnedProjection(Mixed, LabelledTransform):
     """
 
     kind: ClassVar[str] = "projection"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "n_components": COUNT,
+        "penalty": WEIGHT,
+        "n_steps": COUNT,
+        "random_state": SEED,
+    }
 
     def __init__(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.transforms.base import LabelledTransform
+from cutpoint.transforms.limits import SHARE_OR_COUNT, Limit
 from cutpoint.transforms.select import Selector, check_any, connectivity, top
 
 
@@ -26,6 +28,7 @@ class RidgeNormSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "ridge_norm"
+    limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
 
     def __init__(self, keep: int | float = 0.1) -> None:
         self.keep = keep

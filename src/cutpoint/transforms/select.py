@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +14,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.errors import UsageError
 from cutpoint.gram import Variances, one_hot
-from cutpoint.transforms.base import LabelledTransform, Transform, check_blocks, starts_of
+from cutpoint.transforms.base import (
+    FewerThanAsked,
+    LabelledTransform,
+    Transform,
+    check_blocks,
+    starts_of,
+)
+from cutpoint.transforms.limits import (
+    COUNT,
+    POSITIVE,
+    SEED,
+    SHARE,
+    SHARE_OR_COUNT,
+    STEP,
+    UP_TO_ONE,
+    WEIGHT,
+    Limit,
+    is_share,
+)
+from cutpoint.transforms.normalise import constant_columns
 from cutpoint.transforms.proximal import group_lasso
 from cutpoint.transforms.training import train_mask
 from cutpoint.types import Array, Float64
@@ -40,19 +60,18 @@ def top(scores: Array, keep: float | int) -> Array:
 
 def n_to_keep(keep: float | int, n_features: int) -> int:
     """Return how many of `n_features` columns `keep`, a number or a share, means."""
-    is_share = isinstance(keep, float | np.floating)
-    if not (0 < keep <= 1 if is_share else keep >= 1):
+    if not SHARE_OR_COUNT.holds(keep):
         raise UsageError(
             f"keep={keep} was asked for.",
             "It is neither a number of columns nor a share of them.",
             f"A whole number from 1 to {n_features}, or a share above 0 and up to 1.0.",
             "Type, for example:  keep=0.1",
         )
-    if is_share:
+    if is_share(keep):
         return max(1, round(keep * n_features))
     if keep > n_features:
         what = f"{keep} columns were to be kept; there are {n_features}, and all are kept."
-        warnings.warn(what, stacklevel=3)
+        warnings.warn(what, FewerThanAsked, stacklevel=3)
     return min(int(keep), n_features)
 
 
@@ -84,13 +103,15 @@ class VarianceSelect(Selector):
     """
 
     kind: ClassVar[str] = "variance"
+    limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
 
     def __init__(self, keep: int | float = 0.5) -> None:
         self.keep = keep
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Score the columns; labels are not used."""
-        self.scores_ = Variances.of(self._rows_to_fit(X, n_min=2)).variance()
+        moments = Variances.of(self._rows_to_fit(X, n_min=2))
+        self.scores_ = np.where(constant_columns(moments), 0.0, moments.variance())
         check_any(self, self.scores_ > 0)
         self.mask_ = top(self.scores_, self.keep) & (self.scores_ > 0)
         return self
@@ -106,6 +127,7 @@ class FTestSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "f_test"
+    limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
 
     def __init__(self, keep: int | float = 0.5) -> None:
         self.keep = keep
@@ -137,6 +159,11 @@ class MutualInfoSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "mutual_info"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "keep": SHARE_OR_COUNT,
+        "n_neighbors": COUNT,
+        "random_state": SEED,
+    }
 
     def __init__(
         self, keep: int | float = 0.5, n_neighbors: int = 3, random_state: int = 0
@@ -166,13 +193,18 @@ class RecursiveSelect(Selector, LabelledTransform):
     ----------
     keep : int or float, default 0.5
         Columns, or share of them.
-    step : float, default 0.1
-        Share of all columns that goes in each round.
+    step : int or float, default 0.1
+        Columns, or share of all columns, that go in each round.
     alpha : float, default 1.0
         λ of the ridge classifier; columns should have one scale.
     """
 
     kind: ClassVar[str] = "rfe"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "keep": SHARE_OR_COUNT,
+        "step": STEP,
+        "alpha": WEIGHT,
+    }
 
     def __init__(self, keep: int | float = 0.5, step: float = 0.1, alpha: float = 1.0) -> None:
         self.keep = keep
@@ -202,6 +234,11 @@ class L1Select(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "l1"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "C": POSITIVE,
+        "keep": SHARE_OR_COUNT.or_none,
+        "random_state": SEED,
+    }
 
     def __init__(
         self, C: float = 1.0, keep: int | float | None = None, random_state: int = 0
@@ -244,6 +281,13 @@ class LearnedMask(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "mask"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "threshold": UP_TO_ONE,
+        "penalty": WEIGHT,
+        "n_steps": COUNT,
+        "final_temperature": SHARE,
+        "random_state": SEED,
+    }
 
     def __init__(
         self,
@@ -314,6 +358,13 @@ class GroupLasso(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "group_lasso"
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "keep": SHARE_OR_COUNT,
+        "penalty": WEIGHT,
+        "tap_penalty": WEIGHT,
+        "max_iter": COUNT,
+        "tol": WEIGHT,
+    }
     _unsaved: ClassVar[tuple[str, ...]] = ("coef_",)
 
     def __init__(
@@ -385,5 +436,5 @@ def _check_used(selector: Selector, scores: Array, weaker: str) -> None:
             f"{type(selector).__name__} was to be fitted.",
             f"It kept none of the {len(scores)} columns: the penalty outweighs what they tell.",
             "A weaker penalty, or columns that tell the classes apart.",
-            f"Type, for example:  {type(selector).__name__}({weaker})",
+            f"Type, for example:  {selector.kind}({weaker})",
         )
