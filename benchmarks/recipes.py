@@ -2,8 +2,8 @@
 
     python benchmarks/recipes.py
 
-Writes docs/benchmarks/recipes.md. Needs ../shared; without it nothing is written. Layer, λ and
-recipe are fitted on the drawn training rows; the test rows are scored once a draw.
+Writes docs/benchmarks/recipes.md. Needs ../shared; without it nothing is written. The layers are
+fixed; λ and recipe are fitted on the drawn training rows; the test rows are scored once a draw.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.heads import RidgeHead  # noqa: E402
+from cutpoint.metrics import wilson  # noqa: E402
 from cutpoint.recipe import fit_recipe, parse_recipe  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
@@ -88,9 +89,9 @@ def table(name: str, scratch: Path) -> list[str]:
         for shots in SHOTS:
             seeds = SEEDS if shots else [0]
             found = np.array([accuracy(features, text, shots, seed) for seed in seeds])
-            half = 1.96 * np.sqrt(found.mean() * (1 - found.mean()) / n_test)
+            interval = wilson(round(found.mean() * n_test), n_test)
             spread = f" (draws {found.min():.3f} – {found.max():.3f})" if shots else ""
-            cells.append(f"{found.mean():.3f} ± {half:.3f}{spread}")
+            cells.append(f"{found.mean():.3f} [{interval.low:.3f}, {interval.high:.3f}]{spread}")
         typed = text.replace("|", "\\|")  # a bar would end the cell
         lines.append(f"| `{typed}` | {' + '.join(RECIPES[text])} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
@@ -106,9 +107,10 @@ def main() -> None:
         "",
         f"`python benchmarks/recipes.py` on {machine()}.",
         "EfficientNet-Lite0, frozen, layers `blocks.6` and `bn2`; ridge head, λ by leave-one-out.",
-        "Mean test accuracy over 5 draws of the training rows (all: one), ± the half width of its",
-        "95 % interval for this many test rows; in brackets the least and most of the draws.",
-        "Where intervals overlap there is no winner, and plain `gap` is the cheapest.",
+        "Mean test accuracy over 5 draws of the training rows (all: one), with Wilson's 95 %",
+        "interval for this many test rows; behind it the least and most of the draws. All recipes",
+        "are scored on the same rows: intervals side by side are no test of a difference, and none",
+        "was made. Plain `gap` is the cheapest.",
         "",
     ]
     with tempfile.TemporaryDirectory() as scratch:

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from cutpoint.backbone import Backbone, LoadOptions
+from cutpoint.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.data import Item, read_items
 from cutpoint.engines import (
     ENGINES,
@@ -306,6 +306,8 @@ def load_predictor(
     """
     folder = Path(path)
     fields = _read_manifest(folder)
+    if not isinstance(fields.get("modality"), str):
+        raise _broken(folder, f"{MANIFEST} names no modality")
     if fields["modality"] not in MODALITIES:
         raise ModalityError(
             f'The predictor "{folder}" was to be loaded.',
@@ -315,7 +317,7 @@ def load_predictor(
         )
     try:
         return _predictor(folder, fields, backbone, trust_weights)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
 
 
@@ -336,10 +338,13 @@ def _predictor(
             folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}"
         )
     arrays = _read_arrays(folder, fields["head"])
+    recipe = _recipe(folder, fields["recipe"], _part(arrays, RECIPE))
+    head = _head(folder, fields["head"], _part(arrays, HEAD))
+    _check_parts(folder, fields, found, recipe, head)
     return Predictor(
         backbone=found,
-        recipe=FittedRecipe.from_state(fields["recipe"], _part(arrays, RECIPE)),
-        head=_head(folder, fields["head"], _part(arrays, HEAD)),
+        recipe=recipe,
+        head=head,
         trained_on=frozenset(fields["trained_on"]),
         seed=fields["seed"],
         card=fields["card"],
@@ -382,6 +387,49 @@ def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> Hea
         return head_from_state(fields, arrays)
     except PredictorError as error:
         raise _broken(folder, f"its head can't be restored: {error.__cause__}") from error
+
+
+def _recipe(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> FittedRecipe:
+    try:
+        return FittedRecipe.from_state(fields, arrays)
+    except ValueError as error:  # errors of this package among them
+        why = getattr(error, "got", error)
+        raise _broken(folder, f"its recipe can't be restored: {why}") from error
+
+
+def _check_parts(
+    folder: Path, fields: dict[str, Any], backbone: Backbone, recipe: FittedRecipe, head: Head
+) -> None:
+    """Raise `PredictorError` unless backbone, recipe and head fit one another."""
+    names = [row.name for row in backbone.layers().rows]
+    strange = [tap for tap in recipe.taps if TapSpec.from_name(tap).layer not in names]
+    if strange:
+        raise _broken(folder, f'its backbone has no tap "{strange[0]}"')
+    if fields["storage"] not in STORAGES:
+        raise _broken(folder, f"its storage is {fields['storage']!r}")
+    if not isinstance(fields["card"], dict):
+        raise _broken(folder, "its card is no mapping")
+    wrong = _wrong_head(recipe, head)
+    if wrong:
+        raise _broken(folder, wrong)
+
+
+def _wrong_head(recipe: FittedRecipe, head: Head) -> str:
+    """Return what is wrong with a head after a recipe; empty if nothing is."""
+    classes = set(map(str, head.classes_))
+    if len(classes) < 2 or len(classes) < len(head.classes_):
+        return f"its head tells {len(head.classes_)} classes of {len(classes)} names"
+    if not isinstance(head.temperature_, float | int) or not 0 < head.temperature_ < np.inf:
+        return f"its head's temperature is {head.temperature_!r}"
+    if head.takes != "vectors":
+        return ""
+    if recipe.after and recipe.after[-1].check_restored() != head.n_features_in_:
+        return f"its head takes {head.n_features_in_} columns, its recipe makes others"
+    try:
+        found = head.predict_proba(np.zeros((1, head.n_features_in_), np.float32))
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        return f"its head can't score ({error})"
+    return "" if np.isfinite(found).all() else "its head holds NaN or infinity"
 
 
 def _difference(then: BackboneSpec, now: BackboneSpec) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save
 
 import cutpoint as cp
 from cutpoint.data import read_dataset
@@ -216,6 +218,56 @@ def test_a_backbone_with_other_weights_is_refused(saved: Path) -> None:
 
 def test_the_backbone_is_found_by_its_name(saved: Path) -> None:
     assert cp.load_predictor(saved).backbone.spec.id == "fake:seed0"
+
+
+@pytest.fixture
+def with_pca(colour_folder: Maker, tmp_path: Path) -> Path:
+    recipe = "gap | concat | pca(5, whiten)"
+    cp.fit(colour_folder(), tmp_path / "p.cutpoint", FakeBackbone(), recipe=recipe, quiet=True)
+    return tmp_path / "p.cutpoint"
+
+
+def rewrite(folder: Path, edit: Callable[[dict, dict], object]) -> None:
+    """Change fields and arrays, and sign them as `save` would."""
+    path, old = folder / MANIFEST, head_file(folder)
+    fields, arrays = json.loads(path.read_text()), load_file(old)
+    edit(fields, arrays)
+    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    fields["head"]["sha256"] = hashlib.sha256(data).hexdigest()
+    old.write_bytes(data)
+    path.write_text(json.dumps(signed(fields)))
+
+
+PCA, COEF = "recipe.after.0.components_", "head.coef_"
+L2 = {"kind": "l2", "parameters": {}, "learned": {}, "place": "after.1"}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda fields, arrays: arrays.pop(PCA),
+        lambda fields, arrays: arrays.update({PCA: np.ones((5, 3))}),
+        lambda fields, arrays: arrays.update({PCA: arrays[PCA][:3]}),
+        lambda fields, arrays: arrays.update({"recipe.after.0.mean_": np.ones(3)}),
+        lambda fields, arrays: arrays.update({COEF: np.full_like(arrays[COEF], np.nan)}),
+        lambda fields, arrays: fields["recipe"]["after"].append(L2),
+        lambda fields, arrays: fields["recipe"].update(text="foo | bar"),
+        lambda fields, arrays: fields["recipe"].update(taps=["nolayer/gap"]),
+        lambda fields, arrays: fields["recipe"].update(before=[]),
+        lambda fields, arrays: fields["head"]["learned"].update(temperature_=0),
+        lambda fields, arrays: fields["head"]["learned"].update(temperature_="x"),
+        lambda fields, arrays: fields["head"]["learned"].update(classes_=["a", "a", "a"]),
+        lambda fields, arrays: fields.update(storage="fp8"),
+        lambda fields, arrays: fields.pop("modality"),
+        lambda fields, arrays: fields.update(card=[]),
+    ],
+)
+def test_a_signed_predictor_whose_parts_do_not_fit_is_refused(
+    with_pca: Path, edit: Callable[[dict, dict], object]
+) -> None:
+    rewrite(with_pca, edit)
+    with pytest.raises(PredictorError, match=r"It can't be"):
+        cp.load_predictor(with_pca)
 
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -174,6 +174,62 @@ def test_columns_keep_their_names(features: Features) -> None:
     assert mixed.feature_names(widths) == ["pca[0]", "pca[1]"]
 
 
+def test_mixed_columns_are_one_block(features: Features) -> None:
+    """`tap_l2` of 36 mixed columns is `l2`; the widths 8 + 12 + 16 add up to 36 too."""
+    rows, taps = features.rows_of("train"), ["conv1/gap", "conv2/gap", "conv3/gap"]
+    fitted, X = fit_recipe(
+        parse_recipe("gap | concat | orthogonal(36) | tap_l2"), features, taps, rows
+    )
+    assert fitted.after[1].blocks == (36,)
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=1e-5)
+
+
+def test_more_columns_than_there_are_is_told_alike_for_every_tap_and_fold(
+    features: Features,
+) -> None:
+    with pytest.warns(UserWarning, match="asks for more than") as caught:
+        cp.choose(features, "gap | pca(512)", quiet=True)
+    assert {str(each.message) for each in caught} == {
+        '"pca(n_components=512)" asks for more than some taps or rows have; what they have is '
+        "taken."
+    }
+
+
+def test_more_resolutions_than_there_are_are_refused() -> None:
+    with pytest.raises(UsageError, match="maps of 3 resolutions") as caught:
+        parse_recipe("stages(99) | gap").taps(FakeBackbone().layers())
+    assert caught.value.type_next.endswith('--recipe "stages(3) | gap"')
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "pca(nan)", "pca(inf)", "pca(6:7)", "pca(True)", "pca(3, 4)", "orthogonal(16.0)",
+        "gaussian(0.5)", "sparse(2.5)", "svd(1.5)", "svd(4, n_iter=-1)", "autoencoder(2.5)",
+        "projection(2.5)", "projection(2, n_steps=0)", "umap(0)", "umap(2, 1)",
+        "umap(2, min_dist=5)", "l1(0)", "rfe(step=0)", "rfe(step=1.0)", "rfe(alpha=-1)",
+        "mutual_info(0.5, 0)", "mask(n_steps=0)", "mask(n_steps=-5)", "mask(penalty=-1)",
+        "mask(final_temperature=0)", "group_lasso(penalty=-1)", "group_lasso(max_iter=0)",
+        "power(nan)", "fuse(weights=-1)", "fuse(weights=0:0)", "softmax(n_steps=0)",
+        "gaussian(3, random_state=-1)",
+    ],
+)  # fmt: skip
+def test_a_stage_with_a_parameter_that_can_not_be_is_refused_when_typed(stage: str) -> None:
+    with pytest.raises(UsageError, match="can't be") as caught:
+        parse_recipe(f"gap | {stage}")
+    typed = caught.value.type_next.removeprefix("Type, for example:  ")
+    assert str(parse_recipe(f"gap | {typed}"))  # what is to be typed can be
+
+
+def test_weights_of_taps_are_one_a_tap(features: Features) -> None:
+    rows, taps = features.rows_of("train"), ["conv1/gap", "conv2/gap", "conv3/gap"]
+    for text in ("gap | concat | fuse(weights=1)", "gap | concat | fuse(weights=1:2)"):
+        with pytest.raises(UsageError, match="for 3 of taps") as caught:
+            fit_recipe(parse_recipe(text), features, taps, rows)
+        assert caught.value.type_next.endswith("fuse(weights=1:1:1)")
+    fit_recipe(parse_recipe("gap | fuse(weights=1)"), features, taps[:1], rows)
+
+
 @pytest.mark.parametrize("text", ["classic", "gap | l2", "gap | zscore | concat | f_test(4) | l2"])
 def test_a_fitted_recipe_is_the_same_after_saving(features: Features, text: str) -> None:
     rows, others = features.rows_of("train"), features.rows_of("test")

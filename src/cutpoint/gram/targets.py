@@ -171,6 +171,15 @@ def prior_shift(probabilities: Array, priors_train: Array, priors_new: Array) ->
             "Type, for example:  prior_shift(head.predict_proba(X), [0.5, 0.5], [0.9, 0.1])",
         )
     shifted = probabilities * (new / old)
+    lost = np.flatnonzero(shifted.sum(axis=1) == 0)
+    if len(lost):
+        raise UsageError(
+            "Probabilities under other class priors were asked for.",
+            f"{len(lost)} rows give all their probability to classes of new prior 0, the first "
+            f"row {lost[0]}.",
+            "New priors above 0 for classes that rows are sure of.",
+            "Look at them with:  probabilities[:, numpy.asarray(priors_new) > 0].sum(axis=1)",
+        )
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

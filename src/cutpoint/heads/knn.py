@@ -107,7 +107,8 @@ class KNNHead(Head):
     def _check_restored(self) -> None:
         if (
             self.rows_.shape != (len(self.columns_), self.n_features_in_)
-            or self.columns_.max() >= len(self.classes_)
+            or not 0 <= self.columns_.min() <= self.columns_.max() < len(self.classes_)
+            or not isinstance(self.k_, int)
             or not 0 < self.k_ < len(self.rows_)
         ):
             raise ValueError(f"{len(self.columns_)} labels for rows {self.rows_.shape}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cutpoint.errors import ShapeError
+from cutpoint.errors import DataError, ShapeError, UsageError
 from cutpoint.metrics.intervals import Interval
 from cutpoint.types import Array, Float64
 
@@ -126,6 +126,13 @@ def drawn_means(scores: Float64, n_draws: int, strata: Array | None, seed: int) 
     Every candidate sees the same draws.
     """
     n_items = scores.shape[1]
+    if n_draws < 1:
+        raise UsageError(
+            "An interval by bootstrap was asked for.",
+            f"n_draws is {n_draws}.",
+            "1 draw or more; 2000 leave 50 beyond each end of a 95 % interval.",
+            "Type, for example:  bootstrap(predicted == truth, n_draws=2000)",
+        )
     if strata is not None and len(strata) != n_items:
         raise _mismatch(f"There are {n_items} scores and {len(strata)} strata.")
     counts = (
@@ -152,6 +159,14 @@ def _checked(scores: Array, n_axes: int) -> Float64:
     found = np.asarray(scores, dtype=np.float64)
     if found.ndim != n_axes or not found.size:
         raise _mismatch(f"The scores have shape {found.shape}.")
+    bad = int((~np.isfinite(found)).sum())
+    if bad:
+        raise DataError(
+            "An interval by bootstrap was asked for.",
+            f"{bad} of {found.size} scores are NaN or infinity.",
+            "A finite score for every item.",
+            "Leave those items out with:  scores[numpy.isfinite(scores)]",
+        )
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,21 @@ class FittedRecipe:
 
         before = tuple(tuple(read(each) for each in tap) for tap in fields["before"])
         after = tuple(read(each) for each in fields["after"])
-        return cls(parse_recipe(fields["text"]), tuple(fields["taps"]), before, after)
+        made = cls(parse_recipe(fields["text"]), tuple(fields["taps"]), before, after)
+        made._check_restored()
+        return made
+
+    def _check_restored(self) -> None:
+        """Raise ValueError unless there is one transform a stage, each for what the last makes."""
+        names = [[stage.name for stage in self.recipe.before]] * len(self.taps)
+        after = [stage.name for stage in self.recipe.after]
+        kinds = [[each.kind for each in tap] for tap in self.before]
+        if not self.taps or kinds != names or [each.kind for each in self.after] != after:
+            raise ValueError(f'its stages are not those of "{self.recipe}"')
+        for chain in (*self.before, self.after):
+            for earlier, later in pairwise(chain):
+                if earlier.check_restored() != later.n_features_in_:
+                    raise ValueError(f"{later.kind} takes not what {earlier.kind} makes")
 
 
 def leak(features: Features, rows: Sequence[int], what: str) -> LeakageError:

@@ -41,6 +41,13 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def check_restored(self) -> int:
+        """Return the number of columns made; raise ValueError unless what was learned fits."""
+        made = self.transform(np.zeros((1, self.n_features_in_), np.float32))
+        if made.ndim != 2 or not np.isfinite(made).all():
+            raise ValueError(f"{self.kind} holds NaN or infinity")
+        return int(made.shape[1])
+
     def _rows_to_fit(self, X: Any, n_min: int = 1) -> Array:
         check_parameters(self)
         return finite_rows(self, X, ensure_min_samples=n_min)

@@ -122,6 +122,14 @@ class UMAP(Mixed):
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, 1), np.take_along_axis(near, order, 1)
 
+    def check_restored(self) -> int:
+        """As of every transform, without umap-learn, which takes seconds to import."""
+        shape = (len(self.embedding_), self.n_features_in_)
+        fits = self.rows_.shape == shape and 0 < self.n_neighbors_ <= shape[0]
+        if not fits or not np.isfinite(self.rows_).all() or not np.isfinite(self.embedding_).all():
+            raise ValueError(f"umap holds {shape[0]} places for rows {self.rows_.shape}")
+        return self._n_out()
+
     def _n_out(self) -> int:
         return int(self.embedding_.shape[1])
 

@@ -61,9 +61,11 @@ TRANSFORMS: dict[str, type[Transform]] = {each.kind: each for each in _CLASSES}
 def from_state(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Transform:
     """Return the fitted transform whose `to_state` gave `fields` and `arrays`."""
     try:
-        return TRANSFORMS[fields["kind"]].from_state(fields, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
+        made = TRANSFORMS[fields["kind"]].from_state(fields, arrays)
+        made.check_restored()
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise _broken(f"it lacks or misspells something ({error!r})") from error
+    return made
 
 
 def to_bytes(transform: Transform) -> bytes:

@@ -98,3 +98,9 @@ def test_unknown_classes_and_wrong_shapes_are_refused() -> None:
         Targets.of_labels(np.array([0, 1, 0]))
     with pytest.raises(ShapeError, match="1 names and 2 columns"):
         Targets.of_labels(np.array([[0, 1], [1, 0]]), ["a"])
+
+
+def test_rows_sure_of_a_class_that_is_no_more_are_refused() -> None:
+    half, gone = np.array([0.5, 0.5]), np.array([1.0, 0.0])
+    with pytest.raises(UsageError, match=r"1 rows give all .*row 1"):
+        prior_shift(np.array([[0.5, 0.5], [0.0, 1.0]]), half, gone)

@@ -5,6 +5,7 @@ from statistics import NormalDist
 
 import pytest
 
+from cutpoint.errors import UsageError
 from cutpoint.metrics import wilson
 
 
@@ -28,3 +29,9 @@ def test_an_interval_prints_its_bounds() -> None:
 def test_the_bounds_hold_the_estimate(n_right: int) -> None:
     found = wilson(n_right, 10)
     assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+@pytest.mark.parametrize(("n_right", "n_items"), [(3, 0), (0, 0), (4, 3), (-1, 3)])
+def test_proportions_of_nothing_are_refused(n_right: int, n_items: int) -> None:
+    with pytest.raises(UsageError, match=f"{n_right} of {n_items} items"):
+        wilson(n_right, n_items)

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from scipy.stats import norm
 
-from cutpoint.errors import ShapeError
+from cutpoint.errors import DataError, ShapeError, UsageError
 from cutpoint.metrics import bootstrap, max_t, paired_bootstrap
 
 # Of 600 runs at 95 %, 93 to 97 % is the middle 97.5 % (binomial).
@@ -102,3 +102,10 @@ def test_scores_that_do_not_fit_are_refused() -> None:
     for wrong in (np.ones((2, 3)), np.ones(0)):
         with pytest.raises(ShapeError, match="scores have shape"):
             bootstrap(wrong)
+
+
+def test_scores_that_are_no_numbers_and_no_draws_are_refused() -> None:
+    with pytest.raises(DataError, match="1 of 3 scores are NaN"):
+        bootstrap(np.array([1.0, np.nan, 0.0]))
+    with pytest.raises(UsageError, match="n_draws is 0"):
+        bootstrap(np.array([1.0, 0.0]), n_draws=0)

@@ -13,11 +13,12 @@ from cutpoint.types import Array, Float64
 def check_rows(features: Any, labels: Any) -> tuple[Float64, Array]:
     """Return features as float64 and the class of each row, 0 to n_classes − 1."""
     X = np.asarray(features, dtype=np.float64)
-    if X.ndim != 2 or not np.isfinite(X).all():
+    if X.ndim != 2 or not X.shape[1] or not np.isfinite(X).all():
         raise ShapeError(
             "A score of features was asked for.",
-            f"They have shape {X.shape}" + (" and hold NaN or infinity." if X.ndim == 2 else "."),
-            "Finite numbers of shape (n_items, n_features).",
+            f"They have shape {X.shape}"
+            + (" and hold NaN or infinity." if X.ndim == 2 and X.size else "."),
+            "Finite numbers of shape (n_items, n_features), one feature or more.",
             "Look with:  numpy.isfinite(features).all(), features.shape",
         )
     return X, check_labels(labels, len(X))

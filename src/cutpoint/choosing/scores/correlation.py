@@ -52,6 +52,13 @@ def parc(
             "Two or more, for a correlation between rows.",
             "Another score does with one:  loo_ridge(features, labels)",
         )
+    if len(np.unique(truth)) == len(truth):
+        raise UsageError(
+            "PARC was asked for.",
+            f"All {len(truth)} rows are of different classes, so all are equally far apart.",
+            "Two rows of one class at least.",
+            "Look with:  numpy.unique(labels, return_counts=True)",
+        )
     pairs = np.triu_indices(len(X), 1)
     distances = _distances(reduced / reduced.std(axis=0))[pairs]
     if compat:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from cutpoint.choosing.scores.checks import check_compat, check_rows
+from cutpoint.errors import UsageError
 from cutpoint.metrics import softmax
 from cutpoint.types import Array, Float64
 
@@ -40,6 +41,13 @@ def sfda(features: Array, labels: Array, compat: str | None = None) -> float:
     X, truth = check_rows(features, labels)
     rows = np.arange(len(X))
     classes = _classes(X, truth)
+    if not classes.within.any():
+        raise UsageError(
+            "SFDA was asked for.",
+            f"The {len(X)} rows of {len(classes.means)} classes do not vary within a class.",
+            "Several rows a class, that differ.",
+            "Another score does without:  knn_loo(features, labels)",
+        )
     largest = _seven_products if compat else _largest_eigenvalue
     shrinkage = max(float(np.exp(-5 * largest(classes.within))), 1e-10)
     probabilities = _discriminate(X, classes, shrinkage)
