@@ -242,32 +242,34 @@ PCA, COEF = "recipe.after.0.components_", "head.coef_"
 L2 = {"kind": "l2", "parameters": {}, "learned": {}, "place": "after.1"}
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda fields, arrays: arrays.pop(PCA),
-        lambda fields, arrays: arrays.update({PCA: np.ones((5, 3))}),
-        lambda fields, arrays: arrays.update({PCA: arrays[PCA][:3]}),
-        lambda fields, arrays: arrays.update({"recipe.after.0.mean_": np.ones(3)}),
-        lambda fields, arrays: arrays.update({COEF: np.full_like(arrays[COEF], np.nan)}),
-        lambda fields, arrays: fields["recipe"]["after"].append(L2),
-        lambda fields, arrays: fields["recipe"].update(text="foo | bar"),
-        lambda fields, arrays: fields["recipe"].update(taps=["nolayer/gap"]),
-        lambda fields, arrays: fields["recipe"].update(before=[]),
-        lambda fields, arrays: fields["head"]["learned"].update(temperature_=0),
-        lambda fields, arrays: fields["head"]["learned"].update(temperature_="x"),
-        lambda fields, arrays: fields["head"]["learned"].update(classes_=["a", "a", "a"]),
-        lambda fields, arrays: fields.update(storage="fp8"),
-        lambda fields, arrays: fields.pop("modality"),
-        lambda fields, arrays: fields.update(card=[]),
-    ],
+EDITS: tuple[Callable[[dict, dict], object], ...] = (
+    lambda fields, arrays: arrays.pop(PCA),
+    lambda fields, arrays: arrays.update({PCA: np.ones((5, 3))}),
+    lambda fields, arrays: arrays.update({PCA: arrays[PCA][:3]}),
+    lambda fields, arrays: arrays.update({"recipe.after.0.mean_": np.ones(3)}),
+    lambda fields, arrays: arrays.update({COEF: np.full_like(arrays[COEF], np.nan)}),
+    lambda fields, arrays: fields["recipe"]["after"].append(L2),
+    lambda fields, arrays: fields["recipe"].update(text="foo | bar"),
+    lambda fields, arrays: fields["recipe"].update(taps=["nolayer/gap"]),
+    lambda fields, arrays: fields["recipe"].update(before=[]),
+    lambda fields, arrays: fields["head"]["learned"].update(temperature_=0),
+    lambda fields, arrays: fields["head"]["learned"].update(temperature_="x"),
+    lambda fields, arrays: fields["head"]["learned"].update(classes_=["a", "a", "a"]),
+    lambda fields, arrays: fields.update(storage="fp8"),
+    lambda fields, arrays: fields.pop("modality"),
+    lambda fields, arrays: fields.update(card=[]),
 )
+
+
 def test_a_signed_predictor_whose_parts_do_not_fit_is_refused(
-    with_pca: Path, edit: Callable[[dict, dict], object]
+    with_pca: Path, tmp_path: Path
 ) -> None:
-    rewrite(with_pca, edit)
-    with pytest.raises(PredictorError, match=r"It can't be"):
-        cp.load_predictor(with_pca)
+    for number, edit in enumerate(EDITS):
+        changed = tmp_path / f"{number}"
+        shutil.copytree(with_pca, changed)
+        rewrite(changed, edit)
+        with pytest.raises(PredictorError, match=r"It can't be"):
+            cp.load_predictor(changed)
 
 
 GOLDEN = Path(__file__).parents[1] / "golden"
