@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeGuard
 
 from cutpoint.errors import UsageError
 from cutpoint.stages import parameters_of, spell
@@ -33,7 +33,7 @@ class Limit:
         return Limit(self.words, lambda value: value is None or self.holds(value))
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Tell whole numbers; True and 5.0 are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
