@@ -43,7 +43,9 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
 
     def check_restored(self) -> int:
         """Return the number of columns made; raise ValueError unless what was learned fits."""
-        made = self.transform(np.zeros((1, self.n_features_in_), np.float32))
+        with warnings.catch_warnings():  # of columns without the names they were fitted with
+            warnings.simplefilter("ignore")
+            made = self.transform(np.zeros((1, self.n_features_in_), np.float32))
         if made.ndim != 2 or not np.isfinite(made).all():
             raise ValueError(f"{self.kind} holds NaN or infinity")
         return int(made.shape[1])

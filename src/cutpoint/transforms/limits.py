@@ -77,7 +77,7 @@ SEED = Limit(
     "A whole number from 0 to 4294967295.",
     lambda value: is_whole(value) and 0 <= value < 2**32,
 )
-WEIGHTS = Limit("One number a tap, 2:1:1, none below 0, one above.", _are_weights)
+WEIGHTS = Limit("One weight a tap, such as 2:1:1, none below 0, one above.", _are_weights)
 SWITCH = Limit("A switch: its name alone, or nothing.", lambda value: isinstance(value, bool))
 
 
