@@ -51,7 +51,10 @@ def read_arguments(
             key, value = places[place], word
         if key not in parameters or key in found:
             raise ValueError(f'{name} takes {_usage(parameters)}, not "{word}"')
-        found[key] = _value(value.strip(), name, key, parameters)
+        try:
+            found[key] = _value(value.strip(), parameters[key], _takes_words(kind, key))
+        except ValueError as error:
+            raise ValueError(f"{name} takes {_usage(parameters)}; {error}") from error
     return tuple((key, value) for key, value in found.items() if value != parameters[key])
 
 
@@ -67,22 +70,34 @@ def parameters_of(kind: type, without: Collection[str] = ()) -> dict[str, Any]:
     return {key: value.default for key, value in signature if key not in without}
 
 
-def _value(word: str, name: str, key: str, parameters: Mapping[str, Any]) -> Any:
-    if word in ("True", "False"):
+def _takes_words(kind: type, key: str) -> bool:
+    return "str" in str(inspect.signature(kind).parameters[key].annotation)
+
+
+def _value(word: str, default: Any, takes_words: bool) -> Any:
+    """Return what `word` spells; ValueError, with why, if it is nothing of the kind."""
+    if isinstance(default, bool):
+        if word not in ("True", "False"):
+            raise ValueError(f'"{word}" is not True or False')
         return word == "True"
     try:
         if ":" in word:  # several numbers
-            return tuple(float(part) for part in word.split(":"))
-        value = float(word)
+            return tuple(_number(part) for part in word.split(":"))
+        return _number(word)
     except ValueError as error:
-        if isinstance(parameters[key], str) and _WORD.fullmatch(word):
+        if takes_words and _WORD.fullmatch(word):
             return word
-        raise ValueError(f'{name} takes {_usage(parameters)}; "{word}" is no number') from error
+        raise ValueError(f'"{word}" is no number') from error
+
+
+def _number(word: str) -> int | float:
+    value = float(word)
     return int(value) if value.is_integer() and "." not in word else value
 
 
 def _spelled(value: Any) -> str:
-    return ":".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
+    # `str` keeps every digit of a number.
+    return ":".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _usage(parameters: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cutpoint.errors import UsageError
+from cutpoint.gram.leave_out import members_of
+from cutpoint.heads.limits import Limit, check_parameters
 from cutpoint.metrics import fit_temperature, softmax
 from cutpoint.state import Stateful
 from cutpoint.types import Array, Float64, check_finite
@@ -37,6 +39,7 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     kind: ClassVar[str]
     takes: ClassVar[str] = "vectors"
+    _limits: ClassVar[dict[str, Limit]] = {}
     _unsaved: ClassVar[tuple[str, ...]] = ("held_out_scores_",)
     classes_: Array
     temperature_: float
@@ -58,7 +61,9 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         Raises
         ------
         UsageError
-            If all labels are of one class.
+            If all labels are of one class, all rows of one group, or a parameter can't be.
+        ShapeError
+            If groups are not one a row.
         DataError
             If X holds NaN or infinity.
         """
@@ -105,16 +110,22 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         scores = self.held_out_scores_[judged]
         self.temperature_ = fit_temperature(scores, truth[judged]) if len(scores) else 1.0
 
-    def _rows_to_fit(self, X: Any, y: Any) -> tuple[Array, Array]:
+    def _rows_to_fit(self, X: Any, y: Any, groups: Any = None) -> tuple[Array, Array]:
         """Return sound rows and the number of each row's class."""
+        self._check_parameters()
         X, y = self._validated(X, y, ensure_min_samples=2)
         check_classification_targets(y)
-        return X, self._learn_classes(y)
+        truth = self._learn_classes(y)
+        check_groups(groups, len(truth))
+        return X, truth
 
     def _rows_to_score(self, X: Any) -> Array:
         check_is_fitted(self)
         rows: Array = self._validated(X, reset=False)
         return rows
+
+    def _check_parameters(self) -> None:
+        check_parameters(self.kind, self.get_params(deep=False), self._limits)
 
     def _learn_classes(self, y: Array) -> Array:
         """Set `classes_`, two or more; return the number of each row's class."""
@@ -133,6 +144,12 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         rows = found[0] if len(given) > 1 else found
         check_finite(rows, f"{type(self).__name__} was given features of {len(rows)} items.")
         return found
+
+
+def check_groups(groups: Any, n_items: int) -> None:
+    """Raise as ridge does unless groups are one a row, and two or more."""
+    if groups is not None:
+        members_of(groups, np.ones(n_items))
 
 
 class LinearHead(Head):

@@ -49,7 +49,7 @@ class CentroidHead(Head):
                 f"Metrics: {', '.join(METRICS)}.",
                 'Type, for example:  --head "centroid(metric=euclidean)"',
             )
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
         rows = self._prepared(X)
         sums = np.stack([rows[truth == column].sum(axis=0) for column in range(len(self.classes_))])
         counts = np.bincount(truth)

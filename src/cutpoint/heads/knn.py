@@ -53,7 +53,7 @@ class KNNHead(Head):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Keep training rows; k and temperature come from rows left out one by one."""
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
         self.rows_, self.columns_ = _of_length_one(X), truth
         units = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1]
         candidates = self._candidates(len(X))
@@ -74,7 +74,8 @@ class KNNHead(Head):
 
     def _candidates(self, n_items: int) -> list[int]:
         given = np.atleast_1d(KS if self.k is None else self.k)
-        if not len(given) or given.dtype.kind not in "iu" or given.min() < 1:
+        is_number = given.dtype.kind in "iuf" and len(given)
+        if not is_number or not (np.isfinite(given) & (given >= 1) & (given % 1 == 0)).all():
             raise UsageError(
                 f"{self.k} neighbours were asked for.",
                 "They can't be counted.",

@@ -11,11 +11,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from cutpoint.errors import ShapeError, UsageError
+from cutpoint.heads.base import check_groups
+from cutpoint.heads.limits import COUNT, Limit
 from cutpoint.heads.trained import TrainedHead
 from cutpoint.pooling import SignedActivationWarning, space_axes
 from cutpoint.types import Array, Float64, check_finite
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
+LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
 
 
 class LearnedPoolHead(TrainedHead):
@@ -27,6 +30,8 @@ class LearnedPoolHead(TrainedHead):
     """
 
     takes: ClassVar[str] = "maps"
+    _is_scaled: ClassVar[bool] = True
+    _epochs: ClassVar[tuple[int, int]] = (30, 5)
     layout: str | None
     n_channels_: int
 
@@ -55,11 +60,13 @@ class LearnedPoolHead(TrainedHead):
         ShapeError, DataError
             If X is of another shape, or holds NaN or infinity.
         """
+        self._check_parameters()
         x = self._prepared(self._places(X))
         y = column_or_1d(y)
         check_consistent_length(x, y)
         check_classification_targets(y)
         truth = self._learn_classes(y)
+        check_groups(groups, len(truth))
         self.n_channels_ = x.shape[1]
         self._train(x, truth, groups)
         return self
@@ -81,18 +88,19 @@ class LearnedPoolHead(TrainedHead):
         from cutpoint.heads.pool_modules import PooledClassifier
 
         pool = self._pool(self.n_channels_)
-        return PooledClassifier(pool, self.n_channels_, len(self.classes_))
+        return PooledClassifier(pool, self.n_channels_, len(self.classes_), self._is_scaled)
 
     def _places(self, X: Any) -> Array:
         """Return X as (n_items, channels, places), once it is known to be sound."""
         x = np.asarray(X)
         layout = self.layout or _LAYOUTS.get(x.ndim, "")
-        if len(layout) != x.ndim or not space_axes(layout) or x.dtype.kind not in "fiu":
+        if layout not in LAYOUTS or len(layout) != x.ndim or x.dtype.kind not in "fiu":
             raise ShapeError(
                 f"{type(self).__name__} was given activations.",
                 f"X has shape {x.shape} and type {x.dtype}; the layout is {layout or 'unknown'}.",
                 "Numbers, (n_items, channels, height, width) or (n_items, n_tokens, channels).",
-                'Extract maps with:  pool="none"  and name other layouts:  layout="NHWC"',
+                f"Layouts: {', '.join(LAYOUTS)}. Extract maps with:  --pool none   and name other "
+                f'layouts:  --head "{self.kind}(layout=NHWC)"',
             )
         first = np.transpose(x, (0, layout.index("C"), *space_axes(layout)))
         first = first.reshape(*first.shape[:2], -1)
@@ -117,10 +125,11 @@ class GeMHead(LearnedPoolHead):
     per_channel : bool, default False
         Whether each channel has an exponent of its own, or the tap has one.
     layout : str, optional
-        A letter for each axis of X; NCHW or NTC if absent.
-    max_epochs, patience : int
-        Passes over the training rows at most; passes without progress on the inner split before
-        training ends.
+        A letter for each axis of X: NTC, NCT, NCHW, NHWC, NCDHW or NDHWC; by default NTC, NCHW or
+        NCDHW.
+    max_epochs, patience : int, optional
+        Passes over the training rows at most: 30, or more where 30 are fewer than 300 steps.
+        Passes without progress on the inner split before training ends: 5 of 30.
     batch_size : int
     learning_rate, weight_decay : float
         Of AdamW; the rate falls as a cosine. Exponents learn faster and do not decay.
@@ -140,14 +149,19 @@ class GeMHead(LearnedPoolHead):
     """
 
     kind = "learned_gem"
+    _is_scaled = False  # its logarithms are of the values as they are
+    _limits: ClassVar[dict[str, Limit]] = {
+        **TrainedHead._limits,
+        "p": Limit(0, np.inf, "3", is_open=True),
+    }
 
     def __init__(
         self,
         p: float = 3.0,
         per_channel: bool = False,
         layout: str | None = None,
-        max_epochs: int = 30,
-        patience: int = 5,
+        max_epochs: int | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -209,13 +223,14 @@ class AttentionPoolHead(LearnedPoolHead):
     """
 
     kind = "attention_pool"
+    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_hidden": COUNT}
 
     def __init__(
         self,
         n_hidden: int = 128,
         layout: str | None = None,
-        max_epochs: int = 30,
-        patience: int = 5,
+        max_epochs: int | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -257,13 +272,14 @@ class EfficientProbe(LearnedPoolHead):
     """
 
     kind = "efficient_probe"
+    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_queries": COUNT}
 
     def __init__(
         self,
         n_queries: int = 32,
         layout: str | None = None,
-        max_epochs: int = 30,
-        patience: int = 5,
+        max_epochs: int | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -289,6 +305,6 @@ class EfficientProbe(LearnedPoolHead):
                 f"{self.n_queries} queries were asked for.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
-                f"Type, for example:  EfficientProbe(n_queries={fits[-1]})",
+                f'Type, for example:  --head "efficient_probe({fits[-1]})"',
             )
         return QueryPool(n_channels, self.n_queries)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cutpoint.heads.base import LinearHead
 from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.limits import SEED, Limit
 from cutpoint.heads.penalties import follow, rising
 from cutpoint.heads.softmax_regression import TOL, SoftmaxRegression, Solution
 from cutpoint.metrics import log_loss
@@ -21,8 +22,9 @@ class LogisticHead(LinearHead):
     ----------
     C : float or sequence of float, optional
         Inverse penalty as scikit-learn means it, or candidates for it. By default 13 values from
-        10⁻² to 10⁴ over the mean squared length of a centred row. The one with the smallest
-        log-loss on rows left out is taken; the first of equals.
+        10⁻² to 10⁴ over the mean squared length of a centred row, and while the loss still falls up
+        to 6 more, to 10⁷. The one with the smallest log-loss on rows left out is taken; the first
+        of equals.
     tol : float
         A fit ends where the gradient's length is so small a share of the penalty's part of it:
         there the weights are within about `tol` of their length. Where it does not get there,
@@ -48,6 +50,10 @@ class LogisticHead(LinearHead):
     """
 
     kind = "logistic"
+    _limits: ClassVar[dict[str, Limit]] = {
+        "tol": Limit(0, 1, "1e-5", is_open=True),
+        "random_state": SEED,
+    }
     path_: tuple[tuple[float, float], ...]
 
     def __init__(self, C: Any = None, tol: float = TOL, random_state: int = 0) -> None:
@@ -57,11 +63,13 @@ class LogisticHead(LinearHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on training rows; C and temperature come from rows left out in five folds."""
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
         regression = SoftmaxRegression(X, truth, len(self.classes_), self.tol)
         unit = regression.spectrum.mean_variance or 1.0
-        candidates = rising(self.C, np.logspace(-2, 4, 13) / unit, self.kind)
+        candidates = rising(self.C, np.logspace(-2, 7, 19) / unit, self.kind)
         folds = inner_folds(truth, groups, self.random_state)
+        if self.C is None and not folds:  # the middle one then, of those that are usual
+            candidates = candidates[:13]
         starts: list[Solution | None] = [None] * len(folds)
 
         def in_fold(C: float, number: int) -> Float64:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cutpoint.heads.limits import COUNT, Limit
 from cutpoint.heads.trained import TrainedHead, import_torch
 from cutpoint.types import Float64
 
 
 class MLPHead(TrainedHead):
-    """Batch normalisation without parameters → linear → ReLU → dropout → linear.
+    """Standardised by the training rows → linear → ReLU → dropout → linear.
 
     Parameters
     ----------
     hidden : int, default 256
         Units between the two linear layers.
-    dropout : float, 0–1
-    max_epochs, patience : int
-        Passes over the training rows at most; passes without progress on the inner split before
-        training ends.
+    dropout : float, 0–0.99
+    max_epochs, patience : int, optional
+        Passes over the training rows at most: 60, or more where 60 are fewer than 300 steps.
+        Passes without progress on the inner split before training ends: 8 of 60.
     batch_size : int
     learning_rate, weight_decay : float
         Of AdamW; the rate falls as a cosine.
@@ -37,13 +38,19 @@ class MLPHead(TrainedHead):
     """
 
     kind = "mlp"
+    _epochs: ClassVar[tuple[int, int]] = (60, 8)
+    _limits: ClassVar[dict[str, Limit]] = {
+        **TrainedHead._limits,
+        "hidden": COUNT,
+        "dropout": Limit(0, 0.99, "0.2"),
+    }
 
     def __init__(
         self,
         hidden: int = 256,
         dropout: float = 0.2,
-        max_epochs: int = 60,
-        patience: int = 8,
+        max_epochs: int | None = None,
+        patience: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -62,7 +69,7 @@ class MLPHead(TrainedHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train on training rows; a group lies on one side of the inner split."""
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
         self._train(X.astype(np.float32), truth, groups)
         return self
 
@@ -78,9 +85,11 @@ class MLPHead(TrainedHead):
     def _make_module(self) -> Any:
         from torch import nn
 
+        from cutpoint.heads.pool_modules import Standardise
+
         n_features = self.n_features_in_
         return nn.Sequential(
-            nn.BatchNorm1d(n_features, affine=False),
+            Standardise(n_features),
             nn.Linear(n_features, self.hidden),
             nn.ReLU(),
             nn.Dropout(self.dropout),

@@ -22,13 +22,13 @@ def rising(C: Any, otherwise: Float64, kind: str) -> Float64:
     Raises
     ------
     UsageError
-        If one is not positive; `kind` is the head, for the message.
+        If one is not positive and finite; `kind` is the head, for the message.
     """
     values = otherwise if C is None else np.unique(np.asarray(C, np.float64))
-    if not len(values) or not (values > 0).all():
+    if not len(values) or not ((values > 0) & np.isfinite(values)).all():
         raise UsageError(
             f"The head {kind} with C={C} was asked for.",
-            "C must be positive.",
+            "C must be positive and finite.",
             "One value above 0, several, or none: then candidates fit the features' scale.",
             f'Type, for example:  --head "{kind}(C=1)"',
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
+
+from cutpoint.types import Array
 
 
 class GeMPool(nn.Module):
@@ -85,18 +88,61 @@ class QueryPool(nn.Module):
         return torch.einsum("bqc,qdc->bqd", seen, shares).flatten(1)
 
 
-class PooledClassifier(nn.Module):
-    """Pool → batch normalisation without parameters → linear.
+class Standardise(nn.Module):
+    """(x − mean) / deviation of each channel, axis 1; both from training rows, none learned.
 
-    The normalisation makes one learning rate fit the activations of any layer.
+    Exact, where batch normalisation of inputs would follow the batches, and add a constant that is
+    small for features of one scale and large for those of another.
     """
 
-    def __init__(self, pool: nn.Module, n_channels: int, n_classes: int) -> None:
+    def __init__(self, n_channels: int) -> None:
         super().__init__()
+        self.mean, self.deviation = (
+            nn.Buffer(torch.zeros(n_channels)),
+            nn.Buffer(torch.ones(n_channels)),
+        )
+
+    def settle(self, x: Array) -> None:
+        """Take mean and deviation of training rows (n_items, channels) or (…, places)."""
+        n_places = int(np.prod(x.shape[2:]))
+        # Channel by channel: float64 of all at once would be several times the rows' memory.
+        flat = x.reshape(*x.shape[:2], n_places)
+        mean = flat.mean(axis=(0, 2), dtype=np.float64)
+        moments = [np.var(flat[:, place], dtype=np.float64) for place in range(len(mean))]
+        deviation = np.sqrt(moments)
+        deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # constant but for rounding, or zero
+        self.mean.copy_(torch.from_numpy(mean))
+        self.deviation.copy_(torch.from_numpy(deviation))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shape = (-1, *[1] * (x.ndim - 2))
+        scaled: torch.Tensor = (x - self.mean.view(shape)) / self.deviation.view(shape)
+        return scaled
+
+
+class PooledClassifier(nn.Module):
+    """Standardise → pool → standardise → batch normalisation without parameters → linear.
+
+    So that one learning rate fits the activations of any layer: what the pool gives is of one size
+    before it learns, and the batches' statistics follow it from there.
+
+    Parameters
+    ----------
+    is_scaled : bool
+        Whether the pool's input is standardised; logarithms are not.
+    """
+
+    def __init__(
+        self, pool: nn.Module, n_channels: int, n_classes: int, is_scaled: bool = True
+    ) -> None:
+        super().__init__()
+        self.before = Standardise(n_channels) if is_scaled else nn.Identity()
         self.pool = pool
-        self.norm = nn.BatchNorm1d(n_channels, affine=False)
+        self.after = Standardise(n_channels)
+        # Without momentum it averages the batches since it was last reset: those of one epoch.
+        self.norm = nn.BatchNorm1d(n_channels, affine=False, momentum=None)
         self.linear = nn.Linear(n_channels, n_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.linear(self.norm(self.pool(x)))
+        scores: torch.Tensor = self.linear(self.norm(self.after(self.pool(self.before(x)))))
         return scores

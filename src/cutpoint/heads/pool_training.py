@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cutpoint.heads.pool_modules import PooledClassifier, Standardise
 from cutpoint.types import Array, Float64
 
 _P_RATE = 20.0
@@ -26,6 +27,7 @@ class Schedule:
     max_epochs, patience : int
         Passes at most; passes without a smaller log-loss on the inner split before it ends.
     batch_size : int
+        About; 2 rows at least.
     learning_rate, weight_decay : float
         Of AdamW; the rate falls to zero as a cosine over `max_epochs`.
     seed : int
@@ -86,6 +88,9 @@ def _one_epoch(
     module: nn.Module, optimiser: Any, X: Array, truth: Array, rows: Array, batch_size: int
 ) -> None:
     module.train()
+    for each in module.modules():
+        if isinstance(each, nn.BatchNorm1d):
+            each.reset_running_stats()
     for batch in _batches(rows, batch_size):
         loss = nn.functional.cross_entropy(module(_tensor(X[batch])), torch.as_tensor(truth[batch]))
         optimiser.zero_grad()
@@ -94,9 +99,26 @@ def _one_epoch(
 
 
 def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
-    """Yield batches of nearly one size: one of a single row has no variance to normalise by."""
-    n_batches = max(1, round(len(rows) / batch_size))
-    yield from np.array_split(rows, n_batches)
+    """Yield batches of nearly one size."""
+    yield from np.array_split(rows, n_batches(len(rows), batch_size))
+
+
+def n_batches(n_rows: int, batch_size: int) -> int:
+    """Return how many batches a pass takes, none of one row: it has no variance to normalise by."""
+    return max(1, min(round(n_rows / batch_size), n_rows // 2))
+
+
+def settle(module: nn.Module, X: Array) -> None:
+    """Give every `Standardise` the mean and deviation of training rows, the first ones first."""
+    if isinstance(module, PooledClassifier):
+        if isinstance(module.before, Standardise):
+            module.before.settle(X)
+        pool = nn.Sequential(module.before, module.pool)
+        module.after.settle(scores_of(pool, X))
+    else:
+        first = next(iter(module.children()))
+        assert isinstance(first, Standardise)
+        first.settle(X)
 
 
 def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:

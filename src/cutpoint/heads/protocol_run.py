@@ -71,9 +71,11 @@ def run_protocol(
     Raises
     ------
     UsageError
-        If there is no such protocol; all are listed.
+        If there is no such protocol, all are listed; if it needs more than one matrix, or its rows
+        leave nothing to learn from or to choose on.
     """
     protocol = find_protocol(name)
+    _check_for_matrix(protocol)
     X_train, y_train = np.asarray(X_train), np.asarray(y_train)
     y_test = np.asarray(y_test)
     accuracies, chosen = [], []
@@ -102,9 +104,11 @@ def fit_protocol(
         return LogisticHead().fit(X, y, groups)
     if protocol.search == "none":
         return LogisticHead(protocol.candidates[0]).fit(X, y, groups)
+    y = np.asarray(y)
     learn, judge = validation_rows(
         protocol, len(X), protocol.seed if seed is None else seed, groups
     )
+    _check_rows(protocol, y, learn, judge)
     score = _validation_score(protocol, X, y, learn, judge)
     search = peak if protocol.search == "peak" else best
     C = protocol.candidates[search(score, len(protocol.candidates))]
@@ -128,6 +132,31 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
             f'Its recipe makes taps one by "{aggregate or "nothing"}".',
             f'A recipe with "{protocol.stage}".',
             f'Type, for example:  --recipe "gap | {protocol.stage}" --protocol {protocol.name}',
+        )
+
+
+def _check_for_matrix(protocol: Protocol) -> None:
+    """Raise `UsageError` if the protocol is of several taps, which one matrix can't be."""
+    if protocol.stage:
+        raise UsageError(
+            f'The score of one matrix by protocol "{protocol.name}" was asked for.',
+            f'It learns its recipe\'s "{protocol.stage}", for which it needs each tap by itself.',
+            "A predictor, fitted from the items.",
+            f'Type:  cutpoint fit photos/ -o m --recipe "gap | {protocol.stage}" '
+            f"--protocol {protocol.name}",
+        )
+
+
+def _check_rows(protocol: Protocol, y: Array, learn: Array, judge: Array) -> None:
+    """Raise `UsageError` unless there are two classes to learn, and rows to choose on."""
+    n_classes = len(np.unique(y[learn]))
+    if n_classes < 2 or not len(judge):
+        raise UsageError(
+            f'A head by protocol "{protocol.name}" was asked for.',
+            f"Of {len(y)} rows it would learn from {len(learn)}, of {n_classes} classes, and "
+            f"choose on {len(judge)}.",
+            "Rows of two classes to learn from and some to choose on, in two groups or more.",
+            "Look at them with:  numpy.unique(y)  and  numpy.unique(groups)",
         )
 
 

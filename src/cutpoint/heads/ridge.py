@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from cutpoint.errors import UsageError
 from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.heads.base import LinearHead
 from cutpoint.types import Array, Float64
@@ -41,7 +42,8 @@ class RidgeHead(LinearHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on training rows; λ and temperature come from rows left out."""
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
+        self._check_alphas()
         spectrum = Spectrum(X)
         targets = one_hot(truth, range(len(self.classes_)))
         self.alpha_, self.held_out_scores_, self.loo_mse_ = best_alpha(
@@ -55,6 +57,18 @@ class RidgeHead(LinearHead):
     @property
     def chosen(self) -> dict[str, Any]:
         return {"alpha": self.alpha_}
+
+    def _check_alphas(self) -> None:
+        if self.alphas is None:
+            return
+        values = np.atleast_1d(np.asarray(self.alphas, np.float64))
+        if not values.size or not ((values > 0) & np.isfinite(values)).all():
+            raise UsageError(
+                f"The head ridge with alphas={self.alphas} was asked for.",
+                "λ must be positive and finite.",
+                "One value above 0, several, or none: then candidates fit the features' scale.",
+                'Type, for example:  --head "ridge(alphas=10)"',
+            )
 
 
 def best_alpha(

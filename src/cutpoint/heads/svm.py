@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.svm import LinearSVC
 
 from cutpoint.heads.base import LinearHead
 from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.limits import SEED, Limit
 from cutpoint.heads.penalties import follow, rising
 from cutpoint.metrics import fit_temperature, log_loss
 from cutpoint.types import Array, Float64
@@ -37,6 +38,7 @@ class SVMHead(LinearHead):
     """
 
     kind = "svm"
+    _limits: ClassVar[dict[str, Limit]] = {"random_state": SEED}
     path_: tuple[tuple[float, float], ...]
 
     def __init__(self, C: Any = None, random_state: int = 0) -> None:
@@ -45,7 +47,7 @@ class SVMHead(LinearHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on training rows; C and temperature come from rows left out in five folds."""
-        X, truth = self._rows_to_fit(X, y)
+        X, truth = self._rows_to_fit(X, y, groups)
         rows = X.astype(np.float64)
         unit = float(rows.var(axis=0).sum()) or 1.0
         candidates = rising(self.C, np.logspace(-4, 2, 7) / unit, self.kind)

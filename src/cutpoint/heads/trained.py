@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +15,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.errors import MissingExtra
 from cutpoint.heads.base import Head
+from cutpoint.heads.limits import SEED, Limit
 from cutpoint.types import Array, Float64
 
+MIN_STEPS = 300
+"""Of the optimiser, unless `max_epochs` says otherwise: few rows are one or two batches a pass."""
+MAX_TEMPERATURE = 1e3  # the bound of `fit_temperature`
 _MODULE = "module."
+
+
+class UntaughtWarning(UserWarning):
+    """A trained head that says nothing about rows it was not trained on."""
 
 
 class TrainedHead(Head):
@@ -23,9 +33,10 @@ class TrainedHead(Head):
 
     Parameters
     ----------
-    max_epochs, patience : int
+    max_epochs, patience : int, optional
         Passes over the training rows at most; passes without progress on the inner split before
-        training ends.
+        training ends. By default as the head says, and so many more where few rows make fewer than
+        300 steps of them.
     batch_size : int
     learning_rate, weight_decay : float
         Of AdamW; the rate falls as a cosine.
@@ -40,13 +51,27 @@ class TrainedHead(Head):
         Trained.
     losses_ : list of float
         Log-loss of the inner split after each epoch; empty without one.
+    max_epochs_ : int
+        Passes at most, as they were counted.
     """
 
     _unsaved: ClassVar[tuple[str, ...]] = (*Head._unsaved, "module_")
+    _epochs: ClassVar[tuple[int, int]]
+    """Passes by default, and those of them without progress."""
+    _limits: ClassVar[dict[str, Limit]] = {
+        "max_epochs": Limit(1, np.inf, "60", is_whole=True, is_optional=True),
+        "patience": Limit(0, np.inf, "8", is_whole=True, is_optional=True),
+        "batch_size": Limit(2, np.inf, "64", is_whole=True),
+        "learning_rate": Limit(0, 1, "1e-3", is_open=True),
+        "weight_decay": Limit(0, 1, "1e-2"),
+        "validation_fraction": Limit(0, 0.9, "0.2"),
+        "random_state": SEED,
+    }
     module_: Any
     losses_: list[float]
-    max_epochs: int
-    patience: int
+    max_epochs_: int
+    max_epochs: int | None
+    patience: int | None
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -59,7 +84,7 @@ class TrainedHead(Head):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        best = int(np.argmin(self.losses_)) + 1 if len(self.losses_) else self.max_epochs
+        best = int(np.argmin(self.losses_)) + 1 if len(self.losses_) else self.max_epochs_
         return {"n_epochs": best}
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -84,12 +109,22 @@ class TrainedHead(Head):
         training = _import_training()
         self.module_ = self._new_module()
         fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
+        schedule = self._schedule(len(fitted))
+        self.max_epochs_ = schedule.max_epochs
+        training.settle(self.module_, x[fitted])
         with self._own_lots():  # dropout draws while it trains
-            self.losses_ = training.train(self.module_, x, truth, fitted, held, self._schedule())
+            self.losses_ = training.train(self.module_, x, truth, fitted, held, schedule)
         self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
         if len(held):
             self.held_out_scores_[held] = self._scores_of(x[held])
         self._calibrate(truth)
+        if self.temperature_ > 0.99 * MAX_TEMPERATURE:
+            warnings.warn(
+                f"{self.kind} tells nothing about the {len(held)} rows of its inner split, so its "
+                "probabilities are all alike: more rows, more max_epochs or another head may help",
+                UntaughtWarning,
+                stacklevel=3,
+            )
 
     def _scores_of(self, x: Array) -> Float64:
         check_is_fitted(self)
@@ -108,10 +143,15 @@ class TrainedHead(Head):
             torch.manual_seed(self.random_state)
             yield
 
-    def _schedule(self) -> Any:
-        return _import_training().Schedule(
-            max_epochs=self.max_epochs,
-            patience=self.patience,
+    def _schedule(self, n_rows: int) -> Any:
+        training = _import_training()
+        usual, usual_patience = self._epochs
+        needed = math.ceil(MIN_STEPS / training.n_batches(n_rows, self.batch_size))
+        epochs = max(usual, needed) if self.max_epochs is None else self.max_epochs
+        scaled = max(usual_patience, round(usual_patience * epochs / usual))
+        return training.Schedule(
+            max_epochs=epochs,
+            patience=scaled if self.patience is None else self.patience,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,

@@ -25,6 +25,9 @@ from cutpoint.heads.pool_modules import AttentionPool, GeMPool, QueryPool
 from cutpoint.heads.trained import inner_split
 from cutpoint.pooling import SignedActivationWarning, pool_gem
 
+# Some of these heads are fitted for so few steps that they know nothing, and say so.
+pytestmark = pytest.mark.filterwarnings("ignore::cutpoint.heads.trained.UntaughtWarning")
+
 KINDS = [
     GeMHead(max_epochs=4),
     GeMHead(per_channel=True, max_epochs=4),
