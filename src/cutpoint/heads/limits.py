@@ -39,7 +39,7 @@ class Limit:
             above = f" above {self.least:g}" if self.is_open else f", {self.least:g} or more"
             return kind + above
         words = ("between", "and") if self.is_open else ("from", "to")
-        return f"{kind} {words[0]} {self.least:g} {words[1]} {self.most:g}"
+        return f"{kind} {words[0]} {self.least:g} {words[1]} {self.most:.12g}"
 
     def allows(self, value: Any) -> bool:
         if value is None:

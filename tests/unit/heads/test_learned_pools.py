@@ -22,7 +22,7 @@ import cutpoint as cp
 from cutpoint.errors import DataError, ShapeError, UsageError
 from cutpoint.heads import AttentionPoolHead, EfficientProbe, GeMHead, RidgeHead, head_from_state
 from cutpoint.heads.pool_modules import AttentionPool, GeMPool, QueryPool
-from cutpoint.heads.trained import inner_split
+from cutpoint.heads.trained import UntaughtWarning, inner_split
 from cutpoint.pooling import SignedActivationWarning, pool_gem
 
 # Some of these heads are fitted for so few steps that they know nothing, and say so.
@@ -251,7 +251,7 @@ def test_wrong_input_says_what_would_do(head: Any) -> None:
 def test_queries_must_share_the_channels() -> None:
     with pytest.raises(UsageError, match="Up to 3 these can: 1, 2") as caught:
         EfficientProbe(n_queries=3).fit(*spotted(60))
-    assert "n_queries=2" in caught.value.type_next
+    assert '--head "efficient_probe(2)"' in caught.value.type_next
 
 
 def test_gem_says_so_where_values_are_negative() -> None:
@@ -286,6 +286,32 @@ def test_training_stops_early_and_keeps_the_best_epoch() -> None:
     assert min(head.losses_[-3:]) > min(head.losses_)
     fixed = AttentionPoolHead(max_epochs=3, validation_fraction=0).fit(maps, y)
     assert (fixed.losses_, fixed.temperature_) == ([], 1.0)
+
+
+@pytest.mark.parametrize("kind", [GeMHead, AttentionPoolHead, EfficientProbe])
+def test_few_rows_are_given_steps_enough(kind: type) -> None:
+    """40 rows are one batch a pass: 30 passes would be 30 steps, which taught nothing."""
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    maps = (random.random((60, 32, 2, 2)) * 1e-3).astype(np.float32)
+    maps[np.arange(60), y] += np.float32(1e-3)
+    head = kind().fit(maps[:40], y[:40])
+    assert head.max_epochs_ == 300
+    assert head.score(maps[40:], y[40:]) >= 0.9
+
+
+def test_a_pool_that_learned_nothing_says_so() -> None:
+    random = np.random.default_rng(0)
+    maps, y = random.random((80, 8, 3, 3), np.float32), random.integers(0, 2, 80)
+    with pytest.warns(UntaughtWarning, match="tells nothing about the 16 rows"):
+        for seed in range(5):
+            AttentionPoolHead(max_epochs=2, random_state=seed).fit(maps, y)
+
+
+@pytest.mark.parametrize("layout", ["NCWX", "HWNC", "NABD"])
+def test_a_layout_that_is_none_is_refused_with_those_there_are(layout: str) -> None:
+    with pytest.raises(ShapeError, match="NTC, NCT, NCHW, NHWC"):
+        GeMHead(layout=layout).fit(*spotted(60))
 
 
 def test_importing_heads_does_not_import_torch() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as reference_log_loss
 
 from cutpoint.errors import UsageError
-from cutpoint.heads import LogisticHead, SVMHead
+from cutpoint.heads import PROTOCOLS, LogisticHead, SVMHead, softmax_regression
 from cutpoint.heads.folds import inner_folds
+from cutpoint.heads.softmax_regression import SoftmaxRegression
 from cutpoint.metrics import log_loss, softmax
 
 
@@ -25,20 +27,45 @@ def digits(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["tall", "wide", "two"])
-@pytest.mark.parametrize("C", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("C", [0.01, 30.0, 1e3, 1e5, 1e6])
 def test_it_is_scikit_learns_at_equal_c(kind: str, C: float) -> None:
-    """Reference: `LogisticRegression` by Newton's method to 1e-12; coefficients and probabilities
-    to 1e-5 of the largest."""
+    """Reference: `LogisticRegression` by Newton's method to 1e-12, up to the
+    largest C of the protocols; coefficients and probabilities to 1e-5 of the largest."""
     X, y = digits(kind)
     solver = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
     reference = LogisticRegression(C=C, **solver).fit(X, y)
-    head = LogisticHead(C=C, tol=1e-10).fit(X, y)
+    head = LogisticHead(C=C).fit(X, y)
     coef, intercept = head.coef_, head.intercept_
     if kind == "two":  # scikit-learn keeps the difference alone
         coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
     largest = max(1.0, np.abs(coef).max())
     np.testing.assert_allclose(coef, reference.coef_, atol=1e-5 * largest)
     np.testing.assert_allclose(softmax(head.class_scores(X)), reference.predict_proba(X), atol=1e-5)
+
+
+def test_a_warm_start_ends_where_a_cold_one_does() -> None:
+    """Weights to 1e-5 of the largest, over the candidates of `dinov2-45`, each from the last."""
+    X, y = digits("tall")
+    regression = SoftmaxRegression(X, y, 10)
+    last = None
+    for place, C in enumerate(PROTOCOLS["dinov2-45"].candidates):
+        last = regression.fit(C, start=last)
+        if place % 11 == 0:
+            cold = regression.fit(C).weights
+            np.testing.assert_allclose(last.weights, cold, atol=1e-5 * np.abs(cold).max())
+
+
+def test_a_fit_that_ends_too_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(softmax_regression, "_MAX_STEPS", 2)
+    with pytest.warns(ConvergenceWarning, match="C=1000 ended with .* more than tol=1e-05"):
+        LogisticHead(C=1000).fit(*digits("tall"))
+
+
+def test_c_goes_on_beyond_the_usual_while_the_loss_falls() -> None:
+    """One feature tells the classes apart exactly, so more C is better to the last."""
+    x = np.r_[np.linspace(-2, -1, 30), np.linspace(1, 2, 30)][:, None]
+    head = LogisticHead().fit(x, x[:, 0] > 0)
+    assert len(head.path_) > 13
 
 
 def test_c_is_the_one_with_the_least_log_loss_out_of_fold() -> None:
@@ -63,7 +90,7 @@ def test_the_path_is_given_up_where_more_c_only_overfits() -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(60, 100)), random.integers(0, 2, 60)  # nothing to learn
     head = LogisticHead().fit(X, y)
-    assert 3 <= len(head.path_) < 13
+    assert 3 <= len(head.path_) < 19
     losses = [loss for _, loss in head.path_]
     assert losses.index(min(losses)) == len(losses) - 3
 
@@ -76,9 +103,9 @@ def test_rotating_the_features_changes_no_probability() -> None:
 
 
 @pytest.mark.parametrize("kind", [LogisticHead, SVMHead])
-@pytest.mark.parametrize("C", [0, [], [1, -1]])
+@pytest.mark.parametrize("C", [0, [], [1, -1], np.inf])
 def test_a_c_that_is_not_positive_is_refused(kind: type, C: object) -> None:
-    with pytest.raises(UsageError, match="C must be positive"):
+    with pytest.raises(UsageError, match="C must be positive and finite"):
         kind(C=C).fit(*digits("two"))
 
 

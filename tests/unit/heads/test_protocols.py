@@ -118,7 +118,7 @@ def test_mteb_draws_eight_of_each_class_and_shuffles_on() -> None:
     assert set(found[0]) != set(found[1])
 
 
-@pytest.mark.parametrize("name", list(PROTOCOLS))
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if not PROTOCOLS[name].stage])
 def test_poisoned_test_labels_change_no_choice(name: str) -> None:
     X, y = blobs(150)
     X_test, y_test = blobs(200, seed=1)
@@ -142,6 +142,18 @@ def test_dinov2s_choice_is_scikit_learns_on_the_same_rows() -> None:
         right.append((model.predict(X[judge]) == y[judge]).sum())
     found = run_protocol("dinov2-45", X, y, *blobs(60, seed=2))
     assert found.chosen[0]["C"] == pytest.approx(protocol.candidates[int(np.argmax(right))])
+
+
+def test_a_learned_sum_of_layers_is_no_score_of_one_matrix() -> None:
+    with pytest.raises(UsageError, match="needs each tap by itself") as caught:
+        run_protocol("superb-wsum", *blobs(30), *blobs(30))
+    assert "--protocol superb-wsum" in caught.value.type_next
+
+
+@pytest.mark.parametrize("name", ["dinov2-45", "elevater97", "vtab1k", "mteb", "dinov2-knn"])
+def test_rows_of_one_group_leave_nothing_to_choose_on(name: str) -> None:
+    with pytest.raises(UsageError, match="would learn from 0, of 0 classes|of one group"):
+        run_protocol(name, *blobs(30), *blobs(30), groups=np.zeros(30))
 
 
 def test_an_unknown_protocol_names_all_and_the_nearest() -> None:

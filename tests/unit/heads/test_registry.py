@@ -23,6 +23,9 @@ def test_every_head_is_typed_by_its_kind_and_spelled_so_again() -> None:
         ("ridge( 10 )", "ridge(alphas=10)"),
         ("ridge(alphas=0.5)", "ridge(alphas=0.5)"),
         ("learned_gem(p=3, per_channel)", "learned_gem(per_channel)"),
+        ("learned_gem(layout=NHWC)", "learned_gem(layout=NHWC)"),
+        ("knn(k=5:10)", "knn(k=5:10)"),
+        ("ridge(alphas=0.123456789:10.5)", "ridge(alphas=0.123456789:10.5)"),
     ],
 )
 def test_arguments_have_one_spelling(typed: str, spelled: str) -> None:
@@ -36,6 +39,8 @@ def test_arguments_have_one_spelling(typed: str, spelled: str) -> None:
         ("rigde", 'there is no head "rigde"; nearest: "ridge"'),
         ("ridge(width=3)", 'ridge takes alphas=None, not "width=3"'),
         ("ridge(many)", '"many" is no number'),
+        ("ridge(True)", '"True" is no number'),
+        ("learned_gem(per_channel=2)", '"2" is not True or False'),
         ("ridge | l2", "can't be read"),
         ("", "can't be read"),
     ],
