@@ -45,11 +45,12 @@ class Limit:
         if value is None:
             return self.is_optional
         kind = Integral if self.is_whole else Real
-        if isinstance(value, bool) or not isinstance(value, kind) or not np.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, kind) or not np.isfinite(float(value)):
             return False
+        number = float(value)
         if self.is_open:
-            return self.least < value < self.most
-        return self.least <= value <= self.most
+            return self.least < number < self.most
+        return self.least <= number <= self.most
 
 
 COUNT = Limit(1, np.inf, "16", is_whole=True)
