@@ -57,7 +57,7 @@ def test_a_warm_start_ends_where_a_cold_one_does() -> None:
 
 def test_a_fit_that_ends_too_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(softmax_regression, "_MAX_STEPS", 2)
-    with pytest.warns(ConvergenceWarning, match="C=1000 ended with .* more than tol=1e-05"):
+    with pytest.warns(ConvergenceWarning, match=r"C=1000 ended with .* more than tol=1e-05"):
         LogisticHead(C=1000).fit(*digits("tall"))
 
 

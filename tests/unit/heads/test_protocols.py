@@ -152,7 +152,7 @@ def test_a_learned_sum_of_layers_is_no_score_of_one_matrix() -> None:
 
 @pytest.mark.parametrize("name", ["dinov2-45", "elevater97", "vtab1k", "mteb", "dinov2-knn"])
 def test_rows_of_one_group_leave_nothing_to_choose_on(name: str) -> None:
-    with pytest.raises(UsageError, match="would learn from 0, of 0 classes|of one group"):
+    with pytest.raises(UsageError, match=r"would learn from 0, of 0 classes|of one group"):
         run_protocol(name, *blobs(30), *blobs(30), groups=np.zeros(30))
 
 
