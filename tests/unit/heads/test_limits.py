@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.heads.settings import items, typed
 
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.heads import HEADS, MLPHead, parse_head
+from tests.heads.settings import items, typed
 
 
 @pytest.mark.parametrize(
