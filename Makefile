@@ -17,7 +17,7 @@ else
 endif
 
 test: .venv/.dev tests/tfjs/node_modules/.installed
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 # two workers, two cores: more threads wait in loops
 
 check: .venv/.dev
 	$(BIN)/ruff format --check
