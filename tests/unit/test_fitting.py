@@ -353,6 +353,7 @@ QUICK = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*tells nothing about")  # three passes teach little
 @pytest.mark.parametrize("kind", QUICK)
 def test_a_learned_pool_trains_on_stored_maps_and_is_saved(
     colour_folder: Maker, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
@@ -384,6 +385,7 @@ def test_a_learned_pool_trains_on_stored_maps_and_is_saved(
     assert second.n_forward == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*tells nothing about")  # one pass teaches nothing
 def test_maps_are_ranked_by_the_mean_of_what_is_stored(colour_folder: Maker) -> None:
     """Reference: the pool gap in the graph; the maps are of half precision."""
     folder = colour_folder()
