@@ -109,7 +109,7 @@ def test_rows_that_are_not_finite_are_named(transform: Transform, value: float) 
 
 @pytest.mark.parametrize("transform", QUICK, ids=str)
 @given(data=rows(), order=st.integers(0, 9))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_shape_type_order_and_saving(
     transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int
 ) -> None:
@@ -118,7 +118,7 @@ def test_shape_type_order_and_saving(
 
 @pytest.mark.parametrize("transform", SLOW, ids=str)
 @given(data=rows(), order=st.integers(0, 9))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_shape_type_order_and_saving_of_what_trains(
     transform: Transform, data: tuple[np.ndarray, np.ndarray], order: int
 ) -> None:
