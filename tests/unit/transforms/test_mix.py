@@ -44,7 +44,8 @@ def test_the_tap_that_tells_gets_the_weight(telling: int) -> None:
 
 def test_training_starts_from_equal_weights_and_is_decided_by_the_seed() -> None:
     X, y = three_taps()
-    assert SoftmaxSum(n_steps=0, blocks=BLOCKS).fit(X, y).weights_ == pytest.approx(1 / 3)
+    # One step of Adam moves no logit by more than its rate.
+    assert SoftmaxSum(n_steps=1, blocks=BLOCKS).fit(X, y).weights_ == pytest.approx(1 / 3, abs=0.03)
     again = [SoftmaxSum(n_steps=30, blocks=BLOCKS).fit(X, y).weights_ for _ in range(2)]
     np.testing.assert_array_equal(*again)
 
