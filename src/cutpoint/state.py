@@ -30,7 +30,7 @@ class Stateful:
         check_is_fitted(self)
         learned = {name: value for name, value in vars(self).items() if self._is_saved(name)}
         arrays = {name: value for name, value in learned.items() if _is_numeric(value)}
-        parameters: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]
+        parameters: dict[str, Any] = self.get_params(deep=False)  # type: ignore[attr-defined]  # sklearn
         fields = {
             "kind": self.kind,
             "parameters": _to_json(parameters),
@@ -50,7 +50,7 @@ class Stateful:
                 setattr(made, name, value)
         if "feature_names_in_" in learned:
             names = np.array(learned["feature_names_in_"], dtype=object)
-            made.feature_names_in_ = names  # type: ignore[attr-defined]
+            made.feature_names_in_ = names  # type: ignore[attr-defined]  # sklearn
         return made
 
     def _is_saved(self, name: str) -> bool:
