@@ -17,8 +17,8 @@ def rank(
 ) -> Ranking:
     """Rank the pooled taps of `features` on its training rows.
 
-    One eigendecomposition a candidate gives the leave-one-out predictions of every λ; candidates
-    are read one at a time, so memory does not grow with their number. Rows of one group are left
+    One eigendecomposition a candidate gives the leave-one-out predictions of every λ; a few
+    candidates are in memory at once, one a core, whatever their number. Rows of one group are left
     out together. If the recipe learns anything itself, it is fitted anew without the rows that are
     left out, in folds: no row is judged by what it taught.
 

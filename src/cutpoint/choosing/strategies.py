@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from cutpoint.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.choosing.columns import Sweep, head2toe
@@ -15,20 +16,22 @@ from cutpoint.errors import UsageError
 from cutpoint.gram import MAX_EXACT, Grams, greedy_forward, nonnegative_weights, normalised_gram
 from cutpoint.progress import Reporter
 from cutpoint.recipe import fit_recipe
+from cutpoint.runtimes.threads import side_by_side
 from cutpoint.spec import TapSpec
 from cutpoint.types import Float64
 
 Maker = Callable[[], Candidate]
 N_WEIGHINGS = 30  # sets of weights that are compared
+MAX_BYTES = 2 * 2**30  # of candidates that are judged side by side
 
 
 def judge_all(task: Task, reporter: Reporter) -> Ranking:
     """Return the ranking of all candidates of a task."""
-    makers = _makers(task)
+    makers, dear = _makers(task)
     found = []
-    with reporter.bar("Choose", len(makers), "candidates") as advance:
-        for make in makers:
-            found.append(make())
+    with reporter.bar("Choose", len(makers) + len(dear), "candidates") as advance:
+        for candidate in chain(side_by_side(makers, _at_once(task)), (make() for make in dear)):
+            found.append(candidate)
             advance(1)
     found.sort(key=lambda each: (each.error, -each.score.value))
     return Ranking(
@@ -43,24 +46,41 @@ def judge_all(task: Task, reporter: Reporter) -> Ranking:
     )
 
 
-def _makers(task: Task) -> list[Maker]:
-    """Return what makes each candidate, in order; nothing is computed yet."""
+def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
+    """Return what makes each candidate; nothing is computed yet.
+
+    First those that can be made side by side: one decomposition each, in NumPy alone. What learns
+    more draws from generators that all threads share, or holds Gram matrices of all layers.
+    """
     recipe, strategies = task.options.recipe, task.options.strategies
     _check(task)
     makers: list[Maker] = []
+    dear: list[Maker] = []
     if "single" in strategies or recipe.aggregate:
         makers += [partial(judge_set, task, each, recipe) for each in recipe.candidates(task.taps)]
     if not recipe.aggregate:  # else the taps are one already
         for strategy in strategies:
             if strategy in _SEVERAL:
-                makers += [partial(_SEVERAL[strategy], task, taps) for taps in _pools(task.taps)]
-    if not makers:
+                more = [partial(_SEVERAL[strategy], task, taps) for taps in _pools(task.taps)]
+                (makers if strategy == "fused" else dear).extend(more)
+    if not recipe.is_exact:
+        makers, dear = [], makers + dear
+    if not (makers or dear):
         raise _refused(
             task,
             f"There is one tap, {task.taps[0]}, and nothing to make it one with",
             "Two taps or more, or the strategy single",
         )
-    return makers
+    return makers, dear
+
+
+def _at_once(task: Task) -> int:
+    """Return how many candidates memory is granted to at once.
+
+    Each holds about four matrices of the smaller side of its features: the Gram matrix, its vectors
+    and what LAPACK works in.
+    """
+    return MAX_BYTES // (4 * 8 * min(len(task.rows), MAX_EXACT) ** 2)
 
 
 def _pools(taps: Sequence[str]) -> list[tuple[str, ...]]:

@@ -49,16 +49,17 @@ class Fits:
 
         Returns
         -------
-        errors : float64 array of shape (n_groups × size, n_alphas, n_targets)
+        errors : float64 array of shape (n_alphas, n_targets, n_groups × size)
+            Rows last: what is done to each runs along them.
         """
-        rows = members.ravel()
+        rows = _span(members.ravel())
         vectors, weights = self.vectors[rows], self.weights[rows]
-        shape = len(rows), self.shrink.shape[1], self.centred.shape[1]
-        residuals = (vectors @ self.shrunk).reshape(shape)
-        np.subtract(self.centred[rows, None], residuals, out=residuals)
+        shape = self.shrink.shape[1], self.centred.shape[1], len(vectors)
+        residuals = (self.shrunk.T @ vectors.T).reshape(shape)
+        np.subtract(self.centred[rows].T, residuals, out=residuals)
         if members.shape[1] == 1:
-            leverage = weights[:, None] * (self.of_mean + np.square(vectors) @ self.shrink)
-            residuals /= (1.0 - leverage)[:, :, None]
+            leverage = weights * (self.of_mean + self.shrink.T @ np.square(vectors).T)
+            residuals /= (1.0 - leverage)[:, None]
             return np.asarray(residuals, dtype=np.float64)
         return self._groups_left_out(members, vectors, residuals)
 
@@ -66,11 +67,11 @@ class Fits:
         """Solve with each group's block of the hat matrix, λ by λ."""
         blocks = vectors.reshape(*members.shape, -1)
         weights = self.weights[members][:, None, :]
-        by_group = residuals.reshape(*members.shape, *residuals.shape[1:])
-        for place, shrink in enumerate(self.shrink.T):
+        by_group = residuals.reshape(*residuals.shape[:2], *members.shape)
+        for shrink, errors in zip(self.shrink.T, by_group, strict=True):
             hat = (self.of_mean + (blocks * shrink) @ blocks.transpose(0, 2, 1)) * weights
             rest = np.eye(members.shape[1]) - hat
-            by_group[:, :, place] = np.linalg.solve(rest, by_group[:, :, place])
+            errors[:] = np.linalg.solve(rest, errors.transpose(1, 2, 0)).transpose(2, 0, 1)
         return residuals
 
     def blocks(self, groups: Array | None) -> Iterator[Array]:
@@ -80,6 +81,14 @@ class Fits:
             step = max(1, at_a_time // members.shape[1])
             for start in range(0, len(members), step):
                 yield members[start : start + step]
+
+
+def _span(rows: Array) -> Array | slice:
+    """Return row numbers as a slice if they follow one another: such rows need no copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return slice(first, last + 1)
+    return rows
 
 
 def members_of(groups: Array | None, weights: Float64) -> list[Array]:

@@ -95,6 +95,6 @@ def _squared_errors(spectrum: Spectrum, Y: Array, alphas: Float64, groups: Array
     sums = np.zeros((len(alphas), Y.shape[1]))
     for members in fits.blocks(groups):
         errors = fits.left_out(members)
-        errors *= root[members.ravel(), None, None]
-        sums += np.square(errors, out=errors).sum(axis=0)
+        errors *= root[members.ravel()]
+        sums += np.einsum("atr,atr->at", errors, errors)
     return sums

@@ -206,7 +206,7 @@ class Spectrum:
         fits = self.fits(Y, np.array([alpha]))
         scores = np.array(Y, dtype=np.float64)
         for members in fits.blocks(groups):
-            scores[members.ravel()] -= fits.left_out(members)[:, 0]
+            scores[members.ravel()] -= fits.left_out(members)[0].T
         return scores
 
     def solve(self, Y: Array, alpha: float) -> RidgeSolution:

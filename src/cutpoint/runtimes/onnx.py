@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cutpoint.errors import MissingExtra
+from cutpoint.runtimes.threads import n_cores
 from cutpoint.types import Array
 
 _FATAL = 4  # what onnxruntime logs below that it also raises
@@ -51,7 +51,7 @@ class Session:
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
-        options.intra_op_num_threads = n_threads or _n_processors()
+        options.intra_op_num_threads = n_threads or n_cores()
         # Waiting threads sleep: others of this process decode meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not is_optimised:
@@ -65,10 +65,3 @@ class Session:
         """Return all outputs, in the model's order."""
         outputs: Sequence[Any] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
         return outputs
-
-
-def _n_processors() -> int:
-    """Return how many processors this process may use, which in containers is fewer than all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cutpoint.errors import StoreError, TapNotFound
+from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Place
 from cutpoint.store.halves import as_read
@@ -197,7 +197,7 @@ class Features:
     def _check(self, shards: Iterable[str]) -> None:
         """Check the shards that were not yet, several at a time: digests leave Python's lock."""
         new = [shard for shard in shards if shard not in self._checked]
-        with ThreadPoolExecutor(min(len(new), os.cpu_count() or 1) or 1) as pool:
+        with ThreadPoolExecutor(min(len(new), n_cores()) or 1) as pool:
             for shard, digests in zip(new, pool.map(self._checked_digests, new), strict=True):
                 self._checked[shard] = digests
 

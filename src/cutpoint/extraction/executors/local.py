@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
+
+from cutpoint.runtimes.threads import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,7 +20,7 @@ class LocalExecutor:
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
-        self.n_workers = n_workers or _n_cores()
+        self.n_workers = n_workers or n_cores()
 
     def map(self, make_worker: Callable[[], Callable[[T], R]], units: Sequence[T]) -> Iterator[R]:
         """Yield results as units end. `make_worker` is called once in each thread."""
@@ -40,10 +41,3 @@ class LocalExecutor:
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _n_cores() -> int:
-    """Cores this process may use; a container often has fewer than the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
