@@ -27,7 +27,7 @@ check: .venv/.dev
 	$(BIN)/codespell
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/main_path.py
+	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/truncation.py
 	$(BIN)/python benchmarks/backbones.py

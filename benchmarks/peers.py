@@ -4,11 +4,13 @@
 
 Writes docs/benchmarks/peers.md and peers.svg. Ways are interleaved, medians; the features of each
 are compared with ours before its time is believed. Photos: ../shared/data/dogs-vs-cats, or, in a
-clone alone, crops of scikit-learn's two sample photos.
+clone alone, crops of scikit-learn's two sample photos. EfficientNet-Lite0 has its trained weights;
+MobileNetV2 and ResNet-50 have random ones, as time does not ask.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import tempfile
@@ -25,14 +27,16 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import cutpoint as cp  # noqa: E402
-from benchmarks import peers_page, plain_loop  # noqa: E402
+from benchmarks import peers_page  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
-from benchmarks.main_path import BACKBONE, POOLS, photos  # noqa: E402
+from benchmarks.photos import photos  # noqa: E402
+from benchmarks.plain_loop import PlainLoop, batches  # noqa: E402
 from cutpoint.engines import checked_engine, compare  # noqa: E402
 from cutpoint.preprocess import prepare_image  # noqa: E402
 from cutpoint.types import Engine  # noqa: E402
 
-N_PHOTOS, ROUNDS, N_THREADS = 256, 3, 2
+BACKBONE, POOLS = "packaged:efficientnet_lite0", ("gap", "gmp")
+N_PHOTOS, N_RESNET, ROUNDS, N_THREADS = 1000, 128, 3, 2
 Ways = dict[str, Callable[[], object]]
 Seconds = dict[str, list[tuple[float, float]]]
 """Way → seconds on the clock and of processor time, its children's too, of each round."""
@@ -71,40 +75,65 @@ def cosine(features: Any, truth: dict[str, np.ndarray]) -> float:
     return compare({tap: features.X(tap) for tap in truth}, truth).cosine
 
 
-def torch_ways(files: list[Path], ours: Ours) -> tuple[Ways, dict[str, float]]:
-    """Return the loops of PyTorch users and how near their features are to ours."""
-    layers = ours.backbone.layers().auto_taps()
-    loop = plain_loop.PlainLoop(layers)
-    channels_last = plain_loop.PlainLoop(layers, torch.channels_last)
-    ways: Ways = {
-        "cutpoint": lambda: ours(files),
-        "DataLoader(2) + eager + hooks": lambda: loop.features(files),
-        "the same, channels last": lambda: channels_last.features(files),
-        "timm forward_intermediates": lambda: timm_features(loop.network, files),
+def loop_ways(files: Sequence[Path], ours: Ours, name: str, near: dict[str, float]) -> Ways:
+    """Return our way and the loops of PyTorch users, nine layers; note in `near` how near."""
+    backbone = ours.backbone
+    layers, spec = backbone.layers().auto_taps(), backbone.spec.preprocess
+    loop = PlainLoop(copy.deepcopy(backbone.network), spec, layers)
+    last = PlainLoop(copy.deepcopy(backbone.network), spec, layers, torch.channels_last)
+    found = ours(files[:32])
+    ways: Ways = {f"{name}: cutpoint": lambda: ours(files)}
+    for way, each in {peers_page.LOOP: loop, peers_page.CHANNELS_LAST: last}.items():
+        near[f"{name}: {way}"] = cosine(found, each.features(files[:32]))
+        ways[f"{name}: {way}"] = lambda each=each: each.features(files)
+    return ways
+
+
+def other_ways(files: Sequence[Path], ours: Ours, near: dict[str, float]) -> Ways:
+    """Return timm's own call, and our slower engines."""
+    network, few = ours.backbone.network.eval(), files[:32]
+    found, spec = ours(few), ours.backbone.spec.preprocess
+    native = ours(few, engine="native")
+    near["timm forward_intermediates"] = cosine(found, timm_features(network, few, spec))
+    near["cutpoint, native"] = cosine(found, {tap: native.X(tap) for tap in found.taps})
+    return {
+        "timm forward_intermediates": lambda: timm_features(network, files, spec),
         "cutpoint, native": lambda: ours(files, engine="native"),
     }
-    few = files[:32]
-    found = ours(few)
-    near = {
-        "DataLoader(2) + eager + hooks": cosine(found, loop.features(few)),
-        "the same, channels last": cosine(found, channels_last.features(few)),
-        "timm forward_intermediates": cosine(found, timm_features(loop.network, few)),
-        "cutpoint, native": cosine(found, {t: ours(few, engine="native").X(t) for t in found.taps}),
-    }
-    if min(near.values()) < 0.9999:
-        raise SystemExit(f"the features differ, so no time would mean anything: {near}")
-    return ways, near
 
 
-def timm_features(network: torch.nn.Module, files: Sequence[Path]) -> dict[str, np.ndarray]:
+def timm_features(
+    network: torch.nn.Module, files: Sequence[Path], spec: Any
+) -> dict[str, np.ndarray]:
     """Return the average and maximum of the deepest map of timm's own multi-stage call."""
     parts: dict[str, list[np.ndarray]] = {"blocks.6/gap": [], "blocks.6/gmp": []}
     with torch.inference_mode():
-        for batch in plain_loop.batches(files):
+        for batch in batches(files, spec):
             maps = network.forward_intermediates(batch, intermediates_only=True)[-1]
             parts["blocks.6/gap"].append(maps.mean((2, 3)).numpy())
             parts["blocks.6/gmp"].append(maps.amax((2, 3)).numpy())
     return {name: np.concatenate(rows) for name, rows in parts.items()}
+
+
+def resnet_ways(files: Sequence[Path], scratch: Path, near: dict[str, float]) -> Ways:
+    """Return ResNet-50 to its last stage, and to its first, by ours and by a hook."""
+    ours = Ours(random_network("resnet50"), scratch)
+    spec, ways = ours.backbone.spec.preprocess, {}
+    for layer in ("layer4", "layer1"):
+        loop = PlainLoop(copy.deepcopy(ours.backbone.network), spec, [layer])
+        name = f"ResNet-50 {layer}"
+        near[f"{name}: a hook"] = cosine(ours(files[:16], taps=[layer]), loop.features(files[:16]))
+        ways[f"{name}: cutpoint"] = lambda layer=layer: ours(files, taps=[layer])
+        ways[f"{name}: {peers_page.LOOP}"] = lambda loop=loop: loop.features(files)
+    return ways
+
+
+def random_network(name: str) -> Any:
+    """Return a network of timm with random weights as a backbone."""
+    import timm  # after torchvision, which `plain_loop` imports with its shim
+
+    torch.manual_seed(0)
+    return cp.load(timm.create_model(name).eval(), preprocess="imagenet")
 
 
 def keras_ways(files: list[Path], scratch: Path) -> tuple[Ways, float]:
@@ -131,14 +160,14 @@ def keras_ways(files: list[Path], scratch: Path) -> tuple[Ways, float]:
 
     ours = Ours(cp.load(network, preprocess="tf"), scratch)
     tap = network.layers[-1].name
-    few = np.stack([prepare_image(f.read_bytes(), ours.backbone.spec.preprocess)[0] for f in files])
-    few = few[:32]
+    spec = ours.backbone.spec.preprocess
+    few = np.stack([prepare_image(file.read_bytes(), spec)[0] for file in files[:32]])
     truth = network.predict(few / np.float32(127.5) - 1, verbose=0)
     engine = checked_engine(ours.backbone.cut(tap, pool="none"), "openvino", 1, few[:8]).engine
     near = compare({"f": engine.session()(few)[f"{tap}/none"]}, {"f": truth}).cosine
     return {
-        "cutpoint, MobileNetV2 of Keras": lambda: ours(files, taps=[tap], pool="none"),
-        "Keras image_dataset_from_directory + predict": predict,
+        peers_page.OURS_OF_KERAS: lambda: ours(files, taps=[tap], pool="none"),
+        peers_page.KERAS: predict,
     }, near
 
 
@@ -151,7 +180,7 @@ def decode(files: list[Path], backbone: Any) -> None:
 def engine_ways(batch: np.ndarray, backbone: Any) -> Ways:
     """Return the engine alone on ready arrays, by the threads a run has, at several cuts."""
     taps = backbone.layers().auto_taps()
-    middle = next(row for row in backbone.layers().maps() if row.macs >= _macs(backbone) / 2)
+    middle = _middle(backbone)
     cuts = {
         "engine alone, 9 taps × 2 pools": backbone.cut(*taps, pool=POOLS),
         "engine alone, deepest tap": backbone.cut(taps[-1], pool="gap"),
@@ -183,6 +212,11 @@ def _macs(backbone: Any) -> int:
     return max(row.macs for row in backbone.layers().maps())
 
 
+def _middle(backbone: Any) -> Any:
+    """Return the first layer behind half of the multiply-accumulates."""
+    return next(row for row in backbone.layers().maps() if row.macs >= _macs(backbone) / 2)
+
+
 def peak_gflops() -> float:
     """Return what float32 matrix products reach here with all cores, 10⁹ operations a second."""
     a = torch.rand(2048, 2048)
@@ -199,8 +233,8 @@ def store_ways(files: list[Path], ours: Ours, scratch: Path) -> Seconds:
     old, n_new = scratch / "old", max(1, len(files) // 100)
     seconds: Seconds = {}
     os.environ["CUTPOINT_MODELS"] = str(scratch / "never-seen")
-    seconds["cold: first run on a machine"] = _timed(lambda: ours(files[:-n_new], old))
-    seconds["warm: nothing to do"] = _timed(lambda: ours(files[:-n_new], old))
+    seconds[peers_page.COLD] = _timed(lambda: ours(files[:-n_new], old))
+    seconds[peers_page.WARM] = _timed(lambda: ours(files[:-n_new], old))
     seconds[f"{n_new} new of {len(files)}"] = _timed(lambda: ours(files, old))
     return seconds
 
@@ -222,32 +256,38 @@ def bf16(files: list[Path], ours: Ours) -> tuple[Ways, float]:
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
+    load, near = os.getloadavg()[0], {}
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         (scratch / "photos").mkdir()
-        files = photos(scratch / "photos")[:N_PHOTOS]
+        files = photos(scratch / "photos", N_PHOTOS)
         backbone = cp.load(BACKBONE)
         ours = Ours(backbone, scratch)
         stored = store_ways(files, ours, scratch)
-        ways, near = torch_ways(files, ours)
+        mobilenet = Ours(random_network("mobilenetv2_100"), scratch)
+        ways = loop_ways(files, ours, "EfficientNet-Lite0", near)
+        ways |= loop_ways(files, mobilenet, "MobileNetV2", near)
+        ways |= other_ways(files, ours, near)
+        ways |= resnet_ways(files[:N_RESNET], scratch, near)
+        keras, near["Keras, on ready arrays"] = keras_ways(files, scratch)
+        if min(near.values()) < 0.9999:
+            raise SystemExit(f"the features differ, so no time would mean anything: {near}")
         low, near_low = bf16(files, ours)
-        batch = np.stack(
-            [prepare_image(f.read_bytes(), backbone.spec.preprocess)[0] for f in files]
-        )
-        ways |= low | {"decode + resize alone, one thread": lambda: decode(files, backbone)}
+        spec = backbone.spec.preprocess
+        batch = np.stack([prepare_image(file.read_bytes(), spec)[0] for file in files])
+        ways |= keras | low | {"decode + resize alone, one thread": lambda: decode(files, backbone)}
         ways |= engine_ways(batch, backbone)
         seconds = interleaved(ways, rounds)
-        keras, near["Keras, on ready arrays"] = keras_ways(files, scratch)
-        seconds |= interleaved(keras, rounds)
     facts = {
         "machine": machine(),
         "load": (load, os.getloadavg()[0]),
         "n_photos": len(files),
+        "n_resnet": N_RESNET,
         "rounds": rounds,
         "peak": peak_gflops(),
         "macs": _macs(backbone),
+        "share_of_macs": _middle(backbone).macs / _macs(backbone),
         "near": near | ({"cutpoint, bf16": near_low} if low else {}),
     }
     peers_page.write(seconds | stored, facts)

@@ -9,22 +9,25 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cutpoint import api
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+from cutpoint.spec import PreprocessSpec
 
 import_with_shim("torchvision")
 from torchvision import transforms  # noqa: E402  after the shim
 
 
 class _Photos(torch.utils.data.Dataset):
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], spec: PreprocessSpec) -> None:
         self.files = files
+        interpolation = transforms.InterpolationMode(spec.interpolation)
         self.transform = transforms.Compose(
             [
-                transforms.Resize(256, transforms.InterpolationMode.BICUBIC),
-                transforms.CenterCrop(224),
+                transforms.Resize(spec.resize_px, interpolation),
+                transforms.CenterCrop(spec.crop_px),
                 transforms.ToTensor(),
-                transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+                transforms.Normalize(
+                    *([value / 255 for value in each] for each in (spec.mean, spec.std))
+                ),
             ]
         )
 
@@ -35,21 +38,32 @@ class _Photos(torch.utils.data.Dataset):
         return self.transform(Image.open(self.files[place]).convert("RGB"))
 
 
-def batches(files: Sequence[Path]) -> torch.utils.data.DataLoader:
+def batches(files: Sequence[Path], spec: PreprocessSpec) -> torch.utils.data.DataLoader:
     """Return prepared photos in batches of 32, read by two workers."""
-    return torch.utils.data.DataLoader(_Photos(files), batch_size=32, num_workers=2)
+    return torch.utils.data.DataLoader(_Photos(files, spec), batch_size=32, num_workers=2)
 
 
 class PlainLoop:
-    """Average and maximum of some layers, collected by hooks, whole network run."""
+    """Average and maximum of some layers, collected by hooks, whole network run.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Its memory format is changed.
+    spec : PreprocessSpec
+    layers : sequence of str
+    memory_format : torch.memory_format
+    """
 
     def __init__(
-        self, layers: Sequence[str], memory_format: torch.memory_format = torch.contiguous_format
+        self,
+        network: torch.nn.Module,
+        spec: PreprocessSpec,
+        layers: Sequence[str],
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        self.network = api.load("packaged:efficientnet_lite0").network.eval()
-        self.network = self.network.to(memory_format=memory_format)
-        self.memory_format = memory_format
-        self.layers = layers
+        self.network = network.eval().to(memory_format=memory_format)
+        self.spec, self.layers, self.memory_format = spec, layers, memory_format
         self.maps: dict[str, torch.Tensor] = {}
         for layer in layers:
             self.network.get_submodule(layer).register_forward_hook(self._keep(layer))
@@ -63,7 +77,7 @@ class PlainLoop:
     def features(self, files: Sequence[Path]) -> dict[str, np.ndarray]:
         parts: dict[str, list[np.ndarray]] = {}
         with torch.inference_mode():
-            for batch in batches(files):
+            for batch in batches(files, self.spec):
                 self.network(batch.contiguous(memory_format=self.memory_format))
                 for layer in self.layers:
                     maps = self.maps[layer]
