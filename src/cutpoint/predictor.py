@@ -253,7 +253,7 @@ class Predictor:
         return {
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
-            "backbone": asdict(self.backbone.spec),
+            "backbone": self.backbone.spec.to_json(),
             "load_name": self.backbone.load_name,
             "recipe": recipe,
             "head": head,

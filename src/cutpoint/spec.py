@@ -34,6 +34,9 @@ class PreprocessSpec:
         (`resize_px` then plays no part and equals `crop_px`).
     channels : {"RGB", "BGR"}
         The order in which the network sees the colours.
+    decode : {"exact", "scaled"}
+        Whether large JPEG files are decoded at a half, a quarter or an eighth of their size, which
+        moves pixels a little.
     recipe : int
         Version of the decoding rules (`cutpoint.preprocess.image`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.
@@ -48,6 +51,7 @@ class PreprocessSpec:
     fit: str = "crop"
     channels: str = "RGB"
     recipe: int = 1
+    decode: str = "exact"
 
     def __post_init__(self) -> None:
         # 0 and 0.0 are one number, so they must be spelled alike in the fingerprint.
@@ -63,6 +67,12 @@ class PreprocessSpec:
     def dtype(self) -> str:
         """Type of a prepared item: pixels stay uint8, mean and deviation are in the graph."""
         return "uint8"
+
+    def to_json(self) -> dict[str, Any]:
+        fields = asdict(self)
+        if self.decode == "exact":  # as before the field was there, so that ids stay as they are
+            del fields["decode"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> PreprocessSpec:
@@ -93,6 +103,9 @@ class ArraySpec:
     def array_shape(self) -> tuple[int, ...]:
         """Shape of one item."""
         return self.shape
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ArraySpec:
@@ -127,6 +140,9 @@ class BackboneSpec:
         """Source and name, ``"packaged:efficientnet_lite0"``."""
         return f"{self.source}:{self.name}"
 
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "preprocess": self.preprocess.to_json()}
+
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> BackboneSpec:
         return cls(**{**fields, "preprocess": preprocess_from_json(fields["preprocess"])})
@@ -148,6 +164,9 @@ class TapSpec:
         layer, _, pool = name.rpartition("/")
         return cls(layer, pool)
 
+
+DECODES = ("exact", "scaled")
+"""How files of photos may be decoded."""
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 """What a network may compute in; its features are float32 in any."""
@@ -174,7 +193,8 @@ class FeatureSpec:
     storage: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "taps": [tap.name for tap in self.taps]}
+        taps = [tap.name for tap in self.taps]
+        return {**asdict(self), "backbone": self.backbone.to_json(), "taps": taps}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:

@@ -23,6 +23,7 @@ CHANGED_PREPROCESS = {
     "fit": "squash",
     "channels": "BGR",
     "recipe": 2,
+    "decode": "scaled",
 }
 CHANGED_ARRAY = {"shape": (8, 2), "dtype": "int64", "pad_id": 0}
 CHANGED_BACKBONE = {

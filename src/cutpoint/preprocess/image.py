@@ -10,9 +10,9 @@ Rules, all part of `PreprocessSpec.recipe` 1:
   Floats in 0–1 are multiplied by 255, in 0–255 kept, all others stretched from their minimum and
   maximum to 0–255.
 - Transparent pixels are composited on `PreprocessSpec.background`.
-- Shorter side to `resize_px`, antialiased by Pillow; then the central square of `crop_px`.
-  Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them. Or, with
-  `fit` "squash", the whole image to that square.
+- Resized and cropped by `cutpoint.preprocess.resize`.
+- With `PreprocessSpec.decode` "scaled", JPEG files that are large enough are decoded smaller:
+  `cutpoint.preprocess.scaled`. All else, and images in memory, stay as they are.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from cutpoint.errors import BadItem, UsageError
+from cutpoint.preprocess.resize import MAX_PIXELS, fit_to_recipe
+from cutpoint.preprocess.scaled import is_scaled, load_scaled
 from cutpoint.spec import PreprocessSpec
 from cutpoint.stopwatch import lap
 from cutpoint.types import UInt8
 
 Payload = bytes | Image.Image | UInt8
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
-MAX_PIXELS = 178_956_970  # Pillow's own line between a warning and an error
-_RESAMPLING = {each.name.lower(): each for each in Image.Resampling}
 _REFUSED = {
     b"%!PS": "EPS",
     b"\xc5\xd0\xd3\xc6": "EPS",
@@ -84,7 +84,10 @@ def prepare_image(
 def decode_image(
     payload: Payload, spec: PreprocessSpec, name: str = ""
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """Return the upright RGB image and notes on what was unusual about it."""
+    """Return the upright image, RGB or grey ("L"), and notes on what was unusual about it.
+
+    It may be the very image that was given, so it must not be changed.
+    """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UsageError(
             "Images were to be decoded.",
@@ -97,6 +100,8 @@ def decode_image(
     try:
         image = payload if isinstance(payload, Image.Image) else _open(payload)
         notes = _notes(image, name)
+        if image is not payload and is_scaled(image, spec):
+            image = load_scaled(image, spec)
         image.load()
         return _to_rgb(_upright(image), spec), notes
     except BadItem:
@@ -105,23 +110,12 @@ def decode_image(
         raise BadItem(f"can't be decoded whole: {_one_line(error)}") from error
 
 
-def fit_to_recipe(image: Image.Image, spec: PreprocessSpec) -> UInt8:
-    """Resize the shorter side and crop the centre, or squash; uint8 (crop_px, crop_px, 3)."""
-    width, height = image.size
-    if spec.fit == "squash":
-        return np.asarray(
-            image.resize((spec.crop_px, spec.crop_px), _RESAMPLING[spec.interpolation])
-        )
-    scale = spec.resize_px / min(width, height)
-    if max(width, height) * scale * spec.resize_px > MAX_PIXELS:
-        raise BadItem(f"{width}×{height} px is too long and thin to resize to {spec.resize_px} px")
-    if min(width, height) != spec.resize_px:
-        longer = int(spec.resize_px * max(width, height) / min(width, height))
-        size = (spec.resize_px, longer) if width <= height else (longer, spec.resize_px)
-        image = image.resize(size, _RESAMPLING[spec.interpolation])
-    left = round((image.width - spec.crop_px) / 2.0)
-    top = round((image.height - spec.crop_px) / 2.0)
-    return np.asarray(image.crop((left, top, left + spec.crop_px, top + spec.crop_px)))
+def decodes_smaller(payload: Payload, spec: PreprocessSpec) -> bool:
+    """Return whether scaled decoding changes this payload; read off its header."""
+    try:
+        return isinstance(payload, bytes) and is_scaled(_open(payload), spec)
+    except BadItem:
+        return False
 
 
 def _open(data: bytes) -> Image.Image:
@@ -176,13 +170,15 @@ def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        # Asked first, as exif_transpose copies what it does not turn.
+        is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return image if is_upright else ImageOps.exif_transpose(image)
     except Exception:  # whatever a broken EXIF blob provokes, the pixels are sound
         return image
 
 
 def _to_rgb(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
+    if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")

@@ -145,6 +145,7 @@ def _thumbnail(item: Item, predictor: Predictor) -> str:
         image, _ = decode_image(read_payload(item), preprocess)
     except BadItem:
         return ""
+    image = image.copy()  # it may be the user's own
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)

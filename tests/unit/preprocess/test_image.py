@@ -28,7 +28,7 @@ def reason_of(data: bytes) -> str:
 
 
 def pixels_of(data: bytes) -> np.ndarray:
-    return np.asarray(decode_image(data, SPEC)[0])
+    return np.asarray(decode_image(data, SPEC)[0].convert("RGB"))
 
 
 def test_case_1_an_empty_file_is_bad() -> None:
