@@ -52,6 +52,7 @@ def load(
     *,
     trust_weights: bool = False,
     build: Callable[[], Any] | None = None,
+    decode: str | None = None,
 ) -> Backbone:
     """Return a backbone by its name or path, or around a network.
 
@@ -66,6 +67,10 @@ def load(
         Whether formats that can run code (SavedModel, Lambda layers) may be loaded.
     build : callable, optional
         Returns the network that the state dict of ``"torch:file"`` belongs to.
+    decode : {"exact", "scaled"}, optional
+        ``"scaled"``: JPEG files of four times the network's size and more are decoded at a reduced
+        size, two to four times as fast. Other pixels, so other features: how far from exact ones is
+        told when they are computed. By default what `preprocess` says, which is exact.
 
     Raises
     ------
@@ -76,6 +81,16 @@ def load(
     UsageError
         If the preprocessing is not known and not stated.
     """
+    found = _load(name, preprocess, trust_weights, build)
+    return found if decode is None else found.decoding(decode)
+
+
+def _load(
+    name: Any,
+    preprocess: str | Preprocess | None,
+    trust_weights: bool,
+    build: Callable[[], Any] | None,
+) -> Backbone:
     if isinstance(name, Backbone):
         return name
     if isinstance(name, (str, os.PathLike)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +13,13 @@ from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
 from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import (
+    DECODES,
     PRECISIONS,
     ArraySpec,
     BackboneSpec,
     FeatureSpec,
     Preprocess,
+    PreprocessSpec,
     TapSpec,
 )
 from cutpoint.types import Array, Batch, Cut, Framework
@@ -80,6 +83,38 @@ class Backbone:
 
     def __repr__(self) -> str:
         return f'Backbone("{self.spec.id}", {self.spec.modality})'
+
+    def decoding(self, decode: str) -> Backbone:
+        """Return the same backbone, fed with photos that are decoded so.
+
+        Parameters
+        ----------
+        decode : {"exact", "scaled"}
+            See `PreprocessSpec.decode`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such way to decode, or its items are no photos.
+        """
+        preprocess = self.spec.preprocess
+        if decode not in DECODES:
+            raise UsageError(
+                f'Photos decoded "{decode}" were asked for.',
+                "There is no such way to decode.",
+                f"Ways: {', '.join(DECODES)}; scaled decodes large JPEGs at a reduced size.",
+                "Type, for example:  --decode scaled",
+            )
+        if not isinstance(preprocess, PreprocessSpec):
+            raise UsageError(
+                f'Photos decoded "{decode}" were asked for.',
+                f"Items of backbone {self.spec.id} are arrays; nothing is decoded.",
+                "A backbone of images.",
+                "Leave --decode away",
+            )
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=replace(preprocess, decode=decode))
+        return found
 
     @cached_property
     def network(self) -> Any:

@@ -98,7 +98,8 @@ class _FakeFramework:
 
 def load_fake(name: str, options: LoadOptions) -> Backbone:
     """Return ``fake:seed0`` and its like; the source of that name."""
-    return FakeBackbone(int(name.removeprefix("seed") or 0))
+    found, stated = FakeBackbone(int(name.removeprefix("seed") or 0)), options.preprocess
+    return found.decoding(stated.decode) if isinstance(stated, PreprocessSpec) else found
 
 
 def _draw(seed: int) -> tuple[Array, ...]:

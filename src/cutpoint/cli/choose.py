@@ -10,6 +10,7 @@ import typer
 
 from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
+    Decode,
     EngineName,
     Json,
     Pools,
@@ -49,6 +50,7 @@ def choose(
     ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
+    decode: Decode = None,
     tap: Taps = None,
     pool: Pools = None,
     recipe: RecipeText = "",
@@ -103,7 +105,7 @@ def choose(
     reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
-        if backbone or tap or pool or preprocess or store:
+        if backbone or tap or pool or preprocess or decode or store:
             raise _only("FEATURES", "are extracted already: their backbone, taps and pools are")
         described = found.open()
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
@@ -112,7 +114,7 @@ def choose(
         raise _only("--plot", "draws the layers of one backbone")
     rankings = []
     for name in backbone or [DEFAULT_BACKBONE]:
-        loaded = api.load(name, preprocess, trust_weights=trust_weights)
+        loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         described = _extract(features, loaded, tap, pool, options, store, storage, engine, quiet)
         ranking = rank(described, reporter, options)
         rankings.append((loaded, _timed(loaded, ranking, engine, reporter)))

@@ -9,6 +9,7 @@ import typer
 
 from cutpoint.cli.options import (
     DataArgument,
+    Decode,
     EngineName,
     FollowLinks,
     Json,
@@ -39,6 +40,7 @@ def extract(
     ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
+    decode: Decode = None,
     tap: Taps = None,
     pool: Pools = None,
     storage: Storage = "auto",
@@ -64,7 +66,7 @@ def extract(
     profiles: list[Profile] = []
     features = api.extract(
         data,
-        api.load(backbone, preprocess, trust_weights=trust_weights),
+        api.load(backbone, preprocess, trust_weights=trust_weights, decode=decode),
         tap_list(tap),
         pool_list(pool),
         store,

@@ -11,6 +11,7 @@ from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     BackboneName,
     DataArgument,
+    Decode,
     EngineName,
     FollowLinks,
     HeadText,
@@ -47,6 +48,7 @@ def fit(
     backbone: BackboneName = "packaged:efficientnet_lite0",
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
+    decode: Decode = None,
     tap: Taps = None,
     pool: Pools = None,
     recipe: RecipeText = "",
@@ -88,7 +90,7 @@ def fit(
         seed=seed,
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
-        load_words=load_words(preprocess, trust_weights),
+        load_words=load_words(preprocess, trust_weights, decode),
         recipe=parse_recipe(recipe),
         head=parse_head(head),
         protocol=protocol,
@@ -96,7 +98,7 @@ def fit(
         strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )
     dataset = read_dataset(data, follow_links=follow_links)
-    found = load(backbone, preprocess, trust_weights=trust_weights)
+    found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
     result = run_fit(dataset, found, options, output, Reporter(quiet))
     report = output / REPORT
     if as_json:

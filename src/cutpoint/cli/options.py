@@ -37,6 +37,14 @@ PreprocessName = Annotated[
 TrustWeights = Annotated[
     bool, typer.Option("--trust-weights", help="Load weights in formats that can run code.")
 ]
+Decode = Annotated[
+    str | None,
+    typer.Option(
+        "--decode",
+        metavar="exact|scaled",
+        help="scaled: large JPEGs are decoded at a reduced size. Default: exact.",
+    ),
+]
 RecipeText = Annotated[
     str,
     typer.Option(
@@ -102,9 +110,10 @@ def print_recipe(text: str) -> None:
         typer.echo(stage)
 
 
-def load_words(preprocess: str | None, trust_weights: bool) -> tuple[str, ...]:
+def load_words(preprocess: str | None, trust_weights: bool, decode: str | None) -> tuple[str, ...]:
     """Return how a backbone was loaded, as it was typed."""
-    words = () if preprocess is None else ("--preprocess", preprocess)
+    words: tuple[str, ...] = () if preprocess is None else ("--preprocess", preprocess)
+    words += () if decode is None else ("--decode", decode)
     return (*words, "--trust-weights") if trust_weights else words
 
 

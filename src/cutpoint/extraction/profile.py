@@ -24,7 +24,7 @@ class Profile:
         Which engine ran; empty if none did.
     start_up : dict of stage → seconds
         Before the first unit: digest, cut, calibrate (items for the gate), load or convert (the
-        compiled model, from the cache or made), gate.
+        compiled model, from the cache or made), gate, drift (of scaled decoding).
     threads : tuple of dict of stage → seconds
         For each worker, while units ran: read (and digest), decode, preprocess, engine, write,
         idle.
@@ -91,7 +91,8 @@ def _line(title: str, laps: Seconds) -> str:
 
 _ADVICE = {
     "read": "files on a faster disk.",
-    "decode": "smaller files: they are decoded whole before they are resized.",
+    "decode": "smaller files, or --decode scaled for JPEGs of four times the network's size "
+    "and more.",
     "preprocess": "files already near the size the network sees.",
     "engine": "fewer or earlier taps (--tap), a smaller network, "
     "or --precision bf16 on a processor that has it.",

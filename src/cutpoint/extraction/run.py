@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
+from cutpoint.extraction.drift import check_drift
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.job import Job
 from cutpoint.extraction.plan import Plan, make_units
@@ -149,6 +150,7 @@ def extract_features(
         if units:
             executor = LocalExecutor(options.n_workers)
             job = Job.set_up(backbone, spec, store, options.engine, executor, units, reporter)
+            check_drift(units, spec.backbone.preprocess, job.engine, reporter)
             plan = job.plan(n_items, units)
         watch.stop()
         reporter.say(str(plan))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.errors import UsageError
-from cutpoint.spec import ArraySpec, Preprocess, PreprocessSpec, preprocess_from_json
+from cutpoint.spec import DECODES, ArraySpec, Preprocess, PreprocessSpec, preprocess_from_json
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -111,7 +111,7 @@ def read_preprocess(path: Path) -> Preprocess:
             f'The preprocessing in "{path}" was asked for.',
             f"It can't be used: {type(error).__name__} {error}.",
             "Fields: resize_px, crop_px, interpolation, mean, std, and if they differ background, "
-            "fit, channels; for arrays: shape, dtype, and pad_id of token ids.",
+            "fit, channels, decode; for arrays: shape, dtype, and pad_id of token ids.",
             'An example:  {"resize_px": 256, "crop_px": 224, "interpolation": "bilinear", '
             '"mean": [0, 0, 0], "std": [255, 255, 255]}',
         ) from error
@@ -127,6 +127,8 @@ def _check(spec: Preprocess) -> None:
         return
     if spec.fit not in ("crop", "squash") or spec.channels not in ("RGB", "BGR"):
         raise ValueError('fit is "crop" or "squash", channels "RGB" or "BGR"')
+    if spec.decode not in DECODES:
+        raise ValueError(f"decode is {' or '.join(DECODES)}")
     if len(spec.mean) != 3 or len(spec.std) != 3 or not all(spec.std):
         raise ValueError("mean and std are three numbers each, std without zero")
     if not all(map(math.isfinite, (*spec.mean, *spec.std))):

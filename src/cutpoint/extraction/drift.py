@@ -1,0 +1,93 @@
+"""How far scaled decoding moves the features of the photos at hand; too far is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cutpoint.data import Item, read_payload
+from cutpoint.engines import compare
+from cutpoint.errors import BadItem, UsageError
+from cutpoint.extraction.plan import CALIBRATION_SIZE, Unit
+from cutpoint.extraction.unit import prepare
+from cutpoint.preprocess import decodes_smaller
+from cutpoint.progress import Reporter
+from cutpoint.spec import Preprocess, PreprocessSpec
+from cutpoint.stopwatch import lap
+from cutpoint.types import Batch, Engine
+
+MIN_COSINE = 0.99
+"""Smallest of any photo and tap. Seen on EfficientNet-Lite0: 0.997 and more at each size tried,
+docs/benchmarks/decoding.md; with one decoded pixel for each the network sees, 0.978."""
+N_LOOKED_AT = 128  # items whose headers are read to find large photos
+
+
+def check_drift(
+    units: Sequence[Unit], spec: Preprocess, engine: Engine, reporter: Reporter
+) -> None:
+    """Say how near features of scaled photos are to those of the same photos decoded exactly.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+        What is to be computed; a few large photos are taken from all over it.
+    spec : PreprocessSpec or ArraySpec
+        With exact decoding nothing is done.
+    engine : Engine
+
+    Raises
+    ------
+    UsageError
+        If the smallest cosine is below `MIN_COSINE`.
+    """
+    if not isinstance(spec, PreprocessSpec) or spec.decode == "exact":
+        return
+    scaled, exact = _both_ways(_large_items(units, spec), spec)
+    if not len(scaled):
+        reporter.say("Scaled decoding: no photo looked at is large enough; such are left exact")
+        return
+    run = engine.session()
+    parity = compare(run(scaled), run(exact))
+    lap("drift")
+    reporter.say(f"Scaled decoding against exact, {len(scaled)} large photos: {parity}")
+    if parity.cosine < MIN_COSINE:
+        raise UsageError(
+            "Large photos were to be decoded at a reduced scale.",
+            f"Features of {len(scaled)} of them then drift to a cosine of {parity.cosine:.4f}.",
+            f"{MIN_COSINE} at least; or exact decoding, or taps that depend less on fine detail.",
+            "Type:  --decode exact",
+        )
+
+
+def _large_items(units: Sequence[Unit], spec: PreprocessSpec) -> list[Item]:
+    """Return up to `CALIBRATION_SIZE` items that are decoded smaller, evenly spread."""
+    items = _spread([item for unit in units for item in unit.items], N_LOOKED_AT)
+    return _spread([item for item in items if _is_large(item, spec)], CALIBRATION_SIZE)
+
+
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
+    """Return `count` items at most, evenly spread."""
+    return list(items[:: max(1, -(-len(items) // count))])
+
+
+def _is_large(item: Item, spec: PreprocessSpec) -> bool:
+    try:
+        return decodes_smaller(read_payload(item), spec)
+    except BadItem:
+        return False
+
+
+def _both_ways(items: Sequence[Item], spec: PreprocessSpec) -> tuple[Batch, Batch]:
+    """Return the good ones of `items`, decoded scaled and exactly."""
+    scaled, exact = [], []
+    for item in items:
+        try:
+            smaller = prepare(item, spec)[0]
+            whole = prepare(item, replace(spec, decode="exact"))[0]
+        except BadItem:
+            continue
+        scaled.append(smaller)
+        exact.append(whole)
+    return np.array(scaled), np.array(exact)
