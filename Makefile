@@ -30,6 +30,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/truncation.py
+	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/guide_pictures.py

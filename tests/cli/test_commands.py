@@ -128,6 +128,17 @@ def test_extract_tells_where_the_time_went(colour_folder: Maker, tmp_path: Path)
     assert "profile" not in json.loads(run(*words, "--json").stdout)
 
 
+def test_a_way_to_decode_is_an_option_where_photos_are_decoded(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    words = ["-b", FAKE, "--decode", "scaled", "--store", tmp_path / "f"]
+    told = run("fit", colour_folder(), "-o", tmp_path / "m", *words).stderr
+    assert "Scaled decoding: no photo looked at is large enough" in told
+    assert "--decode scaled" in (tmp_path / "m" / "report.html").read_text()
+    told = run("choose", tmp_path / "f", "--decode", "exact", code=2).stderr
+    assert len(told.strip().splitlines()) == 4
+
+
 def test_extract_lists_bad_items_with_their_reasons(colour_folder: Maker, tmp_path: Path) -> None:
     folder = colour_folder()
     (folder / "red" / "bad.png").write_bytes(b"")
@@ -206,6 +217,7 @@ def test_store_info_and_verify(model: Path, tmp_path: Path) -> None:
         (["fit"], 2),
         (["predict", "absent.cutpoint", "x.png"], 1),
         (["choose", "absent"], 2),
+        (["extract", "absent", FAKE, "--decode", "fast"], 2),
     ],
 )
 def test_errors_have_four_parts_and_exit_codes(words: list[str], code: int) -> None:
