@@ -28,13 +28,14 @@ sys.path.insert(0, str(ROOT))
 
 import cutpoint as cp  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
-from benchmarks.main_path import BACKBONE, photos  # noqa: E402
+from benchmarks.photos import photos  # noqa: E402
 from cutpoint.engines import ENGINES  # noqa: E402
 from cutpoint.preprocess import prepare_image  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "decoding.md"
+BACKBONE = "packaged:efficientnet_lite0"
 SIZES = ((1100, 1027), (2000, 1500), (4003, 2251), (4000, 3000))
-N_A_SIZE, N_SMALL, N_LABELLED, ROUNDS = 12, 100, 200, 5
+N_PHOTOS, N_A_SIZE, N_SMALL, N_LABELLED, ROUNDS = 1000, 12, 100, 200, 5
 GRAIN = 4.0  # standard deviation, of 255
 Way = Callable[[bytes], Any]
 
@@ -188,7 +189,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     grain = random.normal(0, GRAIN, (1024, 1024, 3)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        files = photos(Path(folder))
+        files = photos(Path(folder), N_PHOTOS)
         bench = Bench.of([file.read_bytes() for file in files[:N_SMALL]])
         few = [opened(file) for file in files[:: len(files) // (4 * N_A_SIZE)]]
         lines = head()
