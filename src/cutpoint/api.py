@@ -69,8 +69,8 @@ def load(
         Returns the network that the state dict of ``"torch:file"`` belongs to.
     decode : {"exact", "scaled"}, optional
         ``"scaled"``: JPEG files of four times the network's size and more are decoded at a reduced
-        size, two to three times as fast. Other pixels, so other features: how far from exact ones is
-        told when they are computed. By default what `preprocess` says, which is exact.
+        size, two to three times as fast. Other pixels, so other features: how far from exact ones
+        is told when they are computed. By default what `preprocess` says, which is exact.
 
     Raises
     ------
