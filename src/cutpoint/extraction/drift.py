@@ -49,13 +49,14 @@ def check_drift(
         reporter.say("Scaled decoding: no photo looked at is large enough; such are left exact")
         return
     run = engine.session()
-    parity = compare(run(scaled), run(exact))
+    cosine = compare(run(scaled), run(exact)).cosine
     lap("drift")
-    reporter.say(f"Scaled decoding against exact, {len(scaled)} large photos: {parity}")
-    if parity.cosine < MIN_COSINE:
+    told = f"smallest cosine {cosine:.4f} of {len(scaled)} large photos"
+    reporter.say(f"Scaled decoding against exact: {told}")
+    if cosine < MIN_COSINE:
         raise UsageError(
             "Large photos were to be decoded at a reduced scale.",
-            f"Features of {len(scaled)} of them then drift to a cosine of {parity.cosine:.4f}.",
+            f"Their features drift: {told}.",
             f"{MIN_COSINE} at least; or exact decoding, or taps that depend less on fine detail.",
             "Type:  --decode exact",
         )
@@ -69,7 +70,8 @@ def _large_items(units: Sequence[Unit], spec: PreprocessSpec) -> list[Item]:
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:
     """Return `count` items at most, evenly spread."""
-    return list(items[:: max(1, -(-len(items) // count))])
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def _is_large(item: Item, spec: PreprocessSpec) -> bool:
