@@ -144,7 +144,7 @@ def extract(
         `default_store` if absent.
     labels, groups, splits : sequences, optional
         Only with items given in memory.
-    engine : {"auto", "openvino", "onnxruntime", "native"}
+    engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
     precision : {"fp32", "bf16", "fp16"}
         What the network computes in. Other numbers, so other features: how far from fp32 is told.
     n_workers : int, optional

@@ -129,7 +129,7 @@ class Predictor:
         ----------
         data : sequence of paths, file bytes, PIL images or uint8 arrays
             Or one file, a folder, a manifest, a `Dataset`.
-        engine : {"auto", "openvino", "onnxruntime", "native"}
+        engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
         n_workers : int, optional
             Threads; as many as cores by default.
         """

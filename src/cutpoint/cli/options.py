@@ -80,7 +80,9 @@ Store = Annotated[
 Storage = Annotated[
     str, typer.Option("--storage", help="auto (fp16 for whole maps), fp32 or fp16.")
 ]
-EngineName = Annotated[str, typer.Option("--engine", help="auto, openvino, onnxruntime or native.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="auto, openvino, onnxruntime, torch or native.")
+]
 Precision = Annotated[
     str, typer.Option("--precision", help="fp32, bf16 or fp16: what the network computes in.")
 ]

@@ -49,7 +49,8 @@ def known_engine(
     None if none was, so that one must be made and compared.
     """
     make = partial(ENGINES[name], cut, n_threads, precision)
-    return _from_kept(make, kept) if name == OpenVINOEngine.name else make()
+    with one_thread():
+        return _from_kept(make, kept) if name == OpenVINOEngine.name else make()
 
 
 def checked_engine(

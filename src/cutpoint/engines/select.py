@@ -11,17 +11,19 @@ from pathlib import Path
 from cutpoint.engines.native import NativeEngine
 from cutpoint.engines.onnxruntime import OnnxRuntimeEngine
 from cutpoint.engines.openvino import OpenVINOEngine
+from cutpoint.engines.torch import TorchEngine
 from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.types import Cut, Engine
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVINOEngine,
     "onnxruntime": OnnxRuntimeEngine,
+    "torch": TorchEngine,
     "native": NativeEngine,
 }
 """Name → what makes it of a cut, a count of threads and a precision; the fastest first."""
 
-_EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}
+_EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx", "torch": "torch"}
 
 
 def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:

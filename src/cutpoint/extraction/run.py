@@ -30,7 +30,7 @@ class ExtractOptions:
 
     Attributes
     ----------
-    engine : {"auto", "openvino", "onnxruntime", "native"}
+    engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
     n_workers : int or None
         Threads; as many as cores if None.
     max_bad : float

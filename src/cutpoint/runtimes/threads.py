@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 R = TypeVar("R")
 
@@ -49,3 +50,22 @@ def side_by_side(tasks: Sequence[Callable[[], R]], at_most: int) -> Iterator[R]:
             yield from pool.map(lambda task: task(), tasks)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def one_torch_thread() -> Any:
+    """Return a context in which PyTorch computes in the calling thread alone.
+
+    Each thread has its own count in OpenMP, so others are let be, and no thread to come inherits
+    it, as after ``torch.set_num_threads``. OpenBLAS has one count for all and is not touched.
+    Where a program has called that function, matrix products by MKL keep its count; convolutions
+    do not.
+    """
+    import torch
+
+    torch.get_num_threads()  # the first call of a thread sets its count, and would undo ours
+    return _openmp().limit(limits=1)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")

@@ -118,7 +118,7 @@ def test_an_engine_asked_for_by_name_must_be_installed(
 
 
 def test_an_unknown_engine_lists_the_known(cut: TorchCut) -> None:
-    with pytest.raises(UsageError, match="Engines: auto, openvino, onnxruntime, native"):
+    with pytest.raises(UsageError, match="Engines: auto, openvino, onnxruntime, torch, native"):
         preferred_engine("tensorrt", cut)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cutpoint.frameworks.torch.convolutions import take_onednn, turn_channels_last
+from cutpoint.frameworks.torch.fusion import fuse, pairs
+from cutpoint.frameworks.torch.modules import clone_tree
 from cutpoint.runtimes.openvino import import_openvino
 
 if TYPE_CHECKING:
@@ -39,4 +43,19 @@ def to_openvino(cut: TorchCut) -> Any:
     return model
 
 
-CONVERTERS: dict[str, Callable[[TorchCut], Any]] = {"openvino": to_openvino}
+def to_torch(cut: TorchCut) -> TorchCut:
+    """Return the cut with norms folded into convolutions, whose weights lie channels last.
+
+    It has its own copy of the module tree and of the convolutions' weights; the rest is shared.
+    """
+    fused = copy.copy(cut)
+    fused.module = clone_tree(cut.module)
+    item = torch.zeros((1, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
+    for pair in pairs(fused.module, item):
+        fuse(pair)
+    turn_channels_last(fused.module)
+    take_onednn(fused.module)
+    return fused
+
+
+CONVERTERS: dict[str, Callable[[TorchCut], Any]] = {"openvino": to_openvino, "torch": to_torch}

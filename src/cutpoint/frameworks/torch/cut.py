@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from cutpoint.errors import ShapeError, UsageError
+from cutpoint.frameworks.torch.fusion import has_norms
 from cutpoint.frameworks.torch.inputs import InputLayer, example_input
 from cutpoint.frameworks.torch.ops import TORCH
 from cutpoint.frameworks.torch.reader import TapReader
@@ -36,7 +37,6 @@ class TorchCut:
         Of the network; says how each tap's axes are laid out.
     """
 
-    converts_to: tuple[str, ...] = ("openvino",)
     why_native = ""
 
     def __init__(
@@ -51,6 +51,9 @@ class TorchCut:
         self.input_dtype = preprocess.dtype
         layouts = {tap.layer: table[tap.layer].layout for tap in taps}
         self.module = _CutModule(network, preprocess, self.taps, layouts).eval()
+        # Without norms to fold it would gain nothing: ViT-S/16, ConvNeXt-Atto within 8 % of native.
+        faster = ("torch",) if has_norms(self.module) else ()
+        self.converts_to: tuple[str, ...] = ("openvino", *faster)
 
     def __call__(self, batch: Batch) -> Features:
         """Return features of a batch.

@@ -7,13 +7,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from cutpoint.errors import UsageError
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class DeepestTapReached(Exception):
@@ -30,7 +32,7 @@ def first_tensor(output: Any) -> torch.Tensor | None:
     return output
 
 
-def clone_tree(module: nn.Module) -> nn.Module:
+def clone_tree(module: M) -> M:
     """Copy the modules and all that refers to them, share the tensors.
 
     A module used twice stays one module, and lists of modules or bound methods of one refer to the
