@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.engines import checked_engine, preferred_engine
+from cutpoint.engines import KeptModel, checked_engine, known_engine, preferred_engine
 from cutpoint.errors import UsageError
 from cutpoint.frameworks.torch import TorchCut, convert
 from tests.unit.frameworks.test_torch_cut import BATCH, SPEC, resnet, taps, torch_cut
@@ -122,6 +122,19 @@ def test_auto_takes_it_where_openvino_is_absent_and_norms_can_be_folded(
     assert note.endswith("running natively")
     with pytest.raises(UsageError, match="Engines for this cut: openvino, native"):
         preferred_engine("torch", bare)
+
+
+def test_an_engine_that_passed_before_is_made_again_and_gives_the_same_bits(cut: TorchCut) -> None:
+    first = checked_engine(cut, "torch", 2, BATCH)
+    again = known_engine(cut, "torch", 2, "fp32", KeptModel(Path("nowhere")))
+    assert again is not None
+    for name, rows in again.session()(BATCH).items():
+        np.testing.assert_array_equal(rows, first.features[name])
+
+
+def test_it_does_without_onednn(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert checked_engine(cut, "torch", 1, BATCH).parity.relative_error <= 1e-4
 
 
 def test_it_computes_in_fp32_alone(cut: TorchCut) -> None:
