@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.choosing import ChooseOptions, Ranking, rank
+from cutpoint.choosing import ChooseOptions, Ranking, extract_checked, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
 from cutpoint.errors import TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
-from cutpoint.extraction import ExtractOptions, Profile, extract_features
+from cutpoint.extraction import ExtractOptions, Profile
 from cutpoint.fitting import (
     DEFAULT_POOLS,
     FitOptions,
@@ -145,8 +145,9 @@ def extract(
     labels, groups, splits : sequences, optional
         Only with items given in memory.
     engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
-    precision : {"fp32", "bf16", "fp16"}
-        What the network computes in. Other numbers, so other features: how far from fp32 is told.
+    precision : {"fp32", "bf16", "fp16", "int8"}
+        What the network computes in. Other numbers, so other features: how far from fp32, and
+        what leave-one-out accuracy that costs, is told and in ``features.precision_check``.
     n_workers : int, optional
         Threads; as many as cores by default.
     max_bad : float, 0–1
@@ -170,6 +171,8 @@ def extract(
     ------
     TooManyBadItems
         If more items than `max_bad` allows can't be used.
+    UsageError
+        If no engine computes in `precision` here, or it costs too much accuracy.
     """
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     if can_be_split(dataset):
@@ -181,7 +184,7 @@ def extract(
     options = ExtractOptions(engine, n_workers, max_bad)
     where = FeatureStore(store or default_store())
     try:
-        done = extract_features(dataset, found, spec, where, options, reporter)
+        done = extract_checked(dataset, found, spec, where, options, reporter)
     except TooManyBadItems as error:
         write_bad_rows(where.path, error.quarantined)
         raise
@@ -255,6 +258,7 @@ def fit(
     groups: Sequence[Any] | None = None,
     splits: Sequence[str | None] | None = None,
     engine: str = "auto",
+    precision: str = "fp32",
     n_workers: int | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
@@ -281,8 +285,8 @@ def fit(
         As in `choose`.
     allow_group_overlap : bool
         Go on though a group is in two splits.
-    data, backbone, taps, pool, store, labels, groups, splits, engine, n_workers, max_bad, seed, \
-storage, follow_links, quiet
+    data, backbone, taps, pool, store, labels, groups, splits, engine, precision, n_workers, \
+max_bad, seed, storage, follow_links, quiet
         As in `extract`.
 
     Returns
@@ -310,6 +314,7 @@ storage, follow_links, quiet
         head=parse_head(head) if isinstance(head, str) else head,
         protocol=protocol,
         storage=storage,
+        precision=precision,
     )
     where = None if output is None else Path(output)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor

@@ -248,8 +248,8 @@ class Backbone:
         ----------
         taps, pools
             As in `tap_specs`.
-        precision : {"fp32", "bf16", "fp16"}
-            What the network computes in.
+        precision : {"fp32", "bf16", "fp16", "int8"}
+            What the network computes in. The spec of int8 is completed by the data it is run on.
 
         Raises
         ------

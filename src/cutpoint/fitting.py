@@ -19,15 +19,17 @@ from cutpoint.choosing import (
     Hindsight,
     Ranking,
     advise,
+    extract_checked,
     look_back,
     rank,
     rank_maps,
 )
 from cutpoint.choosing.task import Task
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
+from cutpoint.engines import truncate
 from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
-from cutpoint.extraction import Extraction, ExtractOptions, extract_features
+from cutpoint.extraction import Extraction, ExtractOptions
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.heads import Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.heads.protocol_run import check_for_predictor
@@ -77,6 +79,7 @@ class FitOptions:
     storage: str = AUTO
     strategies: tuple[str, ...] = ("single", "fused")
     protocol: str = ""
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if not self.protocol:
@@ -134,11 +137,11 @@ def run_fit(
     reporter.say(f"Load {backbone.spec.id}")
     _refuse_recipe_of_maps(options)
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
-    spec = backbone.feature_spec(taps, pools, options.storage)
+    spec = backbone.feature_spec(taps, pools, options.storage, options.precision)
     layouts = _map_layouts(backbone, spec, options.head)
     store = FeatureStore(options.store)
     try:
-        extraction = extract_features(dataset, backbone, spec, store, options.extract, reporter)
+        extraction = extract_checked(dataset, backbone, spec, store, options.extract, reporter)
     except TooManyBadItems as error:
         if output is not None:
             write_bad_rows(output, error.quarantined)
@@ -232,8 +235,23 @@ def _fit_head(
         head.fit(X, labels, groups=groups)
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
-        backbone, recipe, head, trained_on, options.seed, storage=features.spec.storage
+        backbone,
+        recipe,
+        head,
+        trained_on,
+        options.seed,
+        storage=features.spec.storage,
+        precision=features.spec.precision,
+        network=_network(features, recipe.taps, FeatureStore(options.store)),
     )
+
+
+def _network(features: Features, taps: Sequence[str], store: FeatureStore) -> bytes:
+    """Return the quantised network cut at some taps; empty where features are not of one."""
+    found = store.network(features.spec.fingerprint())
+    if found is None:
+        return b""
+    return truncate(found, [features.taps.index(tap) for tap in taps])
 
 
 def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tuple[str, Array]:
@@ -275,6 +293,8 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
         "counts": result.dataset.counts(),
         "backbone": spec.backbone.id,
         "feature_spec": spec.fingerprint(),
+        "precision": spec.precision,
+        "precision_check": result.features.precision_check,
         "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
         "ranking": result.ranking.to_json(),
         "head": {
@@ -333,7 +353,9 @@ def _head_line(head: Head) -> str:
 def _extraction_line(extraction: Extraction) -> str:
     done = f"{extraction.n_forward} items computed, {extraction.plan.n_stored} stored already"
     engine = f" by {extraction.engine}" if extraction.engine else ""
-    return f"{done}{engine}, {human_seconds(extraction.seconds)}"
+    precision = extraction.features.spec.precision
+    computed = f" in {precision}" if precision != "fp32" else ""
+    return f"{done}{engine}{computed}, {human_seconds(extraction.seconds)}"
 
 
 def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:
@@ -362,6 +384,7 @@ def _command(result: FitResult, options: FitOptions, output: Path) -> str:
     words += ["--storage", options.storage] if options.storage != AUTO else []
     for strategy in options.strategies:
         words += ["--strategy", strategy]
+    words += ["--precision", options.precision] if options.precision != "fp32" else []
     words += ["--store", str(options.store), "--seed", str(options.seed)]
     words += ["--max-bad", str(options.extract.max_bad)]
     words += ["--engine", options.extract.engine]

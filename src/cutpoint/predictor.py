@@ -20,7 +20,9 @@ from cutpoint.data import Item, read_items
 from cutpoint.engines import (
     ENGINES,
     KeptModel,
+    QuantisedCut,
     checked_engine,
+    compiled_id,
     engine_identity,
     preferred_engine,
 )
@@ -34,14 +36,14 @@ from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
-from cutpoint.spec import BackboneSpec, FeatureSpec, TapSpec, canonical_json
+from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import write_durably
-from cutpoint.types import Array, Engine, Float64
+from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
 MODALITIES = ("image", "array")
-MANIFEST, HEAD, RECIPE = "predictor.json", "head", "recipe"
+MANIFEST, HEAD, RECIPE, NETWORK = "predictor.json", "head", "recipe", "network"
 BAD_ROWS = "bad_rows.csv"
 _CHUNK = 32  # items a worker takes at a time
 _DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
@@ -86,6 +88,10 @@ class Predictor:
         How the features it learned from were stored; new ones are rounded alike.
     card : dict
         How it was made and how it scored: data, candidates, scores. JSON types only.
+    precision : {"fp32", "bf16", "fp16", "int8"}
+        What the network computed in, and computes in here; nothing else is put in its place.
+    network : bytes
+        Of int8, the quantised network itself; empty otherwise.
     """
 
     backbone: Backbone
@@ -95,6 +101,8 @@ class Predictor:
     seed: int = 0
     card: dict[str, Any] = field(default_factory=dict)
     storage: str = "auto"
+    precision: str = "fp32"
+    network: bytes = field(default=b"", repr=False)
 
     @property
     def taps(self) -> tuple[TapSpec, ...]:
@@ -110,6 +118,8 @@ class Predictor:
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
+        if self.precision != "fp32":
+            lines.append(f"the network computes in {self.precision}")
         if "evaluation" in self.card:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])
@@ -195,7 +205,7 @@ class Predictor:
         if note:
             reporter.say(note)
         if name == "native":
-            return ENGINES[name](cut, n_threads)
+            return ENGINES[name](cut, n_threads, self.precision)
         images: list[Array] = []
         for item in items[: 4 * CALIBRATION_SIZE]:
             try:
@@ -205,9 +215,9 @@ class Predictor:
             if len(images) == CALIBRATION_SIZE:
                 break
         batch = np.stack(images or [np.zeros(cut.input_shape, cut.input_dtype)])
-        spec = FeatureSpec(self.backbone.spec, self.taps)
-        kept = KeptModel.of(spec.fingerprint(), engine_identity(name), reporter.say)
-        checked = checked_engine(cut, name, n_threads, batch, kept=kept)
+        spec_id = FeatureSpec(self.backbone.spec, self.taps, self.precision).fingerprint()
+        kept = KeptModel.of(compiled_id(spec_id, cut), engine_identity(name), reporter.say)
+        checked = checked_engine(cut, name, n_threads, batch, self.precision, kept)
         if checked.refused:
             reporter.say(checked.refused)
         return checked.engine
@@ -217,8 +227,9 @@ class Predictor:
         return self.head.predict_proba(self.recipe.transform(read))
 
     @cached_property
-    def _cut(self) -> Any:
-        return self.backbone.cut_at(self.taps)
+    def _cut(self) -> Cut:
+        cut = self.backbone.cut_at(self.taps)
+        return QuantisedCut(cut, self.network) if self.network else cut
 
     def _prediction(self, key: str, row: Array, reason: str) -> Prediction:
         if reason:
@@ -238,6 +249,8 @@ class Predictor:
         head, learned = self.head.to_state()
         packed = {f"{RECIPE}.{name}": array for name, array in before.items()}
         packed |= {f"{HEAD}.{name}": array for name, array in learned.items()}
+        if self.network:
+            packed[f"{NETWORK}.{self.precision}"] = np.frombuffer(self.network, np.uint8)
         arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
         sha256 = hashlib.sha256(arrays).hexdigest()
         file = f"{HEAD}-{sha256[:16]}.safetensors"
@@ -259,6 +272,7 @@ class Predictor:
             "head": head,
             "seed": self.seed,
             "storage": self.storage,
+            "precision": self.precision,
             "card": self.card,
             "trained_on": sorted(self.trained_on),
         }
@@ -341,6 +355,8 @@ def _predictor(
     recipe = _recipe(folder, fields["recipe"], _part(arrays, RECIPE))
     head = _head(folder, fields["head"], _part(arrays, HEAD))
     _check_parts(folder, fields, found, recipe, head)
+    precision = fields.get("precision", "fp32")  # a field younger than the format
+    network = _network(folder, precision, _part(arrays, NETWORK))
     return Predictor(
         backbone=found,
         recipe=recipe,
@@ -349,6 +365,8 @@ def _predictor(
         seed=fields["seed"],
         card=fields["card"],
         storage=fields["storage"],
+        precision=precision,
+        network=network,
     )
 
 
@@ -380,6 +398,15 @@ def _part(arrays: dict[str, Array], name: str) -> dict[str, Array]:
     """Return the arrays of recipe or head, under their own names."""
     start = f"{name}."
     return {n.removeprefix(start): each for n, each in arrays.items() if n.startswith(start)}
+
+
+def _network(folder: Path, precision: str, arrays: dict[str, Array]) -> bytes:
+    """Return the quantised network, which int8 has and no other precision."""
+    if precision not in PRECISIONS:
+        raise _broken(folder, f"its precision is {precision!r}")
+    if list(arrays) != (["int8"] if precision == "int8" else []):
+        raise _broken(folder, f"its precision is {precision}, its networks {list(arrays)}")
+    return b"".join(array.tobytes() for array in arrays.values())
 
 
 def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> Head:

@@ -168,7 +168,7 @@ class TapSpec:
 DECODES = ("exact", "scaled")
 """How files of photos may be decoded."""
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """What a network may compute in; its features are float32 in any."""
 
 
@@ -180,27 +180,40 @@ class FeatureSpec:
     ----------
     backbone : BackboneSpec
     taps : tuple of TapSpec
-    precision : {"fp32", "bf16", "fp16"}
+    precision : {"fp32", "bf16", "fp16", "int8"}
         What the network computes in.
     storage : {"auto", "fp32", "fp16"}
         In which its features are kept: "auto" is half precision for whole maps (pools ``none`` and
         ``grid``) and single for vectors.
+    calibration : str
+        Of int8, the sha256 of the payload digests of the items whose activations set the scales:
+        other items give other numbers. Empty otherwise, and until they are chosen.
     """
 
     backbone: BackboneSpec
     taps: tuple[TapSpec, ...]
     precision: str = "fp32"
     storage: str = "auto"
+    calibration: str = ""
 
     def to_json(self) -> dict[str, Any]:
         taps = [tap.name for tap in self.taps]
-        return {**asdict(self), "backbone": self.backbone.to_json(), "taps": taps}
+        fields = {**asdict(self), "backbone": self.backbone.to_json(), "taps": taps}
+        if not self.calibration:  # a field younger than the ids of stored features
+            del fields["calibration"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:
         backbone = BackboneSpec.from_json(fields["backbone"])
         taps = tuple(TapSpec.from_name(name) for name in fields["taps"])
-        return cls(backbone, taps, fields["precision"], fields.get("storage", "auto"))
+        return cls(
+            backbone,
+            taps,
+            fields["precision"],
+            fields.get("storage", "auto"),
+            fields.get("calibration", ""),
+        )
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change exactly when a declared value does."""

@@ -16,6 +16,7 @@ from cutpoint.choosing.hindsight import Hindsight, look_back
 from cutpoint.choosing.judging import rank
 from cutpoint.choosing.maps import rank_maps
 from cutpoint.choosing.picture import draw
+from cutpoint.choosing.precision import PrecisionCheck, check_precision, extract_checked
 from cutpoint.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.speeds import measure_speeds, worth_timing
@@ -31,12 +32,15 @@ __all__ = [
     "FoldScores",
     "Head2ToeFigures",
     "Hindsight",
+    "PrecisionCheck",
     "PriorAdvice",
     "Ranking",
     "Selection",
     "Sweep",
     "advise",
+    "check_precision",
     "draw",
+    "extract_checked",
     "head2toe",
     "head2toe_recipe",
     "judge_head2toe_in_folds",

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cutpoint.backbone import Backbone
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.engines import ENGINES, preferred_engine
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.progress import Reporter
 from cutpoint.spec import TapSpec
-from cutpoint.types import Run
+from cutpoint.types import Cut, Run
 
 N_BATCHES, N_ROUNDS = 10, 3  # timed, after one batch that is not
 
 
 def measure_speeds(
-    backbone: Backbone, taps: Sequence[TapSpec], engine: str, reporter: Reporter
+    cut_at: Callable[[Sequence[TapSpec]], Cut],
+    taps: Sequence[TapSpec],
+    engine: str,
+    precision: str,
+    reporter: Reporter,
 ) -> dict[str, float]:
     """Return layer → items a second of a cut there, prepared items in memory, all cores.
 
-    One tap a layer is timed: pools cost next to nothing.
+    One tap a layer is timed: pools cost next to nothing. `cut_at` makes the cuts.
     """
     by_layer = {tap.layer: tap for tap in taps}
     with reporter.bar("Time the cuts", len(by_layer), "cuts") as advance:
         found = {}
         for layer, tap in by_layer.items():
-            found[layer] = _items_per_s(backbone, tap, engine)
+            found[layer] = _items_per_s(cut_at([tap]), engine, precision)
             advance(1)
     return found
 
@@ -41,11 +44,10 @@ def worth_timing(ranking: Ranking) -> tuple[TapSpec, ...]:
     return tuple(dict.fromkeys(each.deepest for each in shown))
 
 
-def _items_per_s(backbone: Backbone, tap: TapSpec, engine: str) -> float:
+def _items_per_s(cut: Cut, engine: str, precision: str) -> float:
     """Run as extraction does: one session a thread, or one that uses all threads."""
-    cut = backbone.cut_at([tap])
     n_threads = LocalExecutor(None).n_workers
-    ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads)
+    ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads, precision)
     n_sessions = 1 if ready.is_serial else n_threads
     batch = np.zeros((ready.batch_size, *cut.input_shape), cut.input_dtype)
 

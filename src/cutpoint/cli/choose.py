@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from cutpoint.cli.options import (
     EngineName,
     Json,
     Pools,
+    Precision,
     PreprocessName,
     PrintRecipe,
     Quiet,
@@ -32,9 +34,7 @@ from cutpoint.cli.options import (
 from cutpoint.errors import UsageError
 
 if TYPE_CHECKING:
-    from cutpoint.backbone import Backbone
-    from cutpoint.choosing import BackboneRanking, ChooseOptions, Ranking
-    from cutpoint.progress import Reporter
+    from cutpoint.choosing import BackboneRanking, Ranking
     from cutpoint.store import Features
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
@@ -81,12 +81,21 @@ def choose(
     storage: Storage = "auto",
     store: Store = None,
     engine: EngineName = "auto",
+    precision: Precision = "fp32",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
-    from cutpoint.choosing import ChooseOptions, rank, rank_backbones
+    from cutpoint.choosing import (
+        ChooseOptions,
+        measure_speeds,
+        rank,
+        rank_backbones,
+        worth_timing,
+    )
+    from cutpoint.extraction.quantising import cut_of
+    from cutpoint.fitting import default_store, recipe_taps
     from cutpoint.progress import Reporter
     from cutpoint.recipe import parse_recipe
     from cutpoint.store import FeatureStore
@@ -105,19 +114,34 @@ def choose(
     reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
-        if backbone or tap or pool or preprocess or decode or store:
-            raise _only("FEATURES", "are extracted already: their backbone, taps and pools are")
+        if backbone or tap or pool or preprocess or decode or store or precision != "fp32":
+            why = "are extracted already: their backbone, taps, pools and precision are"
+            raise _only("FEATURES", why)
         described = found.open()
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
         return
     if plot is not None and len(backbone or ()) > 1:
         raise _only("--plot", "draws the layers of one backbone")
+    where = store or default_store()
     rankings = []
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
-        described = _extract(features, loaded, tap, pool, options, store, storage, engine, quiet)
+        taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
+        described = api.extract(
+            features,
+            loaded,
+            taps,
+            pools,
+            where,
+            engine=engine,
+            precision=precision,
+            storage=storage,
+            quiet=quiet,
+        )
         ranking = rank(described, reporter, options)
-        rankings.append((loaded, _timed(loaded, ranking, engine, reporter)))
+        cut_at = partial(cut_of, loaded, described.spec, FeatureStore(where))
+        speeds = measure_speeds(cut_at, worth_timing(ranking), engine, precision, reporter)
+        rankings.append((loaded, replace(ranking, items_per_s=speeds)))
     if len(rankings) == 1:
         _print_ranking(rankings[0][1], described, plot, as_json)
         return
@@ -145,35 +169,6 @@ def _print_comparison(compared: BackboneRanking, as_json: bool) -> None:
     typer.echo(f"\n{compared}")
 
 
-def _extract(
-    data: Path,
-    backbone: Backbone,
-    tap: list[str] | None,
-    pool: list[str] | None,
-    options: ChooseOptions,
-    store: Path | None,
-    storage: str,
-    engine: str,
-    quiet: bool,
-) -> Features:
-    from cutpoint import api
-    from cutpoint.fitting import recipe_taps
-
-    taps, pools = recipe_taps(backbone, options.recipe, tap_list(tap), pool_list(pool))
-    return api.extract(
-        data, backbone, taps, pools, store, storage=storage, engine=engine, quiet=quiet
-    )
-
-
-def _timed(backbone: Backbone, ranking: Ranking, engine: str, reporter: Reporter) -> Ranking:
-    """Return the ranking with the measured speed of the cuts that matter."""
-    from cutpoint.choosing import measure_speeds, worth_timing
-
-    return replace(
-        ranking, items_per_s=measure_speeds(backbone, worth_timing(ranking), engine, reporter)
-    )
-
-
 def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_json: bool) -> None:
     from cutpoint.choosing import advise, draw
 
@@ -183,9 +178,12 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
 
         write_choice_plot(ranking, plot)
     if as_json:
-        print_json({**ranking.to_json(), "advice": advice})
+        precision = {"precision_check": features.precision_check}
+        print_json({**ranking.to_json(), **precision, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
+    if features.precision_check is not None:
+        print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
         typer.echo(line)
     print_wrapped(ranking.verdict())

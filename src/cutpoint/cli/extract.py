@@ -85,6 +85,8 @@ def extract(
             "store": str(store),
             "n_items": len(features),
             "spec_id": features.spec.fingerprint(),
+            "precision": features.spec.precision,
+            "precision_check": features.precision_check,
             "taps": list(features.taps),
             "quarantined": [list(row) for row in features.quarantined],
         }

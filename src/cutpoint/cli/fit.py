@@ -18,6 +18,7 @@ from cutpoint.cli.options import (
     Json,
     MaxBad,
     Pools,
+    Precision,
     PreprocessName,
     PrintRecipe,
     ProtocolName,
@@ -59,6 +60,7 @@ def fit(
     strategy: Strategies = None,
     store: Store = None,
     engine: EngineName = "auto",
+    precision: Precision = "fp32",
     workers: Workers = None,
     max_bad: MaxBad = 0.01,
     seed: Seed = 0,
@@ -95,6 +97,7 @@ def fit(
         head=parse_head(head),
         protocol=protocol,
         storage=storage,
+        precision=precision,
         strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )
     dataset = read_dataset(data, follow_links=follow_links)

@@ -84,7 +84,7 @@ EngineName = Annotated[
     str, typer.Option("--engine", help="auto, openvino, onnxruntime, torch or native.")
 ]
 Precision = Annotated[
-    str, typer.Option("--precision", help="fp32, bf16 or fp16: what the network computes in.")
+    str, typer.Option("--precision", help="fp32, bf16, fp16 or int8: what the network computes in.")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. Default: cores.")]
 MaxBad = Annotated[

@@ -3,6 +3,7 @@
 from cutpoint.engines.gate import Checked, checked_engine, known_engine
 from cutpoint.engines.kept import KeptModel
 from cutpoint.engines.parity import Parity, compare
+from cutpoint.engines.quantised import QuantisedCut, compiled_id, quantise, truncate
 from cutpoint.engines.select import ENGINES, engine_identity, preferred_engine
 
 __all__ = [
@@ -10,9 +11,13 @@ __all__ = [
     "Checked",
     "KeptModel",
     "Parity",
+    "QuantisedCut",
     "checked_engine",
     "compare",
+    "compiled_id",
     "engine_identity",
     "known_engine",
     "preferred_engine",
+    "quantise",
+    "truncate",
 ]

@@ -67,7 +67,7 @@ def checked_engine(
 
     Parameters
     ----------
-    precision : {"fp32", "bf16", "fp16"}
+    precision : {"fp32", "bf16", "fp16", "int8"}
         What the engine computes in; it is compared with the framework in float32 either way.
     kept : KeptModel, optional
         Where a compiled model may lie, and is kept if it passes.

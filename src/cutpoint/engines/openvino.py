@@ -11,7 +11,8 @@ from cutpoint.errors import UsageError
 from cutpoint.runtimes.openvino import import_openvino
 from cutpoint.types import Batch, Cut, Features, Run
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+# Of int8, the scales are in the network; what they leave out is computed in float32.
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
 class OpenVINOEngine:
@@ -24,8 +25,8 @@ class OpenVINOEngine:
     ----------
     cut : Cut
     n_threads : int
-    precision : {"fp32", "bf16", "fp16"}
-        What the network computes in; features are float32.
+    precision : {"fp32", "bf16", "fp16", "int8"}
+        What the network computes in; features are float32. Of int8, `cut` is a `QuantisedCut`.
     export : bytes, optional
         What `export` gave of the same cut on this machine; spares the conversion.
 
@@ -84,5 +85,5 @@ def _refuse_unknown(precision: str, core: Any) -> None:
             f"Features in precision {precision} were asked for.",
             "OpenVINO does not compute in it on this processor.",
             f"Here: {', '.join(name for name in _HINTS if name.upper() in able)}.",
-            "Leave --precision away for fp32",
+            "Leave --precision away where features are computed, for fp32",
         )

@@ -10,9 +10,10 @@ from cutpoint.types import Array, Features
 
 MIN_COSINE = 0.9999
 MAX_RELATIVE_ERROR = 1e-3
-MIN_COSINE_BELOW_FP32 = 0.9
-"""Of a precision the user chose: the figure is told, and only what is broken is refused. Seen on
-EfficientNet-Lite0, 18 features of 16 photos: bf16 0.972, fp16 0.998."""
+MIN_COSINES = {"bf16": 0.9, "fp16": 0.9, "int8": 0.5}
+"""Of precisions the user chose: only what is broken is refused here; what accuracy they cost is
+measured and told. Smallest of 18 features of EfficientNet-Lite0 on 32 photos: bf16 0.958, fp16
+0.997, int8 0.864, where means lie near zero."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Parity:
 
     def passes_in(self, precision: str) -> bool:
         """Whether this is close enough for features in `precision`."""
-        return self.passes if precision == "fp32" else self.cosine >= MIN_COSINE_BELOW_FP32
+        return self.passes if precision == "fp32" else self.cosine >= MIN_COSINES[precision]
 
     def __str__(self) -> str:
         return f"cosine {self.cosine:.6f}, relative error {self.relative_error:.1e}"

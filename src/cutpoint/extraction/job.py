@@ -15,6 +15,7 @@ from cutpoint.backbone import Backbone
 from cutpoint.engines import (
     KeptModel,
     checked_engine,
+    compiled_id,
     engine_identity,
     known_engine,
     preferred_engine,
@@ -22,6 +23,7 @@ from cutpoint.engines import (
 from cutpoint.errors import BadItem, StoreError
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
+from cutpoint.extraction.quantising import cut_of
 from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.progress import Reporter
 from cutpoint.runtimes.threads import one_thread
@@ -71,13 +73,13 @@ class Job:
 
         What the store knows is a figure; it holds for the model that was kept, and no other.
         """
-        cut = backbone.cut_at(spec.taps)
+        cut = cut_of(backbone, spec, store)
         lap("cut")
         name, note = preferred_engine(engine, cut)
         if note:
             reporter.say(note)
         identity, spec_id = engine_identity(name), spec.fingerprint()
-        kept = KeptModel.of(spec_id, identity, reporter.say)
+        kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)
         known = store.catalog.engine(spec_id, identity)
         if known is not None:
             found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
@@ -89,8 +91,6 @@ class Job:
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
         if checked.refused:
             reporter.say(checked.refused)
-        if spec.precision != "fp32":
-            reporter.say(f"Precision {spec.precision} against fp32: {checked.parity}")
         _say_what_gem_loses(backbone, spec, batch[:2], reporter)
         record = EngineRecord(
             engine=identity,

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
@@ -16,12 +17,14 @@ from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.job import Job
 from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
+from cutpoint.extraction.quantising import quantised_spec
 from cutpoint.extraction.unit import UnitReceipt, prepare
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
 from cutpoint.store.catalog import BAD, NOTE, Remark
+from cutpoint.store.store import view_fields
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,14 @@ class ExtractOptions:
         Threads; as many as cores if None.
     max_bad : float
         Share of items that may be quarantined before the run stops, 0–1.
+    is_sample : bool
+        Whether the items are some of a data set: rows are stored, but no view of them.
     """
 
     engine: str = "auto"
     n_workers: int | None = None
     max_bad: float = 0.01
+    is_sample: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,12 @@ def extract_features(
     store: FeatureStore,
     options: ExtractOptions,
     reporter: Reporter,
+    facts: Mapping[str, Any] | None = None,
 ) -> Extraction:
     """Compute what the store lacks and return the features of `dataset`.
+
+    A spec of int8 is completed first: its network is quantised by training items of `dataset`.
+    `facts` are kept in the view.
 
     Raises
     ------
@@ -129,6 +139,8 @@ def extract_features(
         If the disk is full or read-only; the store still opens.
     """
     start = time.perf_counter()
+    if spec.precision == "int8" and not spec.calibration:
+        spec = quantised_spec(dataset, backbone, spec, store, reporter)
     watch = Stopwatch().start()
     n_all = len(dataset) + len(dataset.quarantined)
     tally = _Tally(n_all, options.max_bad)
@@ -159,8 +171,10 @@ def extract_features(
         store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
         macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
-        view = store.save_view(spec, final, digests, macs)
-    features = store.open(view)
+        extra = {"macs": macs, **(facts or {})}
+        if not options.is_sample:
+            store.save_view(spec, final, digests, extra)
+    features = store.features_of({**view_fields(spec, final, digests), **extra})
     seconds = time.perf_counter() - start
     engine, n_calibration = (job.engine.name, job.n_calibration) if job else ("", 0)
     laps, units_s = (job.laps, job.units_s) if job else ((), 0.0)

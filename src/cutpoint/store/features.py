@@ -83,6 +83,12 @@ class Features:
         return dict(self.fields.get("macs", {}))
 
     @property
+    def precision_check(self) -> dict[str, Any] | None:
+        """What a precision below fp32 cost on training rows; None of fp32, or not known."""
+        found: dict[str, Any] | None = self.fields.get("precision_check")
+        return found
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(self.fields["warnings"])
 

@@ -28,6 +28,7 @@ from cutpoint.store.shard import (
 )
 
 VIEW_FORMAT = 1
+NETWORKS = "networks"
 
 
 class FeatureStore:
@@ -133,7 +134,10 @@ class FeatureStore:
                 "A store whose extraction has ended at least once.",
                 "Repeat the extraction; what is there already is not computed again.",
             )
-        fields = read_view(view or views[-1])
+        return self.features_of(read_view(view or views[-1]))
+
+    def features_of(self, fields: Mapping[str, Any]) -> Features:
+        """Return the features of a data set that is described as a view is."""
         spec = FeatureSpec.from_json(fields["spec"])
         shards = {row.name: row.sha256 for row in self.catalog.shards(spec.fingerprint())}
         return Features(
@@ -143,6 +147,16 @@ class FeatureStore:
             shards=shards,
             folder=self.shard_folder(spec.fingerprint()),
         )
+
+    def network(self, spec_id: str) -> bytes | None:
+        """Return the quantised network that gives the features of a spec; None if none is kept."""
+        for path in (self.path / NETWORKS / spec_id).glob("*.safetensors"):
+            data = path.read_bytes()
+            sha256 = hashlib.sha256(data).hexdigest()
+            if not sha256.startswith(path.stem):
+                raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
+            return data
+        return None
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -178,19 +192,23 @@ class FeatureStore:
         spec: FeatureSpec,
         dataset: Dataset,
         digests: dict[str, str],
-        macs: Mapping[str, int] | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write which items, with which labels, make up `dataset`; return the file.
 
-        `macs` says what each layer costs, for those who choose among them.
+        `facts` are further fields, as FORMAT.md names them.
         """
-        fields = {**view_fields(spec, dataset, digests), "macs": dict(macs or {})}
-        text = canonical_json(fields)
+        text = canonical_json({**view_fields(spec, dataset, digests), **(facts or {})})
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.path / "views" / f"{name}.json"
         # In the folder of this spec's writer, whose leftovers it alone sweeps.
         write_durably(path, text.encode(), scratch=self.shard_folder(spec.fingerprint()))
         return path
+
+    def add_network(self, spec_id: str, network: bytes) -> None:
+        """Keep the quantised network of a spec; its writer alone may."""
+        name = f"{hashlib.sha256(network).hexdigest()[:32]}.safetensors"
+        write_durably(self.path / NETWORKS / spec_id / name, network)
 
     def add_engine(self, spec_id: str, record: EngineRecord) -> None:
         self.catalog.add_engine(spec_id, record)

@@ -1,0 +1,125 @@
+"""Training items by which a network is quantised or compared, and its quantised form in a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cutpoint.backbone import Backbone
+from cutpoint.data import Dataset, Item, digest_payload, read_payload
+from cutpoint.engines import QuantisedCut, quantise, truncate
+from cutpoint.errors import BadItem, DataError, StoreError
+from cutpoint.extraction.unit import prepare
+from cutpoint.progress import Reporter
+from cutpoint.runtimes.threads import one_thread
+from cutpoint.spec import FeatureSpec, TapSpec
+from cutpoint.store import FeatureStore
+from cutpoint.types import Array, Cut
+
+N_CALIBRATION = 128  # items that set the scales; NNCF's own default is 300
+
+
+def shuffled_training_items(dataset: Dataset) -> tuple[Item, ...]:
+    """Return the training items, all if the data has no splits, in an order drawn by their keys."""
+    has_splits = any(item.split is not None for item in dataset.items)
+    found = [item for item in dataset.items if not has_splits or item.split == "train"]
+    return tuple(sorted(found, key=_rank))
+
+
+def quantised_spec(
+    dataset: Dataset,
+    backbone: Backbone,
+    spec: FeatureSpec,
+    store: FeatureStore,
+    reporter: Reporter,
+) -> FeatureSpec:
+    """Return an int8 spec with its calibration; its network lies in the store then.
+
+    The scales are set by training items alone. Their digest is part of the spec, and its one
+    network is kept beside its features: rows of two networks can't meet under one id.
+
+    Raises
+    ------
+    DataError
+        If there is no training item that can be used.
+    StoreError
+        If features are there and the network they came from is not.
+    """
+    items, digests = _readable(shuffled_training_items(dataset))
+    known = "".join(sorted(digests))
+    found = replace(spec, calibration=hashlib.sha256(known.encode()).hexdigest())
+    spec_id = found.fingerprint()
+    with store.writing(found, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
+        if store.network(spec_id) is None:
+            if store.places(spec_id):
+                raise _lost(store, spec_id)
+            reporter.say(f"Quantise the network by {len(items)} training items")
+            arrays = _prepared(items, spec, dataset)
+            with one_thread():
+                store.add_network(spec_id, quantise(backbone.cut_at(spec.taps), arrays))
+    return found
+
+
+def cut_of(
+    backbone: Backbone,
+    spec: FeatureSpec,
+    store: FeatureStore,
+    taps: Sequence[TapSpec] | None = None,
+) -> Cut:
+    """Return the cut that gives the features of a spec, or of some of its taps.
+
+    Of int8 it is the one network in the store.
+    """
+    chosen = spec.taps if taps is None else taps
+    cut = backbone.cut_at(chosen)
+    network = store.network(spec.fingerprint()) if spec.precision == "int8" else None
+    if network is None:
+        return cut
+    places = [spec.taps.index(tap) for tap in chosen]
+    return QuantisedCut(cut, network if taps is None else truncate(network, places))
+
+
+def _rank(item: Item) -> str:
+    return hashlib.sha256(item.key.encode(errors="surrogatepass")).hexdigest()
+
+
+def _readable(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    """Return the first items that can be read, and their payloads' digests."""
+    found, digests = [], []
+    for item in items:
+        if len(found) == N_CALIBRATION:
+            break
+        try:
+            digests.append(digest_payload(read_payload(item)))
+        except BadItem:
+            continue
+        found.append(item)
+    return found, digests
+
+
+def _prepared(items: Sequence[Item], spec: FeatureSpec, dataset: Dataset) -> list[Array]:
+    """Return what of `items` can be prepared."""
+    found = []
+    for item in items:
+        try:
+            found.append(prepare(item, spec.backbone.preprocess)[0])
+        except BadItem:  # counted where all items are computed
+            continue
+    if not found:
+        raise DataError(
+            f'Precision int8 was asked for on "{dataset.name}".',
+            f"None of {len(items)} training items can be used to set its scales.",
+            "Items of split train, or data without splits; test items set no scale.",
+            "Leave --precision away, or look at the splits in the data",
+        )
+    return found
+
+
+def _lost(store: FeatureStore, spec_id: str) -> StoreError:
+    return StoreError(
+        f'Features in precision int8 were to be added to "{store.path}".',
+        "The network that gave the others is gone; another would give other numbers.",
+        f"The file that was in {store.path / 'networks' / spec_id}, or a new store.",
+        "Name another with:  --store FOLDER",
+    )
