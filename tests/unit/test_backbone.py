@@ -5,6 +5,7 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.spec import PRECISIONS
 from cutpoint.testing import FakeBackbone
 from tests.unit.store.helpers import images
 
@@ -51,8 +52,8 @@ def test_a_cut_holds_no_later_weights_and_its_state_does_not_change() -> None:
 
 def test_precision_is_part_of_the_id_and_must_be_known() -> None:
     backbone = FakeBackbone()
-    ids = {backbone.feature_spec(precision=each).fingerprint() for each in ("fp32", "bf16", "fp16")}
-    assert len(ids) == 3
+    ids = {backbone.feature_spec(precision=each).fingerprint() for each in PRECISIONS}
+    assert len(ids) == 4
     assert backbone.feature_spec() == backbone.feature_spec(precision="fp32")
-    with pytest.raises(UsageError, match="Precisions: fp32, bf16, fp16"):
-        backbone.feature_spec(precision="int8")
+    with pytest.raises(UsageError, match="Precisions: fp32, bf16, fp16, int8"):
+        backbone.feature_spec(precision="int4")

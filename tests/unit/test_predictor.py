@@ -258,6 +258,9 @@ EDITS: tuple[Callable[[dict, dict], object], ...] = (
     lambda fields, arrays: fields.update(storage="fp8"),
     lambda fields, arrays: fields.pop("modality"),
     lambda fields, arrays: fields.update(card=[]),
+    lambda fields, arrays: fields.update(precision="int4"),
+    lambda fields, arrays: fields.update(precision="int8"),
+    lambda fields, arrays: arrays.update({"network.int8": np.zeros(9, np.uint8)}),
 )
 
 

@@ -38,6 +38,7 @@ CHANGED_SPEC = {
     "taps": (TapSpec("a.b", "gap"),),
     "precision": "bf16",
     "storage": "fp16",
+    "calibration": "ef" * 32,
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -153,7 +152,8 @@ def check_precision(
 def _same_rows(ours: Features, theirs: Features) -> tuple[Array, Array]:
     """Return the rows of the items that both have; a value may be beyond one of them."""
     both = np.intersect1d(ours.keys.astype(str), theirs.keys.astype(str))
-    return tuple(np.flatnonzero(np.isin(each.keys.astype(str), both)) for each in (ours, theirs))
+    mine, yours = (np.flatnonzero(np.isin(each.keys.astype(str), both)) for each in (ours, theirs))
+    return mine, yours
 
 
 def _compared(ours: Features, theirs: Features, mine: Array, yours: Array) -> Parity:
@@ -176,7 +176,7 @@ def _last_vector(features: Features, rows: Array) -> str:
 
 def _why_no_accuracy(features: Features, rows: Array, tap: str) -> str:
     """Return why leave-one-out accuracy can't be judged; empty if it can."""
-    labels: Sequence[Any] = features.labels[rows]
+    labels = features.labels[rows]
     known = {label for label in labels if label is not None}
     if any(label is None for label in labels):
         return "items have no labels"

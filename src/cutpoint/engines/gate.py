@@ -92,7 +92,7 @@ def checked_engine(
             f"Features in precision {precision} were asked for.",
             f"The {checked}.",
             "Another precision, or other taps.",
-            "Leave --precision away for fp32",
+            "Leave --precision away where features are computed, for fp32",
         )
     return _native(cut, n_threads, calibration, precision, f"{checked}; running natively")
 

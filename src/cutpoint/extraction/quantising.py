@@ -86,7 +86,8 @@ def _rank(item: Item) -> str:
 
 def _readable(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
     """Return the first items that can be read, and their payloads' digests."""
-    found, digests = [], []
+    found: list[Item] = []
+    digests: list[str] = []
     for item in items:
         if len(found) == N_CALIBRATION:
             break

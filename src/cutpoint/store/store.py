@@ -150,13 +150,12 @@ class FeatureStore:
 
     def network(self, spec_id: str) -> bytes | None:
         """Return the quantised network that gives the features of a spec; None if none is kept."""
-        for path in (self.path / NETWORKS / spec_id).glob("*.safetensors"):
-            data = path.read_bytes()
-            sha256 = hashlib.sha256(data).hexdigest()
-            if not sha256.startswith(path.stem):
-                raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
-            return data
-        return None
+        found = [path for path in self.networks() if path.parent.name == spec_id]
+        return read_network(found[0]) if found else None
+
+    def networks(self) -> list[Path]:
+        """Return the quantised networks, by spec."""
+        return sorted((self.path / NETWORKS).glob("*/*.safetensors"))
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -236,6 +235,15 @@ class FeatureStore:
         """Remove what killed writers of this spec left half-written."""
         for path in self.shard_folder(spec_id).glob(f"*{TMP_SUFFIX}"):
             path.unlink(missing_ok=True)
+
+
+def read_network(path: Path) -> bytes:
+    """Return a quantised network, or raise `StoreCorrupt` if it is not what its name says: I4."""
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256[: len(path.stem)] != path.stem:
+        raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
+    return data
 
 
 def read_view(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from cutpoint.errors import StoreCorrupt
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.shard import Receipt, read_header
-from cutpoint.store.store import FeatureStore, read_view
+from cutpoint.store.store import FeatureStore, read_network, read_view
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Report:
 
 
 def verify_store(store: FeatureStore) -> Report:
-    """Compare shards with their digests and rows, views with their names. Writes nothing."""
+    """Compare shards with digests and rows, views and networks with names. Writes nothing."""
     shards = store.catalog.shards() if store.catalog.exists() else []
     damaged = []
     if _shard_files(store) and not store.catalog.exists():
@@ -44,6 +44,7 @@ def verify_store(store: FeatureStore) -> Report:
         wrong = store.what_is_wrong(own, store.places(spec_id))
         damaged += [(f"{spec_id}/{name}", what) for name, what in wrong.items()]
     damaged += [(path.name, w) for path in store.views() if (w := _view_damage(store, path))]
+    damaged += [(path.name, w) for path in store.networks() if (w := _network_damage(path))]
     known = {f"{row.spec_id}/{row.name}" for row in shards}
     present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}
     return Report(
@@ -63,6 +64,14 @@ def _view_damage(store: FeatureStore, path: Path) -> str:
     places = store.places(FeatureSpec.from_json(fields["spec"]).fingerprint())
     n_lost = sum(item[1] not in places for item in fields["items"])
     return f"{n_lost} of its items have no features; extract again." if n_lost else ""
+
+
+def _network_damage(path: Path) -> str:
+    try:
+        read_network(path)
+    except StoreCorrupt as error:
+        return error.got
+    return ""
 
 
 def describe_store(store: FeatureStore) -> dict[str, Any]:

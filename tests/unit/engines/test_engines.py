@@ -19,6 +19,7 @@ from cutpoint.engines import (
     select,
 )
 from cutpoint.engines.native import NativeEngine
+from cutpoint.engines.parity import MIN_COSINES
 from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
@@ -193,6 +194,6 @@ def test_a_precision_the_engine_lacks_is_refused_not_replaced(cut: TorchCut) -> 
 def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cutpoint.engines.parity.MIN_COSINE_BELOW_FP32", 1.1)
+    monkeypatch.setitem(MIN_COSINES, "bf16", 1.1)
     with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
         checked_engine(cut, "openvino", 1, BATCH, "bf16")

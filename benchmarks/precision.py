@@ -1,0 +1,152 @@
+"""Reduced precisions beside fp32 on three data sets: cosine, accuracy, processor time.
+
+    python benchmarks/precision.py
+
+Writes docs/benchmarks/precision.md. Needs ../shared and NNCF; without the data nothing is written.
+A ridge head on the last layer's mean; the test rows are scored once a precision.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.machine import machine  # noqa: E402
+from cutpoint import api  # noqa: E402
+from cutpoint.choosing.sets import judge_set  # noqa: E402
+from cutpoint.choosing.task import ChooseOptions, Task, training_rows  # noqa: E402
+from cutpoint.data import read_dataset  # noqa: E402
+from cutpoint.engines import ENGINES, compare  # noqa: E402
+from cutpoint.extraction.quantising import cut_of  # noqa: E402
+from cutpoint.extraction.unit import prepare  # noqa: E402
+from cutpoint.heads import RidgeHead  # noqa: E402
+from cutpoint.metrics import paired_bootstrap  # noqa: E402
+from cutpoint.recipe import Recipe  # noqa: E402
+from cutpoint.spec import PRECISIONS, TapSpec  # noqa: E402
+from cutpoint.store import FeatureStore  # noqa: E402
+
+SHARED = ROOT.parent / "shared"
+OUT = ROOT / "docs" / "benchmarks" / "precision.md"
+DATA = ("dogs-vs-cats", "caltech20", "chest-xray")
+TAP = "bn2/gap"
+N_PHOTOS, N_ROUNDS = 32, 7
+
+
+def outcomes(features: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return which training rows are right left out, and which test rows."""
+    rows, tests = training_rows(features), features.rows_of("test")
+    task = Task.of(features, ChooseOptions(taps=(TAP,)), rows)
+    left_out = judge_set(task, (TAP,), Recipe()).outcomes
+    head = RidgeHead().fit(features.X(TAP, rows), features.labels[rows].astype(str))
+    found = head.predict(features.X(TAP, tests))
+    return left_out, found == features.labels[tests].astype(str)
+
+
+def smallest_cosine(features: Any, reference: Any) -> float:
+    return min(
+        compare({tap: features.X(tap)}, {tap: reference.X(tap)}).cosine for tap in features.taps
+    )
+
+
+def change(ours: np.ndarray, theirs: np.ndarray) -> str:
+    gain = paired_bootstrap(ours.astype(float), theirs.astype(float))
+    return f"{ours.mean():.3f} ({gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}])"
+
+
+def accuracies(name: str, scratch: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return rows of the table, and the features by precision."""
+    features = {
+        each: api.extract(SHARED / "data" / name, store=scratch / name, precision=each, quiet=True)
+        for each in PRECISIONS
+    }
+    reference = features["fp32"]
+    left_out, tested = outcomes(reference)
+    lines = [f"| {name} | fp32 | | {left_out.mean():.3f} | {tested.mean():.3f} |"]
+    for each in PRECISIONS[1:]:
+        loo, test = outcomes(features[each])
+        cosine = smallest_cosine(features[each], reference)
+        changes = f"{change(loo, left_out)} | {change(test, tested)}"
+        lines.append(f"| | {each} | {cosine:.3f} | {changes} |")
+    return lines, features
+
+
+def seconds(features: dict[str, Any], store: FeatureStore, taps: tuple[TapSpec, ...]) -> list[str]:
+    """Time the engines by turns, one thread; return milliseconds a photo and the share of fp32."""
+    backbone = api.load(api.DEFAULT_BACKBONE)
+    data = read_dataset(SHARED / "data" / DATA[0])
+    step = len(data) // N_PHOTOS
+    preprocess = backbone.spec.preprocess
+    photos = [prepare(item, preprocess)[0] for item in data.items[::step][:N_PHOTOS]]
+    batches = [np.stack(photos[n : n + 2]) for n in range(0, len(photos), 2)]
+    sessions = {}
+    for each in PRECISIONS:
+        cut = cut_of(backbone, features[each].spec, store, taps)
+        sessions[each] = ENGINES["openvino"](cut, 1, each).session()
+        sessions[each](batches[0])
+    found: dict[str, list[float]] = {each: [] for each in PRECISIONS}
+    for _ in range(N_ROUNDS):
+        for each, run in sessions.items():
+            start = time.process_time()
+            for batch in batches:
+                run(batch)
+            found[each].append((time.process_time() - start) / len(photos) * 1e3)
+    reference = np.array(found["fp32"])
+    return [
+        f"{np.median(found[each]):.1f} ms ({np.median(np.array(found[each]) / reference):.2f}×)"
+        for each in PRECISIONS
+    ]
+
+
+def main() -> None:
+    if not SHARED.is_dir():
+        print("no ../shared beside the checkout: nothing measured, nothing written")
+        return
+    print(machine(), "load", os.getloadavg(), flush=True)
+    table = [
+        "| data | precision | smallest cosine | LOO accuracy | test accuracy |",
+        "|---|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in DATA:
+            lines, features = accuracies(name, Path(scratch))
+            print("\n".join(lines), flush=True)
+            table += lines
+            if name == DATA[0]:
+                store = FeatureStore(Path(scratch) / name)
+                timed = partial(seconds, features, store)
+                taps = features["fp32"].spec.taps
+                times = {"9 layers × 2 pools": timed(taps), "bn2/gap": timed(taps[-2:-1])}
+                print(times, flush=True)
+    lines = [
+        "# Reduced precision",
+        "",
+        f"`python benchmarks/precision.py` on {machine()}, busy with other work.",
+        "EfficientNet-Lite0, frozen, by OpenVINO; 9 layers × 2 pools; ridge head on `bn2/gap`. In",
+        "brackets the change against fp32 on the same rows, with its 95 % interval (paired bootstrap);",
+        "no correction for how many changes are looked at.",
+        "",
+        *table,
+        "",
+        "Processor time a photo in the engine, one thread, batches of 2, precisions by turns, medians",
+        f"of {N_ROUNDS} rounds of {N_PHOTOS} photos; in brackets the share of fp32's:",
+        "",
+        f"| taps | {' | '.join(PRECISIONS)} |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in times.items()),
+        "",
+    ]
+    OUT.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
