@@ -42,6 +42,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/choosing.py
 	$(BIN)/python benchmarks/cifar.py
 	$(BIN)/python benchmarks/ridge_path.py
+	$(BIN)/python benchmarks/precision.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv

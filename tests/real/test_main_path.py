@@ -83,3 +83,16 @@ def test_big_greyscale_originals_are_read(shared: Path, tmp_path: Path) -> None:
     assert len(features) == 24
     assert not features.quarantined
     assert np.isfinite(features.X("blocks.3/gap")).all()
+
+
+def test_int8_is_refused_where_it_loses_much(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few scales for much detail. Seen on 80 of these scans: 0.912 → 0.800, cosine 0.94."""
+    monkeypatch.setattr("cutpoint.extraction.quantising.N_CALIBRATION", 16)
+    monkeypatch.setattr("cutpoint.choosing.precision.N_CHECKED", 80)
+    options = {"taps": ["blocks.4"], "pool": "gap", "quiet": True, "precision": "int8"}
+    with pytest.raises(cp.errors.UsageError, match=r"loses 2% at most, .* this loses [\d.]+%"):
+        cp.fit(digits, None, BACKBONE, store=tmp_path / "s", **options)
+    stored = cp.extract(digits, BACKBONE, store=tmp_path / "s", **{**options, "precision": "fp32"})
+    assert stored.precision_check is None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import cutpoint as cp
 from cutpoint.data import read_dataset
 from cutpoint.errors import ModalityError, PredictorError, UsageError
 from cutpoint.predictor import HEAD, MANIFEST, Predictor, signed
+from cutpoint.spec import PreprocessSpec
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 
@@ -289,3 +291,27 @@ def test_the_golden_predictor_opens_and_predicts_what_it_did(tmp_path: Path) -> 
     assert [each.probability for each in found] == pytest.approx(
         [row["probability"] for row in expected], abs=1e-5
     )
+
+
+def test_a_predictor_in_int8_carries_its_own_network(tmp_path: Path) -> None:
+    """A small network of PyTorch; two of its taps are stored, the predictor is cut at one."""
+    import torch
+
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3)
+    spec = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
+    backbone = cp.load(torch.nn.Sequential(*layers), spec)
+    data = [noisy_image(row % 2, row) for row in range(40)]
+    labels, splits = [f"c{row % 2}" for row in range(40)], ["train"] * 30 + ["test"] * 10
+    options = {"labels": labels, "splits": splits, "store": tmp_path / "s", "quiet": True}
+    options |= {"taps": [1, 2], "pool": "gap", "strategy": "single"}
+    model = cp.fit(data, tmp_path / "m", backbone, precision="int8", **options)
+    shutil.rmtree(tmp_path / "s")
+    again = cp.load_predictor(tmp_path / "m", backbone)
+    assert (again.precision, again.network, len(again.taps)) == ("int8", model.network, 1)
+    found = again.predict(data[30:])
+    assert [each.label for each in found] == labels[30:]
+    assert found == model.predict(data[30:])
+    assert found != replace(again, network=b"", precision="fp32").predict(data[30:])
+    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+        again.predict(data[30:], engine="native")
