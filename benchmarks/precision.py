@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ from cutpoint import api  # noqa: E402
 from cutpoint.choosing.sets import judge_set  # noqa: E402
 from cutpoint.choosing.task import ChooseOptions, Task, training_rows  # noqa: E402
 from cutpoint.data import read_dataset  # noqa: E402
-from cutpoint.engines import ENGINES, compare  # noqa: E402
+from cutpoint.engines import ENGINES, QuantisedCut, compare, quantise  # noqa: E402
 from cutpoint.extraction.quantising import cut_of  # noqa: E402
 from cutpoint.extraction.unit import prepare  # noqa: E402
+from cutpoint.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
 from cutpoint.heads import RidgeHead  # noqa: E402
 from cutpoint.metrics import paired_bootstrap  # noqa: E402
 from cutpoint.recipe import Recipe  # noqa: E402
@@ -80,31 +80,59 @@ def accuracies(name: str, scratch: Path) -> tuple[list[str], dict[str, Any]]:
     return lines, features
 
 
-def seconds(features: dict[str, Any], store: FeatureStore, taps: tuple[TapSpec, ...]) -> list[str]:
+def photos(backbone: Any) -> list[Any]:
+    """Return prepared photos of the first data set."""
+    items = read_dataset(SHARED / "data" / DATA[0]).items
+    chosen = items[:: len(items) // N_PHOTOS][:N_PHOTOS]
+    return [prepare(item, backbone.spec.preprocess)[0] for item in chosen]
+
+
+def by_turns(cuts: dict[str, Any], items: list[Any]) -> str:
     """Time the engines by turns, one thread; return milliseconds a photo and the share of fp32."""
-    backbone = api.load(api.DEFAULT_BACKBONE)
-    data = read_dataset(SHARED / "data" / DATA[0])
-    step = len(data) // N_PHOTOS
-    preprocess = backbone.spec.preprocess
-    photos = [prepare(item, preprocess)[0] for item in data.items[::step][:N_PHOTOS]]
-    batches = [np.stack(photos[n : n + 2]) for n in range(0, len(photos), 2)]
-    sessions = {}
-    for each in PRECISIONS:
-        cut = cut_of(backbone, features[each].spec, store, taps)
-        sessions[each] = ENGINES["openvino"](cut, 1, each).session()
-        sessions[each](batches[0])
-    found: dict[str, list[float]] = {each: [] for each in PRECISIONS}
+    batches = [np.stack(items[n : n + 2]) for n in range(0, len(items), 2)]
+    sessions = {each: ENGINES["openvino"](cut, 1, each).session() for each, cut in cuts.items()}
+    for run in sessions.values():
+        run(batches[0])
+    found: dict[str, list[float]] = {each: [] for each in cuts}
     for _ in range(N_ROUNDS):
         for each, run in sessions.items():
             start = time.process_time()
             for batch in batches:
                 run(batch)
-            found[each].append((time.process_time() - start) / len(photos) * 1e3)
+            found[each].append((time.process_time() - start) / len(items) * 1e3)
     reference = np.array(found["fp32"])
-    return [
+    return " | ".join(
         f"{np.median(found[each]):.1f} ms ({np.median(np.array(found[each]) / reference):.2f}×)"
         for each in PRECISIONS
-    ]
+    )
+
+
+def efficientnet_times(features: dict[str, Any], store: FeatureStore) -> list[str]:
+    backbone, lines = api.load(api.DEFAULT_BACKBONE), []
+    every = features["fp32"].spec.taps
+    last = (TapSpec.from_name(TAP),)
+    for name, taps in ((f"9 layers to `{TAP}`, 2 pools", every), (f"`{TAP}`", last)):
+        cuts = {each: cut_of(backbone, features[each].spec, store, taps) for each in PRECISIONS}
+        lines.append(f"| EfficientNet-Lite0, {name} | {by_turns(cuts, photos(backbone))} |")
+    return lines
+
+
+def untrained_times() -> list[str]:
+    """Time networks whose weights are not here: what they compute takes no longer with others."""
+    import torch
+
+    models = import_with_shim("torchvision").models
+
+    lines = []
+    for name, layer in (("mobilenet_v2", "features.18"), ("resnet50", "layer4")):
+        torch.manual_seed(0)
+        backbone = api.load(getattr(models, name)(weights=None), preprocess="imagenet")
+        items = photos(backbone)[:8]
+        cut = backbone.cut(layer, pool="gap")
+        cuts = dict.fromkeys(PRECISIONS, cut)
+        cuts["int8"] = QuantisedCut(cut, quantise(cut, items))
+        lines.append(f"| {name}, untrained, `{layer}/gap` | {by_turns(cuts, items)} |")
+    return lines
 
 
 def main() -> None:
@@ -122,27 +150,26 @@ def main() -> None:
             print("\n".join(lines), flush=True)
             table += lines
             if name == DATA[0]:
-                store = FeatureStore(Path(scratch) / name)
-                timed = partial(seconds, features, store)
-                taps = features["fp32"].spec.taps
-                times = {"9 layers × 2 pools": timed(taps), "bn2/gap": timed(taps[-2:-1])}
-                print(times, flush=True)
+                times = efficientnet_times(features, FeatureStore(Path(scratch) / name))
+    times += untrained_times()
+    print("\n".join(times), flush=True)
     lines = [
         "# Reduced precision",
         "",
         f"`python benchmarks/precision.py` on {machine()}, busy with other work.",
         "EfficientNet-Lite0, frozen, by OpenVINO; 9 layers × 2 pools; ridge head on `bn2/gap`. In",
         "brackets the change against fp32 on the same rows, with its 95 % interval (paired",
-        "bootstrap); no correction for how many changes are looked at. Cosines: of all rows and taps.",
+        "bootstrap); no correction for how many changes are looked at. Cosines: all rows and taps.",
         "",
         *table,
         "",
         "Processor time a photo in the engine, one thread, batches of 2, precisions by turns,",
-        f"medians of {N_ROUNDS} rounds of {N_PHOTOS} photos; in brackets the share of fp32's:",
+        f"medians of {N_ROUNDS} rounds of {N_PHOTOS} photos (untrained networks: 8); in",
+        "brackets the share of fp32's:",
         "",
-        f"| taps | {' | '.join(PRECISIONS)} |",
+        f"| network, taps | {' | '.join(PRECISIONS)} |",
         "|---|---|---|---|---|",
-        *(f"| {name} | {' | '.join(cells)} |" for name, cells in times.items()),
+        *times,
         "",
     ]
     OUT.write_text("\n".join(lines))

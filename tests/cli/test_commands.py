@@ -348,3 +348,16 @@ def test_fit_takes_a_head_or_a_protocol_and_not_both(colour_folder: Maker, tmp_p
     wrong = run(*words, "--protocol", "dinov2-knn", "--head", "svm", code=2)
     assert "A protocol says itself which head" in wrong.stderr
     assert 'nearest: "centroid"' in run(*words, "--head", "centroids", code=2).stderr
+
+
+def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_path: Path) -> None:
+    folder, store = colour_folder(), tmp_path / "f"
+    for words in (("extract", folder, FAKE, "-o", store), ("choose", folder, "-b", FAKE)):
+        done = run(*words, "--precision", "int8", code=2)
+        assert "The engine native computes in fp32" in done.stderr
+    facts = json.loads(run("extract", folder, FAKE, "-o", store, "--json").stdout)
+    assert (facts["precision"], facts["precision_check"]) == ("fp32", None)
+    assert (
+        "precision are what they are" in run("choose", store, "--precision", "bf16", code=2).stderr
+    )
+    assert "int4" in run("fit", folder, "-o", tmp_path / "m", "--precision", "int4", code=2).stderr
