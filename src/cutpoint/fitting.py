@@ -329,6 +329,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
         "head": _head_line(predictor.head),
         "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
+        **_precision_line(features),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     command = _command(result, options, output)
@@ -356,6 +357,12 @@ def _extraction_line(extraction: Extraction) -> str:
     precision = extraction.features.spec.precision
     computed = f" in {precision}" if precision != "fp32" else ""
     return f"{done}{engine}{computed}, {human_seconds(extraction.seconds)}"
+
+
+def _precision_line(features: Features) -> dict[str, str]:
+    """Return what a precision below fp32 cost; nothing of fp32."""
+    check = features.precision_check
+    return {"precision": check["text"]} if check else {}
 
 
 def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:

@@ -139,7 +139,9 @@ def test_a_predictor_computes_in_the_precision_it_was_fitted_in(
     model = cp.fit(folder, tmp_path / "m", FakeBackbone(), precision="bf16", quiet=True)
     assert model.card["precision_check"]["precision"] == "bf16"
     assert "the network computes in bf16" in str(model)
-    assert "--precision bf16" in (tmp_path / "m" / "report.html").read_text()
+    report = (tmp_path / "m" / "report.html").read_text()
+    assert "--precision bf16" in report
+    assert "Precision bf16 against fp32 on 48 training items" in report
     again = cp.load_predictor(tmp_path / "m")
     assert again.precision == "bf16"
     assert again.predict(sorted(folder.rglob("*.png")))[0].label == "blue"
