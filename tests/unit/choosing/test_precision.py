@@ -107,6 +107,19 @@ def test_refused_is_what_is_more_than_two_points_and_more_than_chance(
     assert check.is_refused is is_refused
 
 
+def test_scaled_decoding_is_judged_in_fp32_alone(
+    tmp_path: Path, noisy: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the noise of int8 would be taken for that of decoding: cosine 0.98 on real X-rays."""
+    noisy(1e-3)
+    judged: list[int] = []
+    monkeypatch.setattr(
+        "cutpoint.extraction.run.check_drift", lambda units, *rest: judged.append(len(units))
+    )
+    cp.extract(images(9), FakeBackbone(), store=tmp_path, precision="fp16", quiet=True)
+    assert judged == [1]
+
+
 def test_without_labels_the_cosine_alone_is_told(
     tmp_path: Path, noisy: Callable[[float], None]
 ) -> None:
