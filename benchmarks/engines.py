@@ -24,13 +24,14 @@ sys.path.insert(0, str(ROOT))
 
 import cutpoint as cp  # noqa: E402  the repository is no package
 from benchmarks.machine import machine  # noqa: E402
-from benchmarks.main_path import BACKBONE, POOLS, photos  # noqa: E402
+from benchmarks.photos import photos  # noqa: E402
 from cutpoint.engines import checked_engine  # noqa: E402
 from cutpoint.extraction.executors import LocalExecutor  # noqa: E402
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
 from cutpoint.preprocess import prepare_image  # noqa: E402
 from cutpoint.spec import TapSpec  # noqa: E402
 
+BACKBONE, POOLS = "packaged:efficientnet_lite0", ("gap", "gmp")
 N_PHOTOS, N_WORKERS = 256, 2
 
 
@@ -58,7 +59,7 @@ def seconds(engine, batches: list[np.ndarray]) -> tuple[float, float]:
 def prepared(preprocess) -> np.ndarray:
     """Return the photos as `preprocess` wants them."""
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(N_WORKERS) as pool:
-        files = photos(Path(scratch))[:N_PHOTOS]
+        files = photos(Path(scratch), N_PHOTOS)
         images = pool.map(lambda file: prepare_image(file.read_bytes(), preprocess)[0], files)
         return np.stack(list(images))
 

@@ -114,7 +114,7 @@ class Selection:
 
     def transform(self, parts: Sequence[Array]) -> Array:
         """Return the kept columns of rows, each tap's of length 1: (n_items, n_kept)."""
-        return _renormalised(_side_by_side(parts), self.columns, self.n_of_taps)
+        return _renormalised(_joined(parts), self.columns, self.n_of_taps)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def head2toe(
         first. Columns of equal scores are kept in the order of their places.
     """
     sweep = sweep or Sweep()
-    X = _side_by_side(parts)
+    X = _joined(parts)
     widths = tuple(part.shape[1] for part in parts)
     taps = np.repeat(np.arange(len(widths)), widths)
     classes, truth = np.unique(labels, return_inverse=True)
@@ -233,7 +233,7 @@ def judge_head2toe_in_folds(
         seen, others = [part[learn] for part in parts], [part[judge] for part in parts]
         found = head2toe(seen, truth[learn], inner, sweep)
         stages.append(found.stage)
-        for answers, make in ((right, found.transform), (plain_right, _side_by_side)):
+        for answers, make in ((right, found.transform), (plain_right, _joined)):
             head = RidgeHead().fit(make(seen), truth[learn], inner)
             answers[judge] = head.predict(make(others)) == truth[judge]
     return FoldScores(
@@ -314,7 +314,7 @@ def _scored(
         yield f"group_lasso(keep={{keep}}, penalty={penalty})", scores
 
 
-def _side_by_side(parts: Sequence[Array]) -> Array:
+def _joined(parts: Sequence[Array]) -> Array:
     """Return all taps' columns, each tap's row of length 1."""
     if not parts or any(part.ndim != 2 for part in parts):
         raise ShapeError(

@@ -77,10 +77,14 @@ def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
 def _at_once(task: Task) -> int:
     """Return how many candidates memory is granted to at once.
 
-    Each holds about four matrices of the smaller side of its features: the Gram matrix, its vectors
-    and what LAPACK works in.
+    Each holds its features in single and double precision, and some six matrices of rows × rows:
+    the Gram matrix, copies, its vectors and what LAPACK works in (seen: 6.2 at 2500 rows).
     """
-    return MAX_BYTES // (4 * 8 * min(len(task.rows), MAX_EXACT) ** 2)
+    n_rows, one = len(task.rows), task.rows[:1]
+    widths = [task.features.X(tap, one).shape[1] for tap in task.taps]
+    is_joined = task.options.recipe.aggregate or n_rows > MAX_EXACT  # else sums, tap by tap
+    width = sum(widths) if is_joined else max(widths)
+    return MAX_BYTES // (6 * 8 * min(n_rows, MAX_EXACT) ** 2 + 12 * n_rows * width)
 
 
 def _pools(taps: Sequence[str]) -> list[tuple[str, ...]]:

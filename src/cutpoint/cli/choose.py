@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -114,9 +115,17 @@ def choose(
     reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
-        if backbone or tap or pool or preprocess or decode or store or precision != "fp32":
-            why = "are extracted already: their backbone, taps, pools and precision are"
-            raise _only("FEATURES", why)
+        _refuse_settled(
+            {
+                "--backbone": backbone,
+                "--tap": tap,
+                "--pool": pool,
+                "--preprocess": preprocess,
+                "--decode": decode,
+                "--precision": precision != "fp32",
+                "--store": store,
+            }
+        )
         described = found.open()
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
         return
@@ -151,10 +160,22 @@ def choose(
 def _only(what: str, why: str) -> UsageError:
     return UsageError(
         f"{what} was given.",
-        f"It {why}." if what.startswith("--") else f"They {why} what they are.",
+        f"It {why}.",
         "The command without what can't be followed.",
         "List the options with:  cutpoint choose --help",
     )
+
+
+def _refuse_settled(options: Mapping[str, object]) -> None:
+    """Raise `UsageError` naming the options given that stored features have behind them."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(
+            f"Stored features were given, and {', '.join(given)}.",
+            "They are extracted already, and are what they are.",
+            "The data in their place, or FEATURES alone.",
+            "List the options with:  cutpoint choose --help",
+        )
 
 
 def _print_comparison(compared: BackboneRanking, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from cutpoint.types import Batch, Engine
 MIN_COSINE = 0.99
 """Smallest of any photo and tap. Seen on EfficientNet-Lite0: 0.997 and more at each size tried,
 docs/benchmarks/decoding.md; with one decoded pixel for each the network sees, 0.978."""
-N_LOOKED_AT = 128  # items whose headers are read to find large photos
+N_LOOKED_AT = 128  # items whose headers are read first to find large photos
 
 
 def check_drift(
@@ -46,7 +47,7 @@ def check_drift(
         return
     scaled, exact = _both_ways(_large_items(units, spec), spec)
     if not len(scaled):
-        reporter.say("Scaled decoding: no photo looked at is large enough; such are left exact")
+        reporter.say("Scaled decoding: no photo is large enough; all are left exact")
         return
     run = engine.session()
     cosine = compare(run(scaled), run(exact)).cosine
@@ -63,9 +64,15 @@ def check_drift(
 
 
 def _large_items(units: Sequence[Unit], spec: PreprocessSpec) -> list[Item]:
-    """Return up to `CALIBRATION_SIZE` items that are decoded smaller, evenly spread."""
-    items = _spread([item for unit in units for item in unit.items], N_LOOKED_AT)
-    return _spread([item for item in items if _is_large(item, spec)], CALIBRATION_SIZE)
+    """Return up to `CALIBRATION_SIZE` items that are decoded smaller, evenly spread.
+
+    If none of those looked at is, all are, until one is found.
+    """
+    items = [item for unit in units for item in unit.items]
+    found = [item for item in _spread(items, N_LOOKED_AT) if _is_large(item, spec)]
+    if not found:
+        found = list(islice((item for item in items if _is_large(item, spec)), 1))
+    return _spread(found, CALIBRATION_SIZE)
 
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -53,7 +53,9 @@ class Profile:
     @property
     def advice(self) -> str:
         """One line on what would help."""
-        return _ADVICE.get(self._largest(), "nothing to gain: all is stored already.")
+        stage = self._largest()
+        more = _ADVICE_ON_OPENVINO.get(stage, "") if self.engine == "openvino" else ""
+        return _ADVICE.get(stage, "nothing to gain: all is stored already.") + more
 
     def _largest(self) -> str:
         """Return the stage that takes most of the workers' time; all of the start-up is one."""
@@ -94,9 +96,12 @@ _ADVICE = {
     "decode": "smaller files, or --decode scaled for JPEGs of four times the network's size "
     "and more.",
     "preprocess": "files already near the size the network sees.",
-    "engine": "fewer or earlier taps (--tap), a smaller network, "
-    "or --precision bf16 on a processor that has it.",
+    "engine": "fewer or earlier taps (--tap), or a smaller network.",
     "write": "a store on a faster disk (--store), or narrower pools.",
     "idle": "more items, or larger files in fewer units: workers waited for each other.",
-    "start-up": "nothing, or more items at a time: what was compiled is kept for the next run.",
+    "start-up": "nothing, or more items at a time.",
+}
+_ADVICE_ON_OPENVINO = {
+    "engine": " Or --precision bf16 on a processor that has it.",
+    "start-up": " What was compiled is kept for the next run.",
 }

@@ -32,10 +32,11 @@ import numpy as np
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.gram.decompose import centre_gram, check_weights, decompose_gram, decompose_rows
 from cutpoint.gram.leave_out import Fits
-from cutpoint.types import Array, Float64
+from cutpoint.types import Array, Float64, check_finite
 
 # What centring leaves of numbers that are equal, as a share of them: a few roundings of float64.
 _ROUNDING = 1e-15
+_ASKED = "Leave-one-out ridge was asked for."
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Spectrum:
         if X.ndim != 2 or len(X) < 2:
             raise _wrong_shape("X", X, "(n_items, n_features)")
         rows = X.astype(np.float64)
+        check_finite(rows, _ASKED)
         self._start(X.shape, weights, is_centred, is_exact)
         self.mean: Float64 | None = self._mean(rows)
         rows -= self.mean
@@ -127,6 +129,7 @@ class Spectrum:
         """
         if K.ndim != 2 or K.shape[0] != K.shape[1] or len(K) < 2:
             raise _wrong_shape("K", K, "(n_items, n_items)")
+        check_finite(K, _ASKED)
         found = cls.__new__(cls)
         found._start((len(K), n_features), weights, is_centred, True)
         found.mean = found._rows = None
@@ -272,7 +275,7 @@ def check_alpha(alpha: float) -> None:
 
 def _wrong_shape(name: str, array: Array, shape: str) -> ShapeError:
     return ShapeError(
-        "Leave-one-out ridge was asked for.",
+        _ASKED,
         f"{name} has shape {array.shape}.",
         f"{name} must be {shape} with two items or more.",
         f"Look at it with:  {name}.shape",

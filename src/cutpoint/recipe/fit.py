@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from cutpoint.types import Array
 
 # A recipe is fitted for each tap and fold, and one line is enough.
 warnings.filterwarnings("once", category=FewerThanAsked, append=True)
+
+# Catching warnings changes the whole process, and candidates are fitted in several threads.
+_CATCHING = Lock()
 
 STREAM_BYTES = 512 * 2**20
 """A larger matrix is not held in memory, as long as the stages can do without."""
@@ -79,7 +83,7 @@ def _through(
 
 def _fit(rows: Rows, transform: Transform, y: Array, stage: Stage) -> None:
     """Fit a transform; that fewer columns are left than asked for is told alike for all taps."""
-    with warnings.catch_warnings(record=True) as caught:
+    with _CATCHING, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewerThanAsked)
         rows.fit(transform, y)
     for each in caught:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 R = TypeVar("R")
+_SHARING_OUT = Lock()
 
 
 def n_cores() -> int:
@@ -34,7 +36,9 @@ def side_by_side(tasks: Sequence[Callable[[], R]], at_most: int) -> Iterator[R]:
     """Yield what independent tasks return, in their order, several run at once.
 
     The cores are shared out: a matrix product in one thread each wastes less than one after the
-    other in all, as decompositions hardly gain by more.
+    other in all, as decompositions hardly gain by more. BLAS libraries get no more threads than
+    they have. Calls from several threads wait for each other, as that count is the process' own;
+    so no task may call this.
 
     Parameters
     ----------
@@ -44,12 +48,18 @@ def side_by_side(tasks: Sequence[Callable[[], R]], at_most: int) -> Iterator[R]:
         How many at once, whatever the cores; each needs its memory.
     """
     n_threads = max(1, min(n_cores(), len(tasks), at_most))
-    with threadpool_limits(max(1, n_cores() // n_threads)):
+    with _SHARING_OUT, threadpool_limits(_share(n_threads), "blas"):
         pool = ThreadPoolExecutor(n_threads, "cutpoint")
         try:
             yield from pool.map(lambda task: task(), tasks)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _share(n_workers: int) -> int:
+    """Return the threads each worker's BLAS gets: its share of the cores, never more than now."""
+    now = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    return max(1, min(n_cores() // n_workers, *now))
 
 
 def one_torch_thread() -> Any:

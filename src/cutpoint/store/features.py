@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from cutpoint.store.halves import as_read
 from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
 from cutpoint.types import Array
 
+_CHECKING = Lock()
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 
@@ -200,9 +202,17 @@ class Features:
         path = self.folder / shard
         return read_rows(path, self.spec.fingerprint(), tap), self._checked[shard]
 
-    def _check(self, shards: Iterable[str]) -> None:
-        """Check the shards that were not yet, several at a time: digests leave Python's lock."""
-        new = [shard for shard in shards if shard not in self._checked]
+    def _check(self, shards: Collection[str]) -> None:
+        """Check the shards that were not yet, several at a time: digests leave Python's lock.
+
+        Once each, though several threads may ask.
+        """
+        if all(shard in self._checked for shard in shards):
+            return
+        with _CHECKING:
+            self._check_new([shard for shard in shards if shard not in self._checked])
+
+    def _check_new(self, new: list[str]) -> None:
         with ThreadPoolExecutor(min(len(new), n_cores()) or 1) as pool:
             for shard, digests in zip(new, pool.map(self._checked_digests, new), strict=True):
                 self._checked[shard] = digests

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
-from cutpoint.choosing import ChooseOptions, look_back, rank
+from cutpoint.choosing import ChooseOptions, look_back, rank, strategies
 from cutpoint.choosing.sets import fit_and_score, judge_set
 from cutpoint.choosing.strategies import judge_all
 from cutpoint.choosing.task import Task, permuted
@@ -17,6 +21,7 @@ from cutpoint.gram import one_hot
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
 from cutpoint.store import Features
+from cutpoint.store import features as features_module
 from tests.conftest import noisy_image
 from tests.unit.choosing.test_ranking import colours
 from tests.unit.store.helpers import fill
@@ -263,3 +268,47 @@ def test_narrow_fused_taps_are_judged_as_wide_ones_are(tmp_path: Path) -> None:
     two = judge_set(task, task.taps[:2], Recipe().fused())
     errors = loo_of(features, list(task.taps[:2]), task.targets.Y, two.alpha)
     assert two.error == pytest.approx(errors.mean(), rel=1e-4)
+
+
+def test_candidates_at_once_fit_into_memory_with_their_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task.of(fill(tmp_path, colours()).features, ChooseOptions())
+    n_rows = len(task.rows)
+    widest = max(task.features.X(tap).shape[1] for tap in task.taps)
+    one = 6 * 8 * n_rows**2 + 12 * n_rows * widest
+    monkeypatch.setattr(strategies, "MAX_BYTES", 3 * one)
+    assert strategies._at_once(task) == 3
+    joined = Task.of(task.features, ChooseOptions(parse_recipe("gap | concat")))
+    assert strategies._at_once(joined) < 3
+
+
+def test_choosing_in_several_threads_leaves_warnings_as_they_were(tmp_path: Path) -> None:
+    features = fill(tmp_path, colours()).features
+    options = ChooseOptions(parse_recipe("gap | l2"))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: rank(features, options=options), range(12)))
+    assert list(warnings.filters) == before
+    with pytest.warns(UserWarning, match="still heard"):
+        warnings.warn("still heard", UserWarning, stacklevel=1)
+
+
+def test_each_shard_is_checked_once_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = fill(tmp_path, colours()).features
+    features = replace(filled, _checked={})  # as a store opened anew
+    seen: list[Path] = []
+    check = features_module.check_shard
+
+    def slow(path: Path, digest: str) -> None:
+        seen.append(path)
+        time.sleep(0.05)
+        check(path, digest)
+
+    monkeypatch.setattr(features_module, "check_shard", slow)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(features.X, [features.taps[0]] * 4))
+    assert seen
+    assert len(seen) == len(set(seen))

@@ -55,12 +55,25 @@ def test_features_of_large_photos_are_near_and_the_figure_is_told(
     np.testing.assert_allclose(one, other, atol=0.02 * np.abs(one).max())
 
 
+def test_one_large_photo_among_many_is_found(
+    photos: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """None of the few looked at first is."""
+    monkeypatch.setattr(drift, "N_LOOKED_AT", 2)
+    folder = photos(side=20)
+    Image.fromarray(noisy_image(0, 5, side=70)).save(folder / "green" / "03.jpg", quality=92)
+    cp.extract(folder, SCALED, pool="gap")
+    assert "of 1 large photos" in capsys.readouterr().err
+
+
 def test_small_photos_have_equal_bits_and_it_is_said(
     photos: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = photos(side=63)
     one, other = (cp.extract(folder, each, pool="gap") for each in (EXACT, SCALED))
-    assert "no photo looked at is large enough" in capsys.readouterr().err
+    assert "no photo is large enough" in capsys.readouterr().err
     np.testing.assert_array_equal(one.X("conv3/gap"), other.X("conv3/gap"))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 
-from cutpoint.errors import ShapeError, UsageError
+from cutpoint.errors import DataError, ShapeError, UsageError
 from cutpoint.gram import Spectrum, alpha_grid, one_hot
 
 N_ITEMS = 150
@@ -224,3 +224,13 @@ def test_equal_rows_differ_in_no_direction(value: float, n_features: int) -> Non
     X = np.full((29, n_features), value)
     assert Spectrum(X).rank == 0
     assert Spectrum.of_gram(X @ X.T, n_features).rank == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_with_its_row(bad: float) -> None:
+    X = problem(4)[0]
+    X[7, 2] = bad
+    with pytest.raises(DataError, match="the first in row 7"):
+        Spectrum(X)
+    with pytest.raises(DataError, match="hold NaN or infinity"):
+        Spectrum.of_gram(X @ X.T, 4)

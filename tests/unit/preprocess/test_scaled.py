@@ -112,12 +112,6 @@ def test_a_large_jpeg_that_breaks_off_is_bad(share: float) -> None:
         prepare_image(whole[: int(len(whole) * share)], SCALED)
 
 
-def test_a_thread_is_bad_before_it_is_resized() -> None:
-    wide = PreprocessSpec(256, 224, "bicubic", (0,) * 3, (1,) * 3, decode="scaled")
-    with pytest.raises(BadItem, match="too long and thin"):
-        prepare_image(encoded(np.zeros((1, 10_000, 3), np.uint8), "JPEG"), wide)
-
-
 def as_the_recipe_says(data: bytes) -> np.ndarray:
     """Open, turn, make RGB, resize, crop: each by Pillow, one after the other."""
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
