@@ -26,6 +26,8 @@ from cutpoint.store import Features, FeatureStore
 from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.store import view_fields
 
+_DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
+
 
 @dataclass(frozen=True)
 class ExtractOptions:
@@ -189,24 +191,17 @@ def _digests(
     dataset: Dataset, tally: _Tally, options: ExtractOptions, reporter: Reporter
 ) -> dict[str, str]:
     """Return key → payload digest of all items that can be read."""
-
-    def digest(item: Item) -> tuple[str, str | None, str]:
-        try:
-            return item.key, digest_payload(read_payload(item)), ""
-        except BadItem as error:
-            return item.key, None, error.reason
-
+    n = _DIGESTED_AT_ONCE
+    parts = [dataset.items[start : start + n] for start in range(0, len(dataset), n)]
     found: dict[str, str] = {}
     with (
         ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers) as pool,
         reporter.bar("Read and digest", len(dataset), "files") as advance,
     ):
-        for key, sha256, reason in pool.map(digest, dataset.items):
-            advance(1)
-            if sha256 is None:
-                tally.add_bad([(key, reason)])
-            else:
-                found[key] = sha256
+        for good, bad in pool.map(_digests_of, parts):
+            advance(len(good) + len(bad))
+            found |= good
+            tally.add_bad(bad)
     if not found:
         raise DataError(
             f'The items of "{dataset.name}" were to be read.',
@@ -215,6 +210,18 @@ def _digests(
             f"Look at them with:  ls -l {dataset.name}",
         )
     return found
+
+
+def _digests_of(items: Sequence[Item]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return key → digest of those that can be read, and the others with their reasons."""
+    good: dict[str, str] = {}
+    bad = []
+    for item in items:
+        try:
+            good[item.key] = digest_payload(read_payload(item))
+        except BadItem as error:
+            bad.append((item.key, error.reason))
+    return good, bad
 
 
 def _still_bad(
