@@ -88,8 +88,9 @@ def _head(facts: dict[str, Any]) -> list[str]:
         f"Load average before {before:.1f}, after {after:.1f}: above 1 before, others were there.",
         f"{facts['n_photos']} photos, {facts['n_resnet']} for ResNet-50; {facts['rounds']} rounds, "
         "interleaved, medians",
-        "(least–most); cold and new once, warm five times. EfficientNet-Lite0 where no network is",
-        "named; 9 taps × 2 pools unless a layer is. Ours goes into a store, gate and set-up counted;",
+        "(least–most); cold and new once, warm five times. EfficientNet-Lite0 where no network",
+        "is named; 9 taps × 2 pools unless a layer is. Ours goes into a store, gate and set-up",
+        "counted;",
         "the loops, ready arrays and decoding stay in memory. timm's call reads the deepest map.",
         "Beside others read processor time (child processes counted); it is less moved by them.",
         "",
