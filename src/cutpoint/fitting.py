@@ -26,11 +26,11 @@ from cutpoint.choosing import (
 )
 from cutpoint.choosing.task import Task
 from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
-from cutpoint.engines import truncate
 from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions
 from cutpoint.extraction.plan import human_seconds
+from cutpoint.extraction.quantising import network_of
 from cutpoint.heads import Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.heads.protocol_run import check_for_predictor
 from cutpoint.layer_table import AUTO, LayerTable
@@ -233,6 +233,7 @@ def _fit_head(
         if layouts:
             head.set_params(layout=layouts[taken.tap])
         head.fit(X, labels, groups=groups)
+    taps = [TapSpec.from_name(tap) for tap in recipe.taps]
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
         backbone,
@@ -242,16 +243,8 @@ def _fit_head(
         options.seed,
         storage=features.spec.storage,
         precision=features.spec.precision,
-        network=_network(features, recipe.taps, FeatureStore(options.store)),
+        network=network_of(features.spec, FeatureStore(options.store), taps),
     )
-
-
-def _network(features: Features, taps: Sequence[str], store: FeatureStore) -> bytes:
-    """Return the quantised network cut at some taps; empty where features are not of one."""
-    found = store.network(features.spec.fingerprint())
-    if found is None:
-        return b""
-    return truncate(found, [features.taps.index(tap) for tap in taps])
 
 
 def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tuple[str, Array]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.engines import ENGINES, preferred_engine
+from cutpoint.errors import MissingExtra, StoreError, UsageError
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.progress import Reporter
 from cutpoint.spec import TapSpec
@@ -27,9 +28,24 @@ def measure_speeds(
 ) -> dict[str, float]:
     """Return layer → items a second of a cut there, prepared items in memory, all cores.
 
-    One tap a layer is timed: pools cost next to nothing. `cut_at` makes the cuts.
+    One tap a layer is timed: pools cost next to nothing. `cut_at` makes the cuts. Nothing is timed
+    where the engine or the precision can't be had, and that is said.
     """
     by_layer = {tap.layer: tap for tap in taps}
+    try:
+        return _measured(cut_at, by_layer, engine, precision, reporter)
+    except (MissingExtra, StoreError, UsageError) as error:
+        reporter.say(f"Speeds are left out: {error.got}")
+        return {}
+
+
+def _measured(
+    cut_at: Callable[[Sequence[TapSpec]], Cut],
+    by_layer: dict[str, TapSpec],
+    engine: str,
+    precision: str,
+    reporter: Reporter,
+) -> dict[str, float]:
     with reporter.bar("Time the cuts", len(by_layer), "cuts") as advance:
         found = {}
         for layer, tap in by_layer.items():

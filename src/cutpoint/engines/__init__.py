@@ -4,7 +4,7 @@ from cutpoint.engines.gate import Checked, checked_engine, known_engine
 from cutpoint.engines.kept import KeptModel
 from cutpoint.engines.parity import Parity, compare
 from cutpoint.engines.quantised import QuantisedCut, compiled_id, quantise, truncate
-from cutpoint.engines.select import ENGINES, engine_identity, preferred_engine
+from cutpoint.engines.select import ENGINES, engine_identity, preferred_engine, refuse_precision
 
 __all__ = [
     "ENGINES",
@@ -19,5 +19,6 @@ __all__ = [
     "known_engine",
     "preferred_engine",
     "quantise",
+    "refuse_precision",
     "truncate",
 ]

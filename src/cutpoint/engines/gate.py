@@ -11,6 +11,7 @@ from cutpoint.engines.kept import KeptModel
 from cutpoint.engines.native import NativeEngine
 from cutpoint.engines.openvino import OpenVINOEngine
 from cutpoint.engines.parity import Parity, compare
+from cutpoint.engines.quantised import QuantisedCut
 from cutpoint.engines.select import ENGINES
 from cutpoint.errors import MissingExtra, UsageError
 from cutpoint.runtimes.threads import one_thread
@@ -48,6 +49,7 @@ def known_engine(
 
     None if none was, so that one must be made and compared.
     """
+    _refuse_unquantised(cut, precision)
     make = partial(ENGINES[name], cut, n_threads, precision)
     with one_thread():
         return _from_kept(make, kept) if name == OpenVINOEngine.name else make()
@@ -79,6 +81,7 @@ def checked_engine(
     """
     if name == "native":
         return _native(cut, n_threads, calibration, precision)
+    _refuse_unquantised(cut, precision)
     make = partial(ENGINES[name], cut, n_threads, precision)
     with one_thread():
         gate = _Gate(calibration, cut(calibration), precision)
@@ -95,6 +98,17 @@ def checked_engine(
             "Leave --precision away where features are computed, for fp32",
         )
     return _native(cut, n_threads, calibration, precision, f"{checked}; running natively")
+
+
+def _refuse_unquantised(cut: Cut, precision: str) -> None:
+    """Raise `UsageError` if int8 is asked of a network that is in float32."""
+    if precision == "int8" and not isinstance(cut, QuantisedCut):
+        raise UsageError(
+            "Features in precision int8 were asked for.",
+            "The network is not quantised; it would compute in fp32.",
+            "The quantised one, which features and predictors of int8 come with.",
+            "Leave --precision away where features are computed, for fp32",
+        )
 
 
 def _native(

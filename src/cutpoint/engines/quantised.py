@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from safetensors.numpy import load, save
@@ -103,10 +104,22 @@ def _read(network: bytes) -> Any:
     return core.read_model(arrays[_GRAPH].tobytes(), arrays[_WEIGHTS].tobytes())
 
 
+def _unnumbered(graph: bytes) -> bytes:
+    """Name layers by their place in the graph: OpenVINO counts them on from network to network."""
+    root = ElementTree.fromstring(graph)  # noqa: S314  OpenVINO wrote it a moment ago
+    root.set("name", "network")
+    for layer in root.iter("layer"):
+        layer.set("name", f"{layer.get('type')}_{layer.get('id')}")
+    for info in root.iter("rt_info"):
+        for each in info.findall("attribute[@name='fused_names']"):
+            info.remove(each)
+    return ElementTree.tostring(root)
+
+
 def _written(model: Any) -> bytes:
     """Return a model in OpenVINO's own format, as one safetensors file."""
     with tempfile.TemporaryDirectory(prefix="cutpoint-") as folder:
         graph, weights = Path(folder) / "network.xml", Path(folder) / "network.bin"
         import_openvino().serialize(model, graph, weights)
-        parts = {_GRAPH: graph.read_bytes(), _WEIGHTS: weights.read_bytes()}
+        parts = {_GRAPH: _unnumbered(graph.read_bytes()), _WEIGHTS: weights.read_bytes()}
     return save({name: np.frombuffer(data, np.uint8) for name, data in parts.items()})

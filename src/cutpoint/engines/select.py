@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from cutpoint.engines.native import NativeEngine
+from cutpoint.engines.native import NativeEngine, no_precision
 from cutpoint.engines.onnxruntime import OnnxRuntimeEngine
 from cutpoint.engines.openvino import OpenVINOEngine
 from cutpoint.engines.torch import TorchEngine
@@ -54,6 +54,12 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
             "Type, for example:  --engine auto",
         )
     return name, ""
+
+
+def refuse_precision(name: str, precision: str) -> None:
+    """Raise `UsageError` if engine `name` is known to compute in fp32 alone; "auto" is not."""
+    if precision != "fp32" and name in ENGINES and name != OpenVINOEngine.name:
+        raise no_precision(precision, name)
 
 
 def _because(cut: Cut) -> str:

@@ -76,7 +76,7 @@ class Job:
         cut = cut_of(backbone, spec, store)
         lap("cut")
         name, note = preferred_engine(engine, cut)
-        if note:
+        if note and spec.precision == "fp32":  # else it is refused, and that says why
             reporter.say(note)
         identity, spec_id = engine_identity(name), spec.fingerprint()
         kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)

@@ -9,12 +9,13 @@ from dataclasses import replace
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, digest_payload, read_payload
 from cutpoint.engines import QuantisedCut, quantise, truncate
-from cutpoint.errors import BadItem, DataError, StoreError
+from cutpoint.errors import BadItem, DataError, StoreCorrupt, StoreError
 from cutpoint.extraction.unit import prepare
 from cutpoint.progress import Reporter
 from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import FeatureSpec, TapSpec
 from cutpoint.store import FeatureStore
+from cutpoint.store.store import NETWORKS, network_name
 from cutpoint.types import Array, Cut
 
 N_CALIBRATION = 128  # items that set the scales; NNCF's own default is 300
@@ -37,27 +38,28 @@ def quantised_spec(
     """Return an int8 spec with its calibration; its network lies in the store then.
 
     The scales are set by training items alone. Their digest is part of the spec, and its one
-    network is kept beside its features: rows of two networks can't meet under one id.
+    network is kept beside its features: rows of two networks can't meet under one id. So a damaged
+    network is made again and taken only if it is the same to the bit; one that is gone, though
+    its features are there, is not made again: no name says which it was.
 
     Raises
     ------
     DataError
         If there is no training item that can be used.
-    StoreError
-        If features are there and the network they came from is not.
     """
-    items, digests = _readable(shuffled_training_items(dataset))
+    items, digests = calibration_items(dataset)
     known = "".join(sorted(digests))
     found = replace(spec, calibration=hashlib.sha256(known.encode()).hexdigest())
     spec_id = found.fingerprint()
     with store.writing(found, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
-        if store.network(spec_id) is None:
-            if store.places(spec_id):
-                raise _lost(store, spec_id)
+        if _is_to_be_made(store, spec_id):
             reporter.say(f"Quantise the network by {len(items)} training items")
             arrays = _prepared(items, spec, dataset)
             with one_thread():
-                store.add_network(spec_id, quantise(backbone.cut_at(spec.taps), arrays))
+                network = quantise(backbone.cut_at(spec.taps), arrays)
+            damaged = [path.name for path in store.networks(spec_id)]
+            if damaged in ([], [network_name(network)]):  # else `cut_of` says what is wrong
+                store.add_network(spec_id, network)
     return found
 
 
@@ -70,25 +72,55 @@ def cut_of(
     """Return the cut that gives the features of a spec, or of some of its taps.
 
     Of int8 it is the one network in the store.
+
+    Raises
+    ------
+    StoreError
+        If that network is not there, or damaged.
     """
-    chosen = spec.taps if taps is None else taps
+    chosen = spec.taps if taps is None else tuple(taps)
+    network = network_of(spec, store, chosen)
     cut = backbone.cut_at(chosen)
-    network = store.network(spec.fingerprint()) if spec.precision == "int8" else None
+    return QuantisedCut(cut, network) if network else cut
+
+
+def network_of(spec: FeatureSpec, store: FeatureStore, taps: Sequence[TapSpec]) -> bytes:
+    """Return the network of an int8 spec, cut at some of its taps; empty of another precision.
+
+    Raises
+    ------
+    StoreError
+        If it is not in the store, or damaged.
+    """
+    if spec.precision != "int8":
+        return b""
+    network = store.network(spec.fingerprint())
     if network is None:
-        return cut
-    places = [spec.taps.index(tap) for tap in chosen]
-    return QuantisedCut(cut, network if taps is None else truncate(network, places))
+        raise _lost(store, spec.fingerprint())
+    places = [spec.taps.index(tap) for tap in taps]
+    return network if tuple(taps) == spec.taps else truncate(network, places)
+
+
+def _is_to_be_made(store: FeatureStore, spec_id: str) -> bool:
+    """Return whether a network is to be quantised: the first one, or a damaged one again."""
+    files = store.networks(spec_id)
+    if len(files) != 1:
+        return not files and not store.places(spec_id)
+    try:
+        return store.network(spec_id) is None
+    except StoreCorrupt:
+        return True
 
 
 def _rank(item: Item) -> str:
     return hashlib.sha256(item.key.encode(errors="surrogatepass")).hexdigest()
 
 
-def _readable(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
-    """Return the first items that can be read, and their payloads' digests."""
+def calibration_items(dataset: Dataset) -> tuple[list[Item], list[str]]:
+    """Return the first training items that can be read, and their payloads' digests."""
     found: list[Item] = []
     digests: list[str] = []
-    for item in items:
+    for item in shuffled_training_items(dataset):
         if len(found) == N_CALIBRATION:
             break
         try:
@@ -119,8 +151,8 @@ def _prepared(items: Sequence[Item], spec: FeatureSpec, dataset: Dataset) -> lis
 
 def _lost(store: FeatureStore, spec_id: str) -> StoreError:
     return StoreError(
-        f'Features in precision int8 were to be added to "{store.path}".',
-        "The network that gave the others is gone; another would give other numbers.",
-        f"The file that was in {store.path / 'networks' / spec_id}, or a new store.",
-        "Name another with:  --store FOLDER",
+        f'Features in precision int8 were to be computed for "{store.path}".',
+        "Their one network is not in it, and another would give other numbers.",
+        f"The file that belongs in {store.path / NETWORKS / spec_id}, or a new store.",
+        "Name another with:  -o FOLDER, or --store FOLDER",
     )

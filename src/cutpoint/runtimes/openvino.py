@@ -27,7 +27,10 @@ def import_openvino() -> Any:
 
 
 def import_nncf() -> Any:
-    """Return the package ``nncf``; each of its calls would report, so its telemetry is hidden."""
+    """Return the package ``nncf``; each of its calls would report, so its telemetry is hidden.
+
+    Only if it is imported here first: what a process imported itself before is left as it is.
+    """
     import_openvino()
     with _unreported("nncf"):
         try:

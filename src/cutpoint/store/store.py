@@ -149,13 +149,26 @@ class FeatureStore:
         )
 
     def network(self, spec_id: str) -> bytes | None:
-        """Return the quantised network that gives the features of a spec; None if none is kept."""
-        found = [path for path in self.networks() if path.parent.name == spec_id]
+        """Return the quantised network that gives the features of a spec; None if none is kept.
+
+        Raises
+        ------
+        StoreCorrupt
+            If it is damaged, or not alone.
+        """
+        found = self.networks(spec_id)
+        if len(found) > 1:
+            raise StoreCorrupt(
+                f'The network in "{found[0].parent}" was to be read.',
+                f"{len(found)} are there, of which one gave the features.",
+                "That one alone.",
+                f"Move the other away, or look with:  cutpoint store verify {self.path}",
+            )
         return read_network(found[0]) if found else None
 
-    def networks(self) -> list[Path]:
-        """Return the quantised networks, by spec."""
-        return sorted((self.path / NETWORKS).glob("*/*.safetensors"))
+    def networks(self, spec_id: str = "*") -> list[Path]:
+        """Return the files of quantised networks, of one spec or of all."""
+        return sorted((self.path / NETWORKS).glob(f"{spec_id}/*.safetensors"))
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -200,14 +213,13 @@ class FeatureStore:
         text = canonical_json({**view_fields(spec, dataset, digests), **(facts or {})})
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.path / "views" / f"{name}.json"
-        # In the folder of this spec's writer, whose leftovers it alone sweeps.
         write_durably(path, text.encode(), scratch=self.shard_folder(spec.fingerprint()))
         return path
 
     def add_network(self, spec_id: str, network: bytes) -> None:
         """Keep the quantised network of a spec; its writer alone may."""
-        name = f"{hashlib.sha256(network).hexdigest()[:32]}.safetensors"
-        write_durably(self.path / NETWORKS / spec_id / name, network)
+        path = self.path / NETWORKS / spec_id / network_name(network)
+        write_durably(path, network, scratch=self.shard_folder(spec_id))
 
     def add_engine(self, spec_id: str, record: EngineRecord) -> None:
         self.catalog.add_engine(spec_id, record)
@@ -232,17 +244,21 @@ class FeatureStore:
         return lock
 
     def _sweep(self, spec_id: str) -> None:
-        """Remove what killed writers of this spec left half-written."""
+        """Remove what killed writers of this spec left half-written, views and networks too."""
         for path in self.shard_folder(spec_id).glob(f"*{TMP_SUFFIX}"):
             path.unlink(missing_ok=True)
+
+
+def network_name(network: bytes) -> str:
+    """Return the file name of a quantised network."""
+    return f"{hashlib.sha256(network).hexdigest()[:32]}.safetensors"
 
 
 def read_network(path: Path) -> bytes:
     """Return a quantised network, or raise `StoreCorrupt` if it is not what its name says: I4."""
     data = path.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
-    if sha256[: len(path.stem)] != path.stem:
-        raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
+    if network_name(data) != path.name:
+        raise corrupt(path, f"its sha256 is {network_name(data)[:16]}…, not its name")
     return data
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from cutpoint.errors import StoreCorrupt
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.shard import Receipt, read_header
-from cutpoint.store.store import FeatureStore, read_network, read_view
+from cutpoint.store.store import FeatureStore, read_view
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def verify_store(store: FeatureStore) -> Report:
         wrong = store.what_is_wrong(own, store.places(spec_id))
         damaged += [(f"{spec_id}/{name}", what) for name, what in wrong.items()]
     damaged += [(path.name, w) for path in store.views() if (w := _view_damage(store, path))]
-    damaged += [(path.name, w) for path in store.networks() if (w := _network_damage(path))]
+    quantised = _int8_specs(store)
+    damaged += [(f"networks/{s}", w) for s in quantised if (w := _network_damage(store, s))]
     known = {f"{row.spec_id}/{row.name}" for row in shards}
     present = {f"{path.parent.name}/{path.name}" for path in _shard_files(store)}
     return Report(
@@ -66,12 +67,20 @@ def _view_damage(store: FeatureStore, path: Path) -> str:
     return f"{n_lost} of its items have no features; extract again." if n_lost else ""
 
 
-def _network_damage(path: Path) -> str:
+def _int8_specs(store: FeatureStore) -> list[str]:
+    """Return the ids of specs that have a quantised network, or rows of one."""
+    texts = store.catalog.specs() if store.catalog.exists() else {}
+    specs = {spec_id: FeatureSpec.from_json(json.loads(text)) for spec_id, text in texts.items()}
+    known = {spec_id for spec_id, spec in specs.items() if spec.precision == "int8"}
+    return sorted(known | {path.parent.name for path in store.networks()})
+
+
+def _network_damage(store: FeatureStore, spec_id: str) -> str:
     try:
-        read_network(path)
+        is_gone = store.network(spec_id) is None and bool(store.places(spec_id))
     except StoreCorrupt as error:
         return error.got
-    return ""
+    return "Its network is gone: rows can be read; more need a new store." if is_gone else ""
 
 
 def describe_store(store: FeatureStore) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
                 "backbone": spec.backbone.id,
                 "taps": [tap.name for tap in spec.taps],
                 "precision": spec.precision,
+                "decode": getattr(spec.backbone.preprocess, "decode", "exact"),
                 "storage": spec.storage,
                 "n_rows": sum(row.n_rows for row in shards),
                 "n_shards": len(shards),

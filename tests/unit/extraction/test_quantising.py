@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +12,18 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.backbone import Backbone
+from cutpoint.choosing import measure_speeds
 from cutpoint.data import Dataset
 from cutpoint.data.arrays import read_arrays
-from cutpoint.engines import compare
+from cutpoint.engines import QuantisedCut, checked_engine, compare
 from cutpoint.errors import DataError, StoreCorrupt, StoreError, UsageError
-from cutpoint.extraction import ExtractOptions, extract_features, quantising
+from cutpoint.extraction import Extraction, ExtractOptions, extract_features, quantising
 from cutpoint.extraction.quantising import cut_of, quantised_spec, shuffled_training_items
 from cutpoint.progress import Reporter
-from cutpoint.spec import ArraySpec, FeatureSpec, TapSpec
+from cutpoint.spec import ArraySpec, FeatureSpec
 from cutpoint.store import FeatureStore, verify_store
 from cutpoint.testing import FakeBackbone
-from tests.unit.store.helpers import images
+from tests.unit.store.helpers import images, same
 
 QUIET = Reporter(quiet=True)
 
@@ -47,6 +50,10 @@ def spec(backbone: Backbone) -> FeatureSpec:
 
 def fill(data: Dataset, backbone: Backbone, spec: FeatureSpec, store: FeatureStore):
     return extract_features(data, backbone, spec, store, ExtractOptions(), QUIET)
+
+
+def network_files(done: Extraction, store: Path) -> list[Path]:
+    return list((store / "networks" / done.features.spec.fingerprint()).iterdir())
 
 
 def test_only_training_items_set_scales_in_an_order_no_listing_changes() -> None:
@@ -90,25 +97,128 @@ def test_features_come_from_the_one_network_kept_in_the_store(
     native = backbone.cut_at([tap])(np.stack([item.payload for item in data.items]))
     parity = compare({tap.name: done.features.X(tap.name)}, native)
     assert 0.5 < parity.cosine < 1  # single numbers beyond the mean range are clipped; seen 0.9
-    cut = cut_of(backbone, done.features.spec, store, [tap])
-    assert cut.taps == (TapSpec("2", "none"),)
     assert verify_store(store).is_whole
+    for tap in spec.taps:  # one of two outputs of equal shape: the right one
+        cut = cut_of(backbone, done.features.spec, store, [tap])
+        assert cut.taps == (tap,)
+        stored = done.features.X(tap.name)
+        X = np.stack([item.payload for item in data.items])
+        found = checked_engine(cut, "openvino", 1, X, "int8").features[tap.name]
+        # OpenVINO fuses other operations; seen on EfficientNet-Lite0: 2e-4.
+        np.testing.assert_allclose(found, stored, atol=1e-3 * np.abs(stored).max())
 
 
-def test_rows_of_a_network_that_is_gone_are_not_added_to(
+def test_speeds_of_int8_are_measured_and_left_out_where_they_can_not_be(
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = FeatureStore(tmp_path)
+    done = fill(dataset(), backbone, spec, store).features.spec
+    cut_at = partial(cut_of, backbone, done, store)
+    speeds = measure_speeds(cut_at, done.taps, "auto", "int8", QUIET)
+    assert list(speeds) == ["0", "2"]
+    assert min(speeds.values()) > 0
+    assert measure_speeds(cut_at, done.taps, "native", "int8", Reporter()) == {}
+    assert "Speeds are left out: The engine native computes in fp32" in capsys.readouterr().err
+
+
+def test_int8_is_never_asked_of_a_network_in_float32(
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec
+) -> None:
+    """A spec that is complete, and another store: fp32 numbers would lie under the id of int8."""
+    data = dataset()
+    done = fill(data, backbone, spec, FeatureStore(tmp_path / "one")).features.spec
+    with pytest.raises(StoreError, match="another would give other numbers"):
+        fill(data, backbone, done, FeatureStore(tmp_path / "other"))
+    cut, X = backbone.cut_at(spec.taps), np.zeros((2, 4), np.float32)
+    with pytest.raises(UsageError, match="not quantised; it would compute in fp32"):
+        checked_engine(cut, "openvino", 1, X, "int8")
+
+
+def test_rows_of_a_network_that_is_gone_are_read_and_not_added_to(
     tmp_path: Path, backbone: Backbone, spec: FeatureSpec
 ) -> None:
     store, data = FeatureStore(tmp_path), dataset()
-    done = fill(data, backbone, spec, store)
-    (file,) = (tmp_path / "networks" / done.features.spec.fingerprint()).iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(StoreCorrupt, match="not its name"):
-        fill(data, backbone, spec, store)
-    assert not verify_store(store).is_whole
-    file.unlink()
+    few = data.with_items(tuple(i for i in data.items if i.split == "train"))
+    done = fill(few, backbone, spec, store)
+    shutil.rmtree(tmp_path / "networks")
+    same(fill(few, backbone, spec, store).features, done.features)
     with pytest.raises(StoreError, match="another would give other numbers"):
         fill(data, backbone, spec, store)
+    ((_, what),) = verify_store(store).damaged
+    assert "network is gone" in what
+
+
+def test_a_damaged_network_is_made_again_if_it_is_the_same_to_the_bit(
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, data = FeatureStore(tmp_path), dataset()
+    few = data.with_items(tuple(i for i in data.items if i.split == "train"))
+    (file,) = network_files(fill(few, backbone, spec, store), tmp_path)
+    whole = file.read_bytes()
+    broken = whole[:-1] + bytes([whole[-1] ^ 1])
+    file.write_bytes(broken)
+    assert "not its name" in dict(verify_store(store).damaged)[f"networks/{file.parent.name}"]
+    fill(few, backbone, spec, store)
+    assert file.read_bytes() == whole
+    file.write_bytes(broken)
+    monkeypatch.setattr(quantising, "quantise", lambda cut, items: b"another")
+    with pytest.raises(StoreCorrupt, match="not its name"):
+        fill(data, backbone, spec, store)
+    assert file.read_bytes() == broken
+
+
+def test_of_two_networks_none_is_taken(
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec
+) -> None:
+    store, data = FeatureStore(tmp_path), dataset()
+    few = data.with_items(tuple(i for i in data.items if i.split == "train"))
+    done = fill(few, backbone, spec, store)
+    store.add_network(done.features.spec.fingerprint(), b"another")
+    with pytest.raises(StoreCorrupt, match="2 are there, of which one gave the features"):
+        fill(data, backbone, spec, store)
+    assert not verify_store(store).is_whole
+
+
+def test_a_kill_while_a_network_is_written_leaves_nothing(
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec
+) -> None:
+    store = FeatureStore(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cutpoint.store.shard.os.replace", lambda *paths: exec("raise SystemExit"))
+        with pytest.raises(SystemExit):
+            fill(dataset(), backbone, spec, store)
+    assert list(tmp_path.rglob("*.tmp"))
+    fill(dataset(), backbone, spec, store)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_few_items_set_scales(
+    tmp_path: Path, spec: FeatureSpec, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def count(cut: object, items: list[np.ndarray]) -> bytes:
+        counts.append(len(items))
+        return b"network"
+
+    monkeypatch.setattr(quantising, "quantise", count)
+    monkeypatch.setattr(quantising, "N_CALIBRATION", 3)
+    quantised_spec(dataset(), backbone, spec, FeatureStore(tmp_path), QUIET)
+    assert counts == [3]
+
+
+def test_a_predictor_carries_the_network_cut_at_its_taps(backbone: Backbone) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    labels = ["up" if row[0] > 0 else "down" for row in X]
+    options = {"labels": labels, "strategy": "fused", "quiet": True}
+    model = cp.fit(X, None, backbone, [0, 2], "none", precision="int8", **options)
+    assert model.recipe.taps == ("0/none", "2/none")
+    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
+    cut = QuantisedCut(backbone.cut_at(model.taps), model.network)
+    found = checked_engine(cut, "openvino", 1, X, "int8").features
+    assert compare(found, backbone.cut_at(model.taps)(X)).cosine > 0.5
+    with pytest.raises(UsageError, match="not quantised"):
+        replace(model, network=b"").predict(X)
 
 
 def test_without_training_items_no_scale_is_set(
@@ -119,8 +229,9 @@ def test_without_training_items_no_scale_is_set(
 
 
 def test_engines_that_can_not_are_refused_not_replaced(
-    tmp_path: Path, backbone: Backbone, spec: FeatureSpec
+    tmp_path: Path, backbone: Backbone, spec: FeatureSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ExtractOptions("native")
+    monkeypatch.setattr(quantising, "quantise", None)  # refused before such work
     with pytest.raises(UsageError, match="The engine native computes in fp32"):
         extract_features(dataset(), backbone, spec, FeatureStore(tmp_path), options, QUIET)
