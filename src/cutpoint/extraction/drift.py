@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -26,7 +26,7 @@ N_LOOKED_AT = 128  # items whose headers are read first to find large photos
 
 
 def check_drift(
-    units: Sequence[Unit], spec: Preprocess, engine: Engine, reporter: Reporter
+    units: Sequence[Unit], spec: Preprocess, make_engine: Callable[[], Engine], reporter: Reporter
 ) -> None:
     """Say how near features of scaled photos are to those of the same photos decoded exactly.
 
@@ -36,7 +36,8 @@ def check_drift(
         What is to be computed; a few large photos are taken from all over it.
     spec : PreprocessSpec or ArraySpec
         With exact decoding nothing is done.
-    engine : Engine
+    make_engine : callable
+        Gives one that computes in fp32; called if there is a large photo.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def check_drift(
     if not len(scaled):
         reporter.say("Scaled decoding: no photo is large enough; all are left exact")
         return
-    run = engine.session()
+    run = make_engine().session()
     cosine = compare(run(scaled), run(exact)).cosine
     lap("drift")
     told = f"smallest cosine {cosine:.4f} of {len(scaled)} large photos"

@@ -7,10 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from cutpoint.backbone import Backbone
 from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
+from cutpoint.engines import ENGINES, refuse_precision
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.drift import check_drift
 from cutpoint.extraction.executors import LocalExecutor
@@ -25,6 +27,7 @@ from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
 from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.store import view_fields
+from cutpoint.types import Engine
 
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
 
@@ -139,8 +142,11 @@ def extract_features(
         If more than `max_bad` of the items can't be used; what was computed stays stored.
     StoreError
         If the disk is full or read-only; the store still opens.
+    UsageError
+        If the engine does not compute in the precision.
     """
     start = time.perf_counter()
+    refuse_precision(options.engine, spec.precision)
     if spec.precision == "int8" and not spec.calibration:
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
     watch = Stopwatch().start()
@@ -164,8 +170,8 @@ def extract_features(
         if units:
             executor = LocalExecutor(options.n_workers)
             job = Job.set_up(backbone, spec, store, options.engine, executor, units, reporter)
-            if spec.precision == "fp32":  # less has a drift of its own, told beside fp32's rows
-                check_drift(units, spec.backbone.preprocess, job.engine, reporter)
+            judge = partial(_engine_in_fp32, backbone, job)
+            check_drift(units, spec.backbone.preprocess, judge, reporter)
             plan = job.plan(n_items, units)
         watch.stop()
         reporter.say(str(plan))
@@ -185,6 +191,13 @@ def extract_features(
     return Extraction(
         features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile
     )
+
+
+def _engine_in_fp32(backbone: Backbone, job: Job) -> Engine:
+    """Return what judges drift: a lower precision drifts by itself, and that is told by itself."""
+    if job.spec.precision == "fp32":
+        return job.engine
+    return ENGINES["native"](backbone.cut_at(job.spec.taps), job.executor.n_workers)
 
 
 def _digests(

@@ -13,11 +13,13 @@ import pytest
 from PIL import Image
 
 import cutpoint as cp
+from cutpoint.engines import gate, parity, select
 from cutpoint.errors import UsageError
 from cutpoint.extraction import drift
 from cutpoint.spec import ArraySpec, FeatureSpec
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
+from tests.unit.choosing.test_precision import engine_that_adds
 
 EXACT = FakeBackbone()  # sees 16 × 16, so a JPEG of 64 × 64 is large
 SCALED = EXACT.decoding("scaled")
@@ -85,6 +87,26 @@ def test_drift_below_the_bound_is_refused_before_anything_is_stored(
         cp.extract(photos(smooth=False), SCALED, store=tmp_path / "s", quiet=True)
     assert found.value.type_next == "Type:  --decode exact"
     assert not list((tmp_path / "s").rglob("*.safetensors"))
+
+
+def test_drift_is_judged_in_fp32_for_every_precision(
+    photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the noise of int8 would be taken for that of decoding: cosine 0.98 on real X-rays.
+
+    On the run's own photos, though its training items, small ones, are compared beforehand.
+    """
+    noisy = engine_that_adds(0.1)
+    monkeypatch.setattr(gate, "NativeEngine", noisy)
+    monkeypatch.setitem(select.ENGINES, "native", noisy)
+    monkeypatch.setitem(parity.MIN_COSINES, "bf16", -1.0)
+    files = [*sorted(photos(side=63).rglob("*.jpg")), *sorted(photos().rglob("*.jpg"))]
+    splits = ["train"] * 24 + ["test"] * 24
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drift, "MIN_COSINE", 0.9999)
+        with pytest.raises(UsageError, match="drift"):
+            cp.extract(files, SCALED, splits=splits, precision="bf16", quiet=True)
+    cp.extract(files, SCALED, splits=splits, precision="bf16", quiet=True)
 
 
 def test_exact_decoding_compares_nothing(
