@@ -116,10 +116,13 @@ class Predictor:
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
+        decode = getattr(self.backbone.spec.preprocess, "decode", "exact")
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
         if self.precision != "fp32":
             lines.append(f"the network computes in {self.precision}")
+        if decode != "exact":
+            lines.append(f"large photos are decoded {decode}")
         if "evaluation" in self.card:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])
@@ -202,7 +205,7 @@ class Predictor:
         """Return the engine, through the parity gate on the first items that can be prepared."""
         cut = self._cut
         name, note = preferred_engine(name, cut)
-        if note:
+        if note and self.precision == "fp32":  # else it is refused, and that says why
             reporter.say(note)
         if name == "native":
             return ENGINES[name](cut, n_threads, self.precision)

@@ -16,8 +16,10 @@ from unittest.mock import patch
 import pytest
 
 from cutpoint.cli import main
+from cutpoint.engines import ENGINES, gate
 from cutpoint.store import FeatureStore
 from tests.conftest import noisy_image, write_image
+from tests.unit.choosing.test_precision import engine_that_adds
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"
@@ -336,6 +338,38 @@ def test_a_learned_pool_and_a_weighted_sum_are_fitted_by_name(
     recipe = "gap | orthogonal(8) | softmax"
     weighted = run("fit", folder, "-o", tmp_path / "w", *where, "--recipe", recipe, "-q")
     assert "Weights of the taps: conv1/gap 0." in weighted.stdout
+
+
+def test_what_a_precision_costs_is_told_of_each_backbone(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    words = ["choose", colour_folder(), "-b", FAKE, "-b", "fake:seed1", "--store", tmp_path / "s"]
+    words += ["--precision", "bf16"]
+    coarse = engine_that_adds(1e-3)
+    with patch.object(gate, "NativeEngine", coarse), patch.dict(ENGINES, {"native": coarse}):
+        told = run(*words).stdout
+    assert told.count("Precision bf16 against fp32 on 48 training items: cosine") == 2
+    # Nothing here computes in bf16 now; what is stored is ranked, and speeds are left out.
+    done = run(*words, "--json")
+    assert "Speeds are left out: The engine native computes in fp32" in done.stderr
+    found = json.loads(done.stdout)
+    assert list(found["precision_checks"]) == [FAKE, "fake:seed1"]
+    assert all(check["n_items"] == 48 for check in found["precision_checks"].values())
+
+
+def test_store_info_names_precision_and_decoding_that_are_unusual(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    words = ("extract", colour_folder(), FAKE, "-o", tmp_path / "s", "-q")
+    run(*words)
+    assert "computed" not in run("store", "info", tmp_path / "s").stdout
+    coarse = engine_that_adds(1e-3)
+    with patch.object(gate, "NativeEngine", coarse), patch.dict(ENGINES, {"native": coarse}):
+        run(*words, "--precision", "bf16", "--decode", "scaled")
+    assert "  computed bf16, scaled decoding" in run("store", "info", tmp_path / "s").stdout
+    specs = json.loads(run("store", "info", tmp_path / "s", "--json").stdout)["specs"]
+    kinds = {(spec["precision"], spec["decode"]) for spec in specs}
+    assert kinds == {("fp32", "exact"), ("fp32", "scaled"), ("bf16", "scaled")}
 
 
 def test_fit_takes_a_head_or_a_protocol_and_not_both(colour_folder: Maker, tmp_path: Path) -> None:

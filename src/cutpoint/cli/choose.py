@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -132,7 +132,7 @@ def choose(
     if plot is not None and len(backbone or ()) > 1:
         raise _only("--plot", "draws the layers of one backbone")
     where = store or default_store()
-    rankings = []
+    rankings, checks = [], {}
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
@@ -147,6 +147,7 @@ def choose(
             storage=storage,
             quiet=quiet,
         )
+        checks[loaded.spec.id] = described.precision_check
         ranking = rank(described, reporter, options)
         cut_at = partial(cut_of, loaded, described.spec, FeatureStore(where))
         speeds = measure_speeds(cut_at, worth_timing(ranking), engine, precision, reporter)
@@ -154,7 +155,7 @@ def choose(
     if len(rankings) == 1:
         _print_ranking(rankings[0][1], described, plot, as_json)
         return
-    _print_comparison(rank_backbones(rankings), as_json)
+    _print_comparison(rank_backbones(rankings), checks, as_json)
 
 
 def _only(what: str, why: str) -> UsageError:
@@ -178,12 +179,18 @@ def _refuse_settled(options: Mapping[str, object]) -> None:
         )
 
 
-def _print_comparison(compared: BackboneRanking, as_json: bool) -> None:
+def _print_comparison(
+    compared: BackboneRanking, checks: dict[str, dict[str, Any] | None], as_json: bool
+) -> None:
+    """Print rankings side by side; `checks` has of each backbone what its precision cost."""
     if as_json:
-        print_json(compared.to_json())
+        print_json({**compared.to_json(), "precision_checks": checks})
         return
     for entry in compared.entries:
         typer.echo(f"\n{entry.backbone}")
+        check = checks[entry.backbone]
+        if check is not None:
+            print_wrapped(check["text"])
         for line in entry.ranking.lines(4):
             typer.echo(line)
         print_wrapped(entry.ranking.verdict())

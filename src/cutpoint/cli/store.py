@@ -27,6 +27,10 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
     for spec in facts["specs"]:
         typer.echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
         print_wrapped(f"  taps     {', '.join(spec['taps'])}", " " * 11)
+        unusual = [spec["precision"]] if spec["precision"] != "fp32" else []
+        unusual += [f"{spec['decode']} decoding"] if spec["decode"] != "exact" else []
+        if unusual:
+            typer.echo(f"  computed {', '.join(unusual)}")
         size = human_bytes(spec["n_bytes"])
         typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
         typer.echo(f"  engines  {', '.join(spec['engines'])}")

@@ -121,10 +121,12 @@ def test_a_predictor_decodes_as_it_was_fitted(photos: Callable[..., Path], tmp_p
     model = cp.fit(folder, tmp_path / "m", SCALED, quiet=True)
     again = cp.load_predictor(tmp_path / "m")
     assert again.backbone.spec.preprocess.decode == "scaled"
+    assert "large photos are decoded scaled" in str(again)
     files = sorted(folder.rglob("*.jpg"))
     assert again.predict(files) == model.predict(files)
     exact = cp.fit(folder, None, EXACT, quiet=True)
     assert exact.predict(files) != model.predict(files)
+    assert "decoded" not in str(exact)
 
 
 def test_the_id_changes_with_scaled_and_not_with_exact() -> None:
