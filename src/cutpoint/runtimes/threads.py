@@ -58,7 +58,7 @@ def side_by_side(tasks: Sequence[Callable[[], R]], at_most: int) -> Iterator[R]:
 
 def _share(n_workers: int) -> int:
     """Return the threads each worker's BLAS gets: its share of the cores, never more than now."""
-    now = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    now = [int(each["num_threads"]) for each in threadpool_info() if each["user_api"] == "blas"]
     return max(1, min(n_cores() // n_workers, *now))
 
 
