@@ -89,7 +89,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch publi
     """Notes which tensors are read by which operation, and what convolutions give."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
         self._given: list[tuple[torch.Tensor, torch.Tensor]] = []  # kept, so that no id comes again
         self._readers: dict[int, list[set[int]]] = {}
         self._times: Counter[int] = Counter()
