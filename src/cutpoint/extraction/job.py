@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +80,8 @@ class Job:
         name, note = preferred_engine(engine, cut)
         if note and spec.precision == "fp32":  # else it is refused, and that says why
             reporter.say(note)
+        if _has_gpu():
+            reporter.say("A GPU is here and is not used: features are computed on processors")
         identity, spec_id = engine_identity(name), spec.fingerprint()
         kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)
         known = store.catalog.engine(spec_id, identity)
@@ -149,6 +153,14 @@ class Job:
                     self.store.commit(receipt.shard)
                 on_receipt(receipt)
         self.units_s = time.perf_counter() - start
+
+
+def _has_gpu() -> bool:
+    """Say whether PyTorch, where it is loaded, sees a GPU."""
+    torch = sys.modules.get("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of drivers that are there in part
+        return torch is not None and bool(torch.cuda.is_available())
 
 
 def _row_bytes(features: Mapping[str, Array], storage: str) -> int:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +70,21 @@ def test_an_engine_that_fails_to_convert_is_told_and_native_runs(
     told = capsys.readouterr().err
     assert "engine openvino can't run this cut" in told
     assert "Extract (native): 5/5" in told
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_gpu_that_is_not_used_is_told(
+    is_there: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import cutpoint as cp
+
+    cuda = SimpleNamespace(is_available=lambda: is_there)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    cp.extract(images(5), FakeBackbone(), store=tmp_path)
+    assert ("A GPU is here and is not used" in capsys.readouterr().err) == is_there
 
 
 def test_the_order_of_the_pools_does_not_change_the_id() -> None:
