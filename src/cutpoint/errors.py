@@ -79,7 +79,7 @@ class MissingExtra(CutpointError, ImportError):
             f"{what} was asked for.",
             f'It needs the extra "{extra}", which is not installed.',
             "Any environment with that extra will do.",
-            f'Install it with:  pip install "cutpoint[{extra}]"',
+            f'Install it with:  pip install "cutpoint-ml[{extra}]"',
         )
 
 

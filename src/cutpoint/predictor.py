@@ -330,7 +330,7 @@ def load_predictor(
             f'The predictor "{folder}" was to be loaded.',
             f'It reads items of kind "{fields["modality"]}".',
             f"This release reads: {', '.join(MODALITIES)}.",
-            "Upgrade with:  pip install --upgrade cutpoint",
+            "Upgrade with:  pip install --upgrade cutpoint-ml",
         )
     try:
         return _predictor(folder, fields, backbone, trust_weights)

@@ -37,4 +37,4 @@ def test_the_tree_in_the_docstring_lists_every_error() -> None:
 
 
 def test_a_missing_extra_names_what_to_install() -> None:
-    assert 'pip install "cutpoint[onnx]"' in str(errors.MissingExtra("ONNX", "onnx"))
+    assert 'pip install "cutpoint-ml[onnx]"' in str(errors.MissingExtra("ONNX", "onnx"))

@@ -73,7 +73,7 @@ def _why_not_faster(cut: Cut, able: list[str], installed: list[str]) -> str:
     if "openvino" in installed or "openvino" not in able:
         return ""
     by = f"running by {installed[0]}" if installed else "running natively"
-    return f'OpenVINO is absent (pip install "cutpoint[openvino]"): {by}'
+    return f'OpenVINO is absent (pip install "cutpoint-ml[openvino]"): {by}'
 
 
 def engine_identity(name: str) -> str:

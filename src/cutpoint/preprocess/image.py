@@ -152,7 +152,7 @@ def _why_unknown(data: bytes) -> str:
         if start.startswith(magic):
             return f"{kind} is not a photo format cutpoint opens"
     if data[4:8] == b"ftyp":
-        return 'HEIC/AVIF needs a plug-in: pip install "cutpoint[heif]"'
+        return 'HEIC/AVIF needs a plug-in: pip install "cutpoint-ml[heif]"'
     return "not an image in a format cutpoint opens (told by content)"
 
 

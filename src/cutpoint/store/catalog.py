@@ -217,7 +217,7 @@ class Catalog:
                 f'The feature store "{self.path.parent}" was to be opened.',
                 f"Its catalog has schema version {version}.",
                 f"This release reads version {SCHEMA_VERSION}.",
-                "Upgrade with:  pip install --upgrade cutpoint",
+                "Upgrade with:  pip install --upgrade cutpoint-ml",
             )
 
     def _failed(self, verb: str, error: sqlite3.Error) -> StoreError:

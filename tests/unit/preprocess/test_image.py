@@ -260,7 +260,7 @@ def test_case_16_heic_names_the_extra_where_its_plugin_is_absent(
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr(features, "check", lambda name: False)
-    assert 'pip install "cutpoint[heif]"' in reason_of(heic)
+    assert 'pip install "cutpoint-ml[heif]"' in reason_of(heic)
 
 
 def test_case_16_heic_is_read_where_its_plugin_is_installed() -> None:

@@ -412,7 +412,7 @@ def test_a_store_of_a_later_release_asks_to_upgrade(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="pip install --upgrade cutpoint"):
+    with pytest.raises(StoreError, match="pip install --upgrade cutpoint-ml"):
         FeatureStore(tmp_path).open()
 
 
