@@ -210,11 +210,12 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
         print_json({**ranking.to_json(), **precision, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
+    print_wrapped(ranking.headline())
     if features.precision_check is not None:
         print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
         typer.echo(line)
-    print_wrapped(ranking.verdict())
+    print_wrapped(ranking.details())
     print_wrapped(advice)
     if plot is not None:
         typer.echo(f"Picture: {plot}")
