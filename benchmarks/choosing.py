@@ -94,7 +94,15 @@ def one_draw(features: Any, rows: np.ndarray) -> Draw:
                 and {tap.rpartition("/")[2] for tap in each.taps} == {"gap"}),
                key=lambda each: len(each.taps))  # fmt: skip
     accurate = max(ranking.candidates, key=lambda each: each.score.value)
-    picked = (ranking.last, ranking.prior, gaps, single.taken, ranking.taken, ranking.best, accurate)
+    picked = (
+        ranking.last,
+        ranking.prior,
+        gaps,
+        single.taken,
+        ranking.taken,
+        ranking.best,
+        accurate,
+    )
     ways = dict(zip(WAYS, picked, strict=False))
     found = {way: right[each.tap] for way, each in ways.items()}
     found["oracle"] = max(right.values(), key=lambda each: each.sum())
@@ -170,13 +178,13 @@ def main() -> None:
         "draws of an item are averaged first); **bold** where the interval lies above 0, _slanted_",
         "where it lies below.",
         "",
-        "*Last two fused*: the prior, what few items take. *Least error*: the candidate, one tap or",
-        "several fused, of the least squared error of rows left out; *highest accuracy*: of the",
+        "*Last two fused*: the prior, what few items take. *Least error*: the candidate, one tap",
+        "or several fused, of the least squared error of rows left out; *highest accuracy*: of the",
         "highest accuracy of rows left out. *Taken*: as `fit` takes it, the prior unless the rows",
-        "show another to be better, or as good and cheaper; *one tap*: the same without fused ones,",
-        "where the prior is the last tap. The *oracle* is the best on the test rows themselves:",
-        "nobody can know it, and its figure flatters. That candidates are ordered by error was",
-        "settled with such a table in view; what is taken was settled on other data",
+        "show another to be better, or as good and cheaper; *one tap*: the same without fused",
+        "ones, where the prior is the last tap. The *oracle* is the best on the test rows",
+        "themselves: nobody can know it, and its figure flatters. That candidates are ordered by",
+        "error was settled with such a table in view; what is taken was settled on other data",
         "([few-items.md](few-items.md)).",
         "",
     ]
