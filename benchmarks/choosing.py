@@ -184,8 +184,8 @@ def main() -> None:
         "show another to be better, or as good and cheaper; *one tap*: the same without fused",
         "ones, where the prior is the last tap. The *oracle* is the best on the test rows",
         "themselves: nobody can know it, and its figure flatters. That candidates are ordered by",
-        "error was settled with such a table in view; what is taken was settled on other data",
-        "([few-items.md](few-items.md)).",
+        "error was settled with such a table in view; [few-items.md](few-items.md) says on what",
+        "the rule of what is taken was.",
         "",
     ]
     stored: dict[tuple[str, str], Any] = {}

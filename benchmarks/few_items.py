@@ -137,7 +137,7 @@ HEAD = (
     "That the prior is the last two was known from these three sets and three others, in other",
     "draws. The bounds were tried on handwritten digits, CIFAR-10 and twenty other classes of",
     "Caltech-101. There a cheaper one came to be asked for only where rows that agree could show",
-    "it to be as good (without that, 3 of 36 draws of CIFAR-10 took a worse one). A first run",
+    "it to be as good (without that, 3 of 30 draws of CIFAR-10 took a worse one). A first run",
     "here, on six other draws, met the aim in 17 of 18 cells and taught two things more: fewer",
     "than 20 rows show none to be better (with 4 and 6 rows of chest-xray they did in 3 of 12",
     "draws, and once lost 11 points), and a cheaper one must not be shown to err more either",
