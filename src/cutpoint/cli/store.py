@@ -34,9 +34,10 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         size = human_bytes(spec["n_bytes"])
         typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
         typer.echo(f"  engines  {', '.join(spec['engines'])}")
-    for view in facts["views"]:
-        counts = f"{view['n_items']} items, {view['n_quarantined']} bad"
-        typer.echo(printable(f"data set {view['name']}: {counts}"))
+    for number, view in enumerate(facts["views"], start=1):
+        counts = f"{view['n_items']} items, {view['n_quarantined']} bad, view {view['view']}"
+        newest = ", the newest" if 1 < number == len(facts["views"]) else ""
+        typer.echo(printable(f"data set {view['name']}: {counts}{newest}"))
 
 
 @app.command()
@@ -63,6 +64,8 @@ def verify(
         )
         for name, what in report.damaged:
             typer.echo(f"damaged: {name}: {what}")
+        for remark in report.remarks:
+            typer.echo(printable(remark))
         for name in report.orphans:
             typer.echo(f"not in the catalog (harmless): {name}")
         typer.echo("whole" if report.is_whole else "DAMAGED: extract again; only that is computed")

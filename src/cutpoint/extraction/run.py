@@ -25,7 +25,7 @@ from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
-from cutpoint.store.catalog import BAD, NOTE, Remark
+from cutpoint.store.catalog import BAD, NOTE
 from cutpoint.store.store import view_fields
 from cutpoint.types import Engine
 
@@ -98,7 +98,8 @@ class _Tally:
 
     def add(self, receipt: UnitReceipt) -> None:
         self.n_forward += receipt.n_forward
-        self.notes.extend(receipt.notes)
+        for key, note in receipt.notes:
+            self.notes += [(each, note) for each in (key, *self.copies.get(key, ()))]
         self.add_bad(receipt.bad)
 
     def add_bad(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -162,7 +163,7 @@ def extract_features(
         for name in store.drop_damaged(spec_id):
             reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
         stored = set(store.places(spec_id))
-        still_bad = _still_bad(dataset, digests, spec, store, tally)
+        still_bad = _still_bad(dataset, digests, spec, store, tally, stored)
         units = make_units(dataset.items, digests, stored | still_bad)
         n_items = sum(digest not in still_bad for digest in digests.values())
         plan = Plan(n_items, n_items, ())
@@ -177,7 +178,6 @@ def extract_features(
         reporter.say(str(plan))
         if job is not None:
             job.run(plan, tally.add, reporter)
-        store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
         macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
         extra = {"macs": macs, **(facts or {})}
@@ -207,14 +207,15 @@ def _digests(
     n = _DIGESTED_AT_ONCE
     parts = [dataset.items[start : start + n] for start in range(0, len(dataset), n)]
     found: dict[str, str] = {}
-    with (
-        ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers) as pool,
-        reporter.bar("Read and digest", len(dataset), "files") as advance,
-    ):
-        for good, bad in pool.map(_digests_of, parts):
-            advance(len(good) + len(bad))
-            found |= good
-            tally.add_bad(bad)
+    pool = ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers)
+    try:
+        with reporter.bar("Read and digest", len(dataset), "files") as advance:
+            for good, bad in pool.map(_digests_of, parts):
+                advance(len(good) + len(bad))
+                found |= good
+                tally.add_bad(bad)
+    finally:
+        pool.shutdown(cancel_futures=True)  # no more is read after Ctrl-C, or with too many bad
     if not found:
         raise DataError(
             f'The items of "{dataset.name}" were to be read.',
@@ -243,6 +244,7 @@ def _still_bad(
     spec: FeatureSpec,
     store: FeatureStore,
     tally: _Tally,
+    stored: set[str],
 ) -> set[str]:
     """Recall what earlier runs noticed; return the payloads that were bad and still are.
 
@@ -254,7 +256,7 @@ def _still_bad(
     for digest, kind, text in remarks:
         if kind == NOTE:
             notes[digest].append(text)
-    bad = {digest for digest, kind, _ in remarks if kind == BAD}
+    bad = {digest for digest, kind, _ in remarks if kind == BAD} - stored
     seen: set[str] = set()
     still_bad = set()
     for item in dataset.items:
@@ -270,13 +272,6 @@ def _still_bad(
     return still_bad
 
 
-def _remarks(tally: _Tally, digests: Mapping[str, str]) -> list[Remark]:
-    """Return what this run noticed about payloads, for the next one."""
-    bad = [(key, BAD, reason) for key, reason in tally.bad.items()]
-    notes = [(key, NOTE, note) for key, note in tally.notes]
-    return [(digests[key], kind, text) for key, kind, text in bad + notes if key in digests]
-
-
 def _copies(dataset: Dataset, digests: Mapping[str, str]) -> dict[str, list[str]]:
     """Return, for the first item of each payload, the keys of the others that have it."""
     by_digest: dict[str, list[str]] = defaultdict(list)
@@ -290,7 +285,11 @@ def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) 
     """Return the data set without its bad items, with all that was noticed."""
     kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
     final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
-    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
+    place = {item.key: number for number, item in enumerate(dataset.items)}
+    notes = sorted(
+        tally.notes, key=lambda note: (place[note[0]], note[1])
+    )  # units end in any order
+    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(notes))
 
 
 def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:

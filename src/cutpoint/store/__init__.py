@@ -2,11 +2,12 @@
 
 from cutpoint.store.features import CHUNK_ROWS, Features
 from cutpoint.store.shard import Receipt
-from cutpoint.store.store import FeatureStore
+from cutpoint.store.store import DataSet, FeatureStore
 from cutpoint.store.verify import Report, describe_store, rebuild_catalog, verify_store
 
 __all__ = [
     "CHUNK_ROWS",
+    "DataSet",
     "FeatureStore",
     "Features",
     "Receipt",

@@ -113,19 +113,6 @@ def check_shard(path: Path, sha256: str) -> None:
         raise corrupt(path, f"its sha256 is {found[:16]}…, not {sha256[:16]}…")
 
 
-def read_rows(path: Path, spec_id: str, tap: str) -> Array:
-    """Return one tap of a checked shard, ``(n_rows, …)``."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            found = json.loads(file.metadata()[HEADER])["spec_id"]
-            rows: Array = file.get_tensor(tap)
-    except _UNREADABLE as error:
-        raise corrupt(path, f"no shard of this format ({error!r})") from error
-    if found != spec_id:
-        raise corrupt(path, f"it belongs to spec {found}")  # I12
-    return rows
-
-
 def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return header and payload digests of a shard, or raise `StoreCorrupt`."""
     try:

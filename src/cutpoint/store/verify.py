@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cutpoint.errors import StoreCorrupt
+from cutpoint.errors import StoreCorrupt, StoreError
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.shard import Receipt, read_header
-from cutpoint.store.store import FeatureStore, read_view
+from cutpoint.store.store import DataSet, FeatureStore, read_view
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Report:
     """What `verify_store` found.
 
     `damaged` pairs a shard with what is wrong; `orphans` are whole files the catalog does not
-    know: left by a run killed between writing and committing, and harmless.
+    know: left by a run killed between writing and committing, and harmless. `remarks` are
+    sentences about what a rebuilt catalog could not know.
     """
 
     n_shards: int
@@ -27,6 +28,7 @@ class Report:
     n_bytes: int
     damaged: tuple[tuple[str, str], ...]
     orphans: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -109,7 +111,8 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
         try:
             fields = read_view(path)
         except StoreCorrupt:
-            views.append({"view": path.stem, "name": "damaged", "n_items": 0, "n_quarantined": 0})
+            what = "damaged" if path.exists() else "gone"
+            views.append({"view": path.stem, "name": what, "n_items": 0, "n_quarantined": 0})
             continue
         counts = {"n_items": len(fields["items"]), "n_quarantined": len(fields["quarantined"])}
         views.append({"view": path.stem, "name": fields["name"], **counts})
@@ -122,6 +125,7 @@ def rebuild_catalog(store: FeatureStore) -> Report:
     A shard is named by its digest, so a damaged one is known without the catalog; it is left
     where it is and not entered.
     """
+    order, remarks = _order(store)
     old = store.catalog.path
     if old.exists():
         old.replace(old.with_suffix(".sqlite.old"))
@@ -134,9 +138,30 @@ def rebuild_catalog(store: FeatureStore) -> Report:
             continue
         store.catalog.add_spec(spec)
         store.catalog.commit(receipt)
+    for each in order:
+        store.catalog.add_view(each.view, each.name)
     report = verify_store(store)
     found = tuple(damaged) + report.damaged
-    return Report(report.n_shards, report.n_rows, report.n_bytes, found, ())
+    return Report(report.n_shards, report.n_rows, report.n_bytes, found, (), remarks)
+
+
+def _order(store: FeatureStore) -> tuple[list[DataSet], tuple[str, ...]]:
+    """Return the data sets that are there in the order the catalog to be replaced gives.
+
+    Beside them, what it does not say.
+    """
+    try:
+        known = store.data_sets()
+    except StoreError:
+        known = store.unnamed_data_sets()
+    there = {path.stem for path in (store.path / "views").glob("*.json")}
+    order = [each for each in known if each.view in there]
+    remarks = [f"The view of data set {each} is gone" for each in known if each not in order]
+    n_guessed = sum(not each.is_in_catalog for each in order)
+    if len(order) > 1 and n_guessed:
+        n_of = f"{n_guessed} of {len(order)}"
+        remarks.append(f"The catalog did not name {n_of} data sets: their order is by time of file")
+    return order, tuple(remarks)
 
 
 def _shard_files(store: FeatureStore) -> list[Path]:
