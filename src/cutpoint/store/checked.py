@@ -89,15 +89,17 @@ class CheckedShard:
         wanted : int array
             Row numbers in this shard, in any order; each below ``len(digests)``.
         """
+        if (wanted[1:] <= wanted[:-1]).any():
+            order, back = np.unique(wanted, return_inverse=True)
+            return self.rows(tap, order)[back]
         tensor = self._tensor(tap)
-        order, back = np.unique(wanted, return_inverse=True)
         # Rows a block or less apart are read in one go, the others each for themselves.
-        is_far = np.diff(order) * max(tensor.row_bytes, 1) > BLOCK
-        runs = np.split(order, np.flatnonzero(is_far) + 1)
+        # What lies between two rows is read, too, where it is no more than a block.
+        is_far = wanted[1:] - wanted[:-1] - 1 > BLOCK // max(tensor.row_bytes, 1)
+        runs = split(wanted, is_far)
         with self._open() as file:
             parts = [self._rows(file, tensor, run) for run in runs]
-        found = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return found if np.array_equal(order, wanted) else found[back]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
@@ -167,6 +169,11 @@ class CheckedShard:
         if b"".join(_marks(data)) != marks:
             raise corrupt(self.path, "it has changed since it was opened")
         return memoryview(data)[start - first * BLOCK : stop - first * BLOCK]
+
+
+def split(rows: Array, is_end: Array) -> list[Array]:
+    """Return the parts of an array that end where it is said; the last one is not asked for."""
+    return np.split(rows, np.flatnonzero(is_end) + 1) if is_end.any() else [rows]
 
 
 def _marks(data: bytes) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from cutpoint.errors import StoreCorrupt, StoreError, TapNotFound
 from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Places
-from cutpoint.store.checked import CheckedShard
+from cutpoint.store.checked import CheckedShard, split
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import corrupt
 from cutpoint.types import Array
@@ -189,12 +189,13 @@ class Features:
         """Return rows as they are kept; no more is touched than they take."""
         shard, row = self.places.shard[which], self.places.row[which]
         digests = self._digests[which]
-        order = np.argsort(shard, kind="stable")
+        order = shard.argsort(kind="stable")
         if not len(order):
             return np.empty((0, 0), np.float32)
         if shard[order[0]] < 0:
             raise self._missing(digests[order[0]])
-        groups = np.split(order, np.flatnonzero(np.diff(shard[order])) + 1)
+        ordered = shard[order]
+        groups = split(order, ordered[1:] != ordered[:-1])
         numbers = [int(shard[group[0]]) for group in groups]
         self._open(numbers)
         out: Array | None = None
@@ -231,10 +232,11 @@ class Features:
     def _read(self, shard: int, tap: str, rows: Array, digests: Array) -> Array:
         """Return rows of a shard that is open, which must be those of these payloads."""
         opened = self._opened[shard]
-        is_other = (rows < 0) | (rows >= len(opened.digests))
-        is_other[~is_other] = (opened.digests[rows[~is_other]] != digests[~is_other]).any(axis=1)
-        if is_other.any():
-            what = f"its row {rows[is_other.argmax()]} is not what the catalog says"
+        is_there = (rows >= 0) & (rows < len(opened.digests))
+        found = opened.digests[np.where(is_there, rows, 0)] if len(opened.digests) else digests
+        is_own = is_there & (found == digests).all(axis=1)
+        if not is_own.all():
+            what = f"its row {rows[is_own.argmin()]} is not what the catalog says"
             raise corrupt(opened.path, what)
         return opened.rows(tap, rows)
 
