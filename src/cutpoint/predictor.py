@@ -31,6 +31,7 @@ from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE
 from cutpoint.extraction.unit import prepare
+from cutpoint.files import write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
@@ -38,7 +39,6 @@ from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
 from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
-from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1

@@ -14,8 +14,8 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from cutpoint.errors import PredictorError
+from cutpoint.files import write_durably
 from cutpoint.spec import canonical_json
-from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
 from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP

@@ -403,7 +403,9 @@ def test_i7_a_full_disk_is_a_clean_error_and_the_store_still_opens(
 
 def test_i7_a_store_that_can_not_be_made_is_a_clean_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("I am no folder")
-    with pytest.raises(StoreError, match="--store FOLDER"):
+    with pytest.raises(
+        StoreError, match="could not be written\\.\nThe system answered: File exists"
+    ):
         fill(tmp_path / "file", images(5))
 
 
