@@ -11,9 +11,10 @@ from typing import Any
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.choosing import ChooseOptions, Ranking, extract_checked, rank
 from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
-from cutpoint.errors import TooManyBadItems, UsageError
+from cutpoint.errors import StoreError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, Profile
+from cutpoint.files import READ_ONLY
 from cutpoint.fitting import (
     DEFAULT_POOLS,
     FitOptions,
@@ -188,7 +189,12 @@ def extract(
     except TooManyBadItems as error:
         write_bad_rows(where.path, error.quarantined)
         raise
-    write_bad_rows(where.path, done.features.quarantined)
+    try:
+        write_bad_rows(where.path, done.features.quarantined)
+    except StoreError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        reporter.say(f"Bad items are listed in no file: {error.got}")
     if callable(profile):
         profile(done.profile)
     elif profile:

@@ -31,6 +31,7 @@ from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.extraction.quantising import network_of
+from cutpoint.files import told
 from cutpoint.heads import Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.heads.protocol_run import check_for_predictor
 from cutpoint.layer_table import AUTO, LayerTable
@@ -356,11 +357,12 @@ def _precision_line(features: Features) -> dict[str, str]:
 
 def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:
     """Write ``bad_rows.csv`` with key and reason; without bad rows there is no such file."""
-    if not quarantined:
-        (folder / BAD_ROWS).unlink(missing_ok=True)
+    path = folder / BAD_ROWS
+    if quarantined:
+        write_csv(path, ("key", "reason"), quarantined)
     else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_csv(folder / BAD_ROWS, ("key", "reason"), quarantined)
+        with told(path, "removed"):
+            path.unlink(missing_ok=True)
 
 
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:

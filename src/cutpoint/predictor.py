@@ -31,6 +31,7 @@ from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE
 from cutpoint.extraction.unit import prepare
+from cutpoint.files import told, write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
@@ -38,7 +39,6 @@ from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
 from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
-from cutpoint.store.shard import write_durably
 from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
@@ -261,9 +261,10 @@ class Predictor:
         # One rename makes the new predictor valid; until then the older one is.
         fields = self._fields(recipe, {**head, "file": file, "sha256": sha256})
         write_durably(folder / MANIFEST, json.dumps(signed(fields), indent=1).encode())
-        for old in folder.glob(f"{HEAD}-*.safetensors"):
-            if old.name != file:
-                old.unlink()
+        with told(folder, "written"):
+            for old in folder.glob(f"{HEAD}-*.safetensors"):
+                if old.name != file:
+                    old.unlink()
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -347,7 +348,7 @@ def signed(fields: dict[str, Any]) -> dict[str, Any]:
 def _predictor(
     folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
 ) -> Predictor:
-    spec = BackboneSpec.from_json(fields["backbone"])
+    spec = _backbone_spec(folder, fields["backbone"])
     options = LoadOptions(spec.preprocess, trust_weights)
     found = backbone or load_backbone(fields["load_name"], options)
     if found.spec != spec:
@@ -360,7 +361,7 @@ def _predictor(
     _check_parts(folder, fields, found, recipe, head)
     precision = fields.get("precision", "fp32")  # a field younger than the format
     network = _network(folder, precision, _part(arrays, NETWORK))
-    return Predictor(
+    made = Predictor(
         backbone=found,
         recipe=recipe,
         head=head,
@@ -371,16 +372,34 @@ def _predictor(
         precision=precision,
         network=network,
     )
+    str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    return made
+
+
+def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
+    try:
+        return BackboneSpec.from_json(fields)
+    except (ValueError, OverflowError) as error:
+        raise _broken(folder, f"its backbone is misspelt ({error})") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _broken(folder, f"{MANIFEST} can't be read ({error})") from error
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        found = fields.get("format") if isinstance(fields, dict) else None
-        raise _broken(folder, f"its format is {found}, this release reads {FORMAT}")
+    if not isinstance(fields, dict):
+        raise _broken(folder, f"{MANIFEST} holds no JSON object")
+    found = fields.get("format")
+    if type(found) is int and found > FORMAT:
+        raise PredictorError(
+            f'The predictor "{folder}" is of a later release.',
+            f"Its format is {found}.",
+            f"This release reads format {FORMAT}.",
+            "Upgrade with:  pip install --upgrade cutpoint-ml",
+        )
+    if found != FORMAT:
+        raise _broken(folder, f"its format is {found!r}, this release reads {FORMAT}")
     if signed(fields)["sha256"] != fields.get("sha256"):
         raise _broken(folder, f"{MANIFEST} was changed after it was written")
     return fields
@@ -390,8 +409,8 @@ def _read_arrays(folder: Path, fields: dict[str, Any]) -> dict[str, Array]:
     try:
         data = (folder / Path(fields["file"]).name).read_bytes()
         arrays: dict[str, Array] = load(data)
-    except (OSError, SafetensorError) as error:
-        raise _broken(folder, f"{fields['file']} can't be read ({error})") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _broken(folder, f"{fields['file']!r} can't be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != fields["sha256"]:
         raise _broken(folder, f"{fields['file']} differs from the digest in {MANIFEST}")
     return arrays

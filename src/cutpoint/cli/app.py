@@ -55,6 +55,9 @@ def main() -> None:
     except CutpointError as error:
         _tell(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except (OSError, MemoryError) as error:  # the machine's, from where none is expected
+        print(f"Error: the system answered: {printable(str(error))}", file=sys.stderr)
+        sys.exit(1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             told = "Stopped. What was committed is kept; the same command goes on from there."

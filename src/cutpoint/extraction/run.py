@@ -158,15 +158,18 @@ def extract_features(
     tally.copies = _copies(dataset, digests)
     spec_id = spec.fingerprint()
     job = None
-    with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
-        for name in store.drop_damaged(spec_id):
-            reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
+    wait = partial(reporter.say, f"Waiting: {store.path} has a writer already")
+    with store.writing(spec, wait) as refusal:
+        for line in () if refusal else store.mend(spec_id):
+            reporter.say(line)
         stored = set(store.places(spec_id))
         still_bad = _still_bad(dataset, digests, spec, store, tally)
         units = make_units(dataset.items, digests, stored | still_bad)
         n_items = sum(digest not in still_bad for digest in digests.values())
         plan = Plan(n_items, n_items, ())
         watch.lap("plan")
+        if units and refusal:
+            raise refusal
         if units:
             executor = LocalExecutor(options.n_workers)
             job = Job.set_up(backbone, spec, store, options.engine, executor, units, reporter)
@@ -177,12 +180,16 @@ def extract_features(
         reporter.say(str(plan))
         if job is not None:
             job.run(plan, tally.add, reporter)
-        store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
+        store.require_rows(spec_id, {digests[item.key] for item in final.items})
         macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
         extra = {"macs": macs, **(facts or {})}
-        if not options.is_sample:
-            store.save_view(spec, final, digests, extra)
+        if refusal:
+            reporter.say(f"{store.path} may only be read: all rows are there; nothing is written")
+        else:
+            store.catalog.add_remarks(spec_id, _remarks(tally, digests))
+            if not options.is_sample:
+                store.save_view(spec, final, digests, extra)
     features = store.features_of({**view_fields(spec, final, digests), **extra})
     seconds = time.perf_counter() - start
     engine, n_calibration = (job.engine.name, job.n_calibration) if job else ("", 0)

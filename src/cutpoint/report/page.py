@@ -14,12 +14,12 @@ from cutpoint.choosing import Ranking
 from cutpoint.data import Dataset, Item, read_payload
 from cutpoint.errors import BadItem, MissingExtra
 from cutpoint.evaluation import Evaluation, Verdict
+from cutpoint.files import write_durably
 from cutpoint.layer_table import human_count
 from cutpoint.predictor import Predictor
 from cutpoint.preprocess import decode_image
 from cutpoint.progress import printable
 from cutpoint.spec import PreprocessSpec, TapSpec
-from cutpoint.store.shard import write_durably
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
