@@ -192,7 +192,8 @@ def extract(
     if callable(profile):
         profile(done.profile)
     elif profile:
-        reporter.say(str(done.profile))
+        for line in str(done.profile).split("\n"):
+            reporter.say(line)
     return done.features
 
 

@@ -22,6 +22,7 @@ from cutpoint.spec import (
     PreprocessSpec,
     TapSpec,
 )
+from cutpoint.text import printable
 from cutpoint.types import Array, Batch, Cut, Framework
 
 STORAGES = (AUTO, "fp32", "fp16")
@@ -328,6 +329,6 @@ class Pyramid:
 
     def __str__(self) -> str:
         return "\n".join(
-            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {row.name}"
+            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {printable(row.name)}"
             for row in self.levels
         )

@@ -12,7 +12,8 @@ from cutpoint.data import Dataset, Item, digest_payload, read_payload
 from cutpoint.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.metrics import Scores, score
 from cutpoint.predictor import Predictor, short_digest
-from cutpoint.progress import Reporter, printable
+from cutpoint.progress import Reporter
+from cutpoint.text import printable
 from cutpoint.types import Array
 
 SPLITS = ("test", "val", "train", "all")

@@ -39,6 +39,7 @@ from cutpoint.sources import load_backbone
 from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import write_durably
+from cutpoint.text import printable
 from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
@@ -127,7 +128,7 @@ class Predictor:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])
             lines.append(f"accuracy on split {found['split']}: {accuracy} (95 %, Wilson)")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def predict(
         self,

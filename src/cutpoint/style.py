@@ -11,6 +11,7 @@ import numpy as np
 
 from cutpoint.backbone import Backbone
 from cutpoint.preprocess import prepare_item
+from cutpoint.text import printable
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,15 @@ class ImageDistance:
     style: dict[str, float]
 
     def __str__(self) -> str:
-        width = max(map(len, [*self.content, *self.style, "layer"]))
+        names = {layer: printable(layer) for layer in [*self.style, *self.content]}
+        width = max(map(len, [*names.values(), "layer"]))
         lines = [f"{'layer':<{width}}  {'content':>10}  {'style':>10}"]
-        for layer in dict.fromkeys([*self.style, *self.content]):
+        for layer, name in names.items():
             cells = (
                 f"{found[layer]:>10.4g}" if layer in found else f"{'–':>10}"
                 for found in (self.content, self.style)
             )
-            lines.append(f"{layer:<{width}}  {'  '.join(cells)}")
+            lines.append(f"{name:<{width}}  {'  '.join(cells)}")
         return "\n".join(lines)
 
 

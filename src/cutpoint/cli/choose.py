@@ -26,6 +26,7 @@ from cutpoint.cli.options import (
     Strategies,
     Taps,
     TrustWeights,
+    echo,
     pool_list,
     print_json,
     print_recipe,
@@ -187,14 +188,16 @@ def _print_comparison(
         print_json({**compared.to_json(), "precision_checks": checks})
         return
     for entry in compared.entries:
-        typer.echo(f"\n{entry.backbone}")
+        echo("")
+        echo(entry.backbone)
         check = checks[entry.backbone]
         if check is not None:
             print_wrapped(check["text"])
         for line in entry.ranking.lines(4):
-            typer.echo(line)
+            echo(line)
         print_wrapped(entry.ranking.verdict())
-    typer.echo(f"\n{compared}")
+    for line in f"\n{compared}".split("\n"):
+        echo(line)
 
 
 def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_json: bool) -> None:
@@ -213,11 +216,11 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
     if features.precision_check is not None:
         print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
-        typer.echo(line)
+        echo(line)
     print_wrapped(ranking.verdict())
     print_wrapped(advice)
     if plot is not None:
-        typer.echo(f"Picture: {plot}")
+        echo(f"Picture: {plot}")
 
 
 def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
@@ -231,4 +234,5 @@ def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
     if as_json:
         print_json(advice.to_json())
     else:
-        typer.echo(str(advice))
+        for line in str(advice).split("\n"):
+            echo(line)

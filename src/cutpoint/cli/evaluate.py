@@ -15,6 +15,7 @@ from cutpoint.cli.options import (
     ModelArgument,
     Quiet,
     TrustWeights,
+    echo,
     print_json,
 )
 
@@ -53,6 +54,6 @@ def evaluate(
         print_json(evaluation.to_json())
         return
     for line in evaluation.lines():
-        typer.echo(line)
+        echo(line)
     if report is not None:
-        typer.echo(f"Report: {report}")
+        echo(f"Report: {report}")

@@ -23,6 +23,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    echo,
     pool_list,
     print_json,
     print_wrapped,
@@ -97,5 +98,5 @@ def extract(
     for warning in features.warnings:
         print_wrapped(f"Warning: {warning}")
     if features.quarantined:
-        typer.echo(f"{len(features.quarantined)} items quarantined, see {store / BAD_ROWS}")
-    typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")
+        echo(f"{len(features.quarantined)} items quarantined, see {store / BAD_ROWS}")
+    echo(f"{len(features)} items × {len(features.taps)} taps in {store}")

@@ -31,6 +31,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    echo,
     load_words,
     pool_list,
     print_json,
@@ -108,7 +109,7 @@ def fit(
         print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})
         return
     for line in result.ranking.lines(N_SHOWN):
-        typer.echo(line)
+        echo(line)
     print_wrapped(result.ranking.verdict())
     if result.predictor.recipe.tap_weights:
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
@@ -116,11 +117,11 @@ def fit(
         print_wrapped(f"Warning: {warning}")
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
-        typer.echo(line)
+        echo(line)
     for line in result.hindsight.lines() if result.hindsight else ():
-        typer.echo(line)
+        echo(line)
     if result.features.quarantined:
-        typer.echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
-    typer.echo(f"Predictor: {output}")
-    typer.echo(f"Report:    {report}")
-    typer.echo(f"Features:  {result.predictor.card['store']}")
+        echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
+    echo(f"Predictor: {output}")
+    echo(f"Report:    {report}")
+    echo(f"Features:  {result.predictor.card['store']}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
@@ -104,12 +104,17 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     return list(taps) if taps and taps != ["auto"] else "auto"
 
 
+def echo(line: str, err: bool = False) -> None:
+    """Print one line; what is in it, such as a file's name, can't make another."""
+    typer.echo(printable(line), err=err)
+
+
 def print_recipe(text: str) -> None:
     """Print the stages of a recipe, one a line."""
     from cutpoint.recipe import parse_recipe
 
     for stage in str(parse_recipe(text)).split(" | "):
-        typer.echo(stage)
+        echo(stage)
 
 
 def load_words(preprocess: str | None, trust_weights: bool, decode: str | None) -> tuple[str, ...]:
@@ -131,7 +136,7 @@ def print_wrapped(text: str, indent: str = "") -> None:
     for line in textwrap.wrap(
         printable(text), width, subsequent_indent=indent, break_long_words=False
     ):
-        typer.echo(line)
+        echo(line)
 
 
 def print_json(fields: Any) -> None:

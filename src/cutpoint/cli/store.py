@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, print_json, print_wrapped
-from cutpoint.progress import printable
+from cutpoint.cli.options import Json, echo, print_json, print_wrapped
 
 app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich_markup_mode=None)
 StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
@@ -25,18 +24,18 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         print_json(facts)
         return
     for spec in facts["specs"]:
-        typer.echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
+        echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
         print_wrapped(f"  taps     {', '.join(spec['taps'])}", " " * 11)
         unusual = [spec["precision"]] if spec["precision"] != "fp32" else []
         unusual += [f"{spec['decode']} decoding"] if spec["decode"] != "exact" else []
         if unusual:
-            typer.echo(f"  computed {', '.join(unusual)}")
+            echo(f"  computed {', '.join(unusual)}")
         size = human_bytes(spec["n_bytes"])
-        typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
-        typer.echo(f"  engines  {', '.join(spec['engines'])}")
+        echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
+        echo(f"  engines  {', '.join(spec['engines'])}")
     for view in facts["views"]:
         counts = f"{view['n_items']} items, {view['n_quarantined']} bad"
-        typer.echo(printable(f"data set {view['name']}: {counts}"))
+        echo(f"data set {view['name']}: {counts}")
 
 
 @app.command()
@@ -58,13 +57,11 @@ def verify(
     if as_json:
         print_json(asdict(report))
     else:
-        typer.echo(
-            f"{report.n_shards} shards, {report.n_rows} rows, {report.n_bytes} bytes checked"
-        )
+        echo(f"{report.n_shards} shards, {report.n_rows} rows, {report.n_bytes} bytes checked")
         for name, what in report.damaged:
-            typer.echo(f"damaged: {name}: {what}")
+            echo(f"damaged: {name}: {what}")
         for name in report.orphans:
-            typer.echo(f"not in the catalog (harmless): {name}")
-        typer.echo("whole" if report.is_whole else "DAMAGED: extract again; only that is computed")
+            echo(f"not in the catalog (harmless): {name}")
+        echo("whole" if report.is_whole else "DAMAGED: extract again; only that is computed")
     if not report.is_whole:
         raise typer.Exit(1)

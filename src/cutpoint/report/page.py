@@ -17,9 +17,9 @@ from cutpoint.evaluation import Evaluation, Verdict
 from cutpoint.layer_table import human_count
 from cutpoint.predictor import Predictor
 from cutpoint.preprocess import decode_image
-from cutpoint.progress import printable
 from cutpoint.spec import PreprocessSpec, TapSpec
 from cutpoint.store.shard import write_durably
+from cutpoint.text import printable
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
@@ -72,9 +72,12 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
     except ImportError as error:
         raise MissingExtra("The HTML report", "report") from error
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
-    environment.filters["printable"] = lambda text: printable(str(text))
     template = environment.from_string((files("cutpoint.report") / "page.html.j2").read_text())
     ranking = inputs.predictor.card["ranking"]
     text = template.render(
@@ -97,6 +100,12 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
         shown_quarantined=list(inputs.quarantined)[:N_QUARANTINED],
     )
     write_durably(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _shown(value: Any) -> Any:
+    """Return what is filled in, printable; drawings are markup, their labels printable already."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return printable(value) if is_text else value
 
 
 def _depth_order(card: Mapping[str, Any]) -> list[str]:
