@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.data import Dataset, Item, digest_payload, read_payload
+from cutpoint.data import Dataset, Item, Label, digest_payload, read_payload
 from cutpoint.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.metrics import Scores, score
 from cutpoint.predictor import Predictor, short_digest
@@ -25,8 +25,8 @@ class Verdict:
     """One scored item."""
 
     key: str
-    truth: str
-    predicted: str
+    truth: Label
+    predicted: Label
     probability: float
 
     @property
@@ -41,7 +41,8 @@ class Evaluation:
     Attributes
     ----------
     split : str
-    classes : tuple of str
+    classes : tuple of str, int, bool or float
+        In the type that labels came in when the predictor was fitted.
     scores : Scores
     verdicts : tuple of Verdict
         In the order of the items.
@@ -52,7 +53,7 @@ class Evaluation:
     """
 
     split: str
-    classes: tuple[str, ...]
+    classes: tuple[Label, ...]
     scores: Scores
     verdicts: tuple[Verdict, ...]
     quarantined: tuple[tuple[str, str], ...] = ()
@@ -170,11 +171,12 @@ def make_evaluation(
             "Look at the reasons with:  cutpoint predict MODEL FILES",
         )
     classes = predictor.classes
-    truth = np.array([classes.index(str(item.label)) for item in items])
+    places = {str(name): place for place, name in enumerate(classes)}
+    truth = np.array([places[str(item.label)] for item in items])
     columns = probabilities.argmax(axis=1)
     verdicts = tuple(
-        Verdict(item.key, str(item.label), classes[column], float(row[column]))
-        for item, row, column in zip(items, probabilities, columns, strict=True)
+        Verdict(item.key, classes[place], classes[column], float(row[column]))
+        for item, place, row, column in zip(items, truth, probabilities, columns, strict=True)
     )
     return Evaluation(
         split, classes, score(probabilities, truth), verdicts, quarantined, n_left_out
@@ -193,12 +195,13 @@ def check_classes(
             "Type, for example:  --split all",
         )
     labels = {str(item.label) for item in items}
-    unknown = sorted(labels - set(predictor.classes))
+    known = [str(name) for name in predictor.classes]
+    unknown = sorted(labels - set(known))
     if unknown:
         raise DataError(
             f'Split "{split}" of "{dataset.name}" was to be scored.',
             f"The predictor does not know: {', '.join(unknown[:5])}.",
-            f"Items of its {len(predictor.classes)} classes: {', '.join(predictor.classes[:5])}, …",
+            f"Items of its {len(known)} classes: {', '.join(known[:5])}, …",
             f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
         )
 

@@ -224,7 +224,7 @@ def _fit_head(
     rows = features.rows_of("train")
     taken = ranking.taken
     recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
-    labels = features.labels[rows].astype(str)
+    labels = np.array(features.labels[rows].tolist())  # of the type they came in
     groups = features.group_numbers(rows)
     if options.protocol:
         head = fit_protocol(options.protocol, X, labels, options.seed, groups)

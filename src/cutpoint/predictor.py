@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cutpoint.backbone import STORAGES, Backbone, LoadOptions
-from cutpoint.data import Item, read_items
+from cutpoint.data import Item, Label, read_items
 from cutpoint.engines import (
     ENGINES,
     KeptModel,
@@ -57,8 +57,8 @@ class Prediction:
     Attributes
     ----------
     key : str
-    label : str or None
-        None if the item is bad.
+    label : str, int, bool, float or None
+        In the type that labels came in; None if the item is bad.
     probability : float
         Of that label, calibrated; NaN if the item is bad.
     reason : str
@@ -66,7 +66,7 @@ class Prediction:
     """
 
     key: str
-    label: str | None
+    label: Label | None
     probability: float
     reason: str = ""
 
@@ -111,8 +111,9 @@ class Predictor:
         return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.head.classes_)
+    def classes(self) -> tuple[Label, ...]:
+        """In the order of the columns of `probabilities`, in the type the labels came in."""
+        return tuple(self.head.classes_.tolist())
 
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutpoint.data.items import Dataset, Item, posix_key
-from cutpoint.errors import DataError
+from cutpoint.data.labels import refuse_twins
 
 SPLIT_NAMES = {
     "train": "train",
@@ -195,7 +195,9 @@ def read_folder(root: Path, follow_links: bool = False) -> Dataset:
             warnings.append(f"folders beside the splits were not read: {', '.join(strange)}")
     else:
         class_folders = [(folder, None) for folder in folders]
-    _refuse_case_twins(root, sorted({_label(folder) for folder, _ in class_folders}))
+    names = sorted({_label(folder) for folder, _ in class_folders})
+    remedy = "Merge or rename one; some disks can't tell them apart."
+    refuse_twins(str(root), [(name, name) for name in names], "folder", remedy)
     if class_folders:
         walk.count_files(root)
     found = [
@@ -311,20 +313,6 @@ def _split_off_twins(
         if first.setdefault(item.key, item) is not item:
             twins.append((names[id(item)], "another file has this name in another Unicode form"))
     return list(first.values()), tuple(twins)
-
-
-def _refuse_case_twins(root: Path, names: list[str]) -> None:
-    by_lower: dict[str, list[str]] = {}
-    for name in names:
-        by_lower.setdefault(name.casefold(), []).append(name)
-    twins = [group for group in by_lower.values() if len(group) > 1]
-    if twins:
-        raise DataError(
-            f'The class folders of "{root}" were to be read.',
-            f"These names differ in case only: {', '.join(twins[0])}.",
-            "Class names must differ by more than case: some disks can't tell them apart.",
-            f"Merge or rename one, for example:  mv {twins[0][0]} {twins[0][0]}_2",
-        )
 
 
 def _is_hidden(name: str) -> bool:

@@ -11,7 +11,14 @@ from functools import partial
 from typing import Any
 
 from cutpoint.backbone import Backbone
-from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
+from cutpoint.data import (
+    Dataset,
+    Item,
+    conflicting_labels,
+    cross_split_duplicates,
+    digest_payload,
+    read_payload,
+)
 from cutpoint.engines import ENGINES, refuse_precision
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.drift import check_drift
@@ -29,6 +36,7 @@ from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.store import view_fields
 from cutpoint.types import Engine
 
+N_CONFLICTS = 20  # payloads of several labels that are listed
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
 
 
@@ -290,7 +298,8 @@ def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) 
     """Return the data set without its bad items, with all that was noticed."""
     kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
     final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
-    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
+    told = (*_leak_warnings(final, digests), *_conflict_warnings(final, digests))
+    return final.with_warnings(*told, *_note_lines(tally.notes))
 
 
 def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
@@ -299,6 +308,16 @@ def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
         return []
     first = " = ".join(twins[0])
     return [f"LEAKAGE: {len(twins)} payloads are in more than one split, such as {first}"]
+
+
+def _conflict_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
+    twins = conflicting_labels(dataset, digests)
+    lines = [" = ".join(f"{key} ({label})" for key, label in each) for each in twins]
+    if not lines:
+        return []
+    shown, n_more = "; ".join(lines[:N_CONFLICTS]), len(lines) - N_CONFLICTS
+    more = f"; and {n_more} more" if n_more > 0 else ""
+    return [f"CONFLICT: {len(lines)} payloads have several labels: {shown}{more}"]
 
 
 def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:

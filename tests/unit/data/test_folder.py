@@ -244,7 +244,9 @@ def test_case_23_an_empty_class_folder_warns(colour_folder: Maker) -> None:
 def test_case_26_names_that_differ_in_case_only_are_refused(colour_folder: Maker) -> None:
     root = colour_folder(per_class=2)
     shutil.copytree(root / "red", root / "Red")
-    with pytest.raises(DataError, match="differ in case only: Red, red"):
+    with pytest.raises(
+        DataError, match=r'differ in case or spaces only.\nThey are: "Red" \(folder Red\), "red"'
+    ):
         read_folder(root)
 
 
