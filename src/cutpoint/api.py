@@ -10,7 +10,14 @@ from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.choosing import ChooseOptions, Ranking, extract_checked, rank
-from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
+from cutpoint.data import (
+    Dataset,
+    assign_splits,
+    can_be_split,
+    has_splits,
+    read_dataset,
+    refuse_unlabelled,
+)
 from cutpoint.errors import TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, Profile
@@ -324,7 +331,7 @@ max_bad, seed, storage, follow_links, quiet
 def evaluate(
     model: Predictor | str | os.PathLike[str],
     data: Any,
-    split: str = "test",
+    split: str | None = None,
     *,
     labels: Sequence[Any] | None = None,
     groups: Sequence[Any] | None = None,
@@ -342,8 +349,10 @@ def evaluate(
     ----------
     model : Predictor, or the path of a saved one
     data : as in `extract`
-    split : {"test", "val", "train", "all"}
-        If the data brings no splits, those that `fit` drew are drawn again.
+    split : {"test", "val", "train", "all"}, optional
+        By default the test split that the data brings (val, if it has none); or, if it brings no
+        splits, all of it but what the predictor learned from. If "test", "val" or "train" is named
+        and the data brings no splits, those that `fit` drew are drawn again.
     labels, groups, splits, follow_links
         As in `extract`; groups matter where the splits are drawn again.
     leave_out_trained : bool
@@ -366,12 +375,16 @@ def evaluate(
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
     refuse_unlabelled(dataset)
+    splits_from = "data" if has_splits(dataset) else "none"
+    if split is None:
+        split = _default_split(dataset)
+        leave_out_trained = leave_out_trained or splits_from == "none"
     if split != "all":
-        if all(item.split is None for item in dataset.items):
-            reporter.say("The data has no splits: they are drawn as fit draws them.")
-            reporter.say("To score all of it:  --split all")
+        splits_from = "data" if has_splits(dataset) else "drawn"
         dataset = assign_splits(dataset, predictor.seed)
-    evaluation = evaluate_predictor(predictor, dataset, split, leave_out_trained, reporter, engine)
+    evaluation = evaluate_predictor(
+        predictor, dataset, split, leave_out_trained, reporter, engine, splits_from
+    )
     if report is not None:
         words = ["cutpoint", "evaluate", _shown(model), _shown(data), "--split", split]
         words += ["--leave-out-trained"] if leave_out_trained else []
@@ -406,6 +419,12 @@ def predict(
     """
     predictor = _predictor(model, trust_weights)
     return predictor.predict(data, engine, n_workers, Reporter(quiet))
+
+
+def _default_split(dataset: Dataset) -> str:
+    """Return what is scored if no split is named: what `fit` would hold out, or all."""
+    splits = {item.split for item in dataset.items} - {None}
+    return ("test" if "test" in splits or "val" not in splits else "val") if splits else "all"
 
 
 def _recipe(recipe: str | Recipe) -> Recipe:

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from cutpoint.choosing import (
     rank_maps,
 )
 from cutpoint.choosing.task import Task
-from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
+from cutpoint.data import Dataset, assign_splits, check_for_fit, has_splits, refuse_unlearnable
 from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions
@@ -130,6 +130,7 @@ def run_fit(
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
     refuse_unlearnable(dataset)
+    splits_from = "data" if has_splits(dataset) else "drawn"
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
     for line in find_protocol(options.protocol).lines() if options.protocol else ():
@@ -163,6 +164,7 @@ def run_fit(
     predictor = _fit_head(backbone, features, ranking, options, layouts)
     split, fresh = _held_out(predictor, dataset, features)
     evaluation = _score_held_out(predictor, dataset, features, split, fresh)
+    evaluation = replace(evaluation, splits_from=splits_from)
     hindsight = None if layouts else look_back(Task.of(features, choice), ranking, fresh, split)
     result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight)
     predictor.card = _card(result, options)
@@ -274,6 +276,7 @@ def _score_held_out(
         [items[key] for key in features.keys[fresh]],
         predictor.head.predict_proba(predictor.recipe.of(features, fresh)),
         n_left_out=len(features.rows_of(split)) - len(fresh),
+        n_other_splits=len(features) - len(features.rows_of(split)),
     )
 
 

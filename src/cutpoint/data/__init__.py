@@ -10,7 +10,7 @@ from cutpoint.data.hygiene import (
 from cutpoint.data.items import Dataset, Item, digest_payload, read_payload
 from cutpoint.data.labels import Label, as_given
 from cutpoint.data.read import read_dataset, read_items
-from cutpoint.data.splits import assign_splits, can_be_split
+from cutpoint.data.splits import assign_splits, can_be_split, has_splits
 
 __all__ = [
     "Dataset",
@@ -23,6 +23,7 @@ __all__ = [
     "conflicting_labels",
     "cross_split_duplicates",
     "digest_payload",
+    "has_splits",
     "read_dataset",
     "read_items",
     "read_payload",
