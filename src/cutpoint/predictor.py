@@ -15,12 +15,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from cutpoint.arguments import as_path
 from cutpoint.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.data import Item, Label, read_items
 from cutpoint.engines import (
     ENGINES,
     KeptModel,
     QuantisedCut,
+    check_engine,
     checked_engine,
     compiled_id,
     engine_identity,
@@ -30,7 +32,7 @@ from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
 from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE
-from cutpoint.extraction.unit import prepare
+from cutpoint.extraction.unit import prepare, refuse_misfit
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
@@ -163,11 +165,13 @@ class Predictor:
         reporter: Reporter | None = None,
     ) -> tuple[Float64, dict[int, str]]:
         """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
+        check_engine(engine)
+        executor = LocalExecutor(n_workers)
         out = np.full((len(items), len(self.classes)), np.nan)
         reasons: dict[int, str] = {}
         if not items:
             return out, reasons
-        executor = LocalExecutor(n_workers)
+        refuse_misfit(items, self.backbone.spec.preprocess)
         reporter = reporter or Reporter(quiet=True)
         ready = self._engine(items, engine, executor.n_workers, reporter)
         starts = range(0, len(items), _CHUNK)
@@ -248,7 +252,7 @@ class Predictor:
         An older predictor of that name is replaced, at once or not at all; whatever else lies in
         its folder is left alone. A folder of another kind is refused.
         """
-        folder = Path(path).resolve()
+        folder = as_path("path", path).resolve()
         refuse_foreign(folder)
         recipe, before = self.recipe.to_state()
         head, learned = self.head.to_state()
@@ -294,11 +298,12 @@ def refuse_foreign(folder: Path) -> None:
         (folder / MANIFEST).exists() or {each.name for each in folder.iterdir()} <= {BAD_ROWS}
     )
     if folder.exists() and not is_ours:
+        other = (folder.resolve() / "model.cutpoint") if folder.is_dir() else f"{folder}.cutpoint"
         raise UsageError(
-            f'A predictor was to be saved as "{folder}".',
+            f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {folder.with_name(folder.name + '.cutpoint')}",
+            f"Type, for example:  -o {other}",
         )
 
 
@@ -323,7 +328,14 @@ def load_predictor(
     ModalityError
         If it reads another kind of item than this release does.
     """
-    folder = Path(path)
+    folder = as_path("path", path)
+    if backbone is not None and trust_weights:
+        raise UsageError(
+            "trust_weights was given beside a backbone that is loaded already.",
+            "It says what may be loaded, and nothing is.",
+            "The backbone alone.",
+            "Leave out trust_weights",
+        )
     fields = _read_manifest(folder)
     if not isinstance(fields.get("modality"), str):
         raise _broken(folder, f"{MANIFEST} names no modality")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.backbone import Backbone
+from cutpoint.errors import BadItem, DataError, UsageError
 from cutpoint.preprocess import prepare_item
 from cutpoint.text import printable
 
@@ -85,6 +86,13 @@ def image_distance(
     >>> cp.image_distance(grey, grey, FakeBackbone(), style=["conv2"]).style
     {'conv2': 0.0}
     """
+    if not isinstance(backbone, Backbone):
+        raise UsageError(
+            f"The backbone is a {type(backbone).__name__}.",
+            "Distances are measured in the layers of a backbone.",
+            "What `cutpoint.load` returns.",
+            'Type, for example:  cp.image_distance(a, b, cp.load("packaged:efficientnet_lite0"))',
+        )
     table = backbone.layers()
     by_stride = {row.stride: row.name for row in table.maps()}
     contents = _names(backbone, content, list(by_stride.values())[-1:])
@@ -108,7 +116,15 @@ def _names(backbone: Backbone, taps: Sequence[str | int] | None, otherwise: list
 
 def _prepared(image: Any, backbone: Backbone) -> Any:
     payload = Path(image).read_bytes() if isinstance(image, (str, Path)) else image
-    return prepare_item(payload, backbone.spec.preprocess)[0]
+    try:
+        return prepare_item(payload, backbone.spec.preprocess)[0]
+    except BadItem as error:
+        raise DataError(
+            "One of the two images can't be used.",
+            f"Why: {error.reason}.",
+            "A path, the bytes of a file, a PIL image or a uint8 array (height, width, 3).",
+            'Type, for example:  cp.image_distance("a.jpg", "b.jpg", backbone)',
+        ) from error
 
 
 def _mean_square(pair: Any) -> float:

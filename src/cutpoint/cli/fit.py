@@ -77,7 +77,7 @@ def fit(
     from cutpoint.choosing import advise
     from cutpoint.data import read_dataset
     from cutpoint.extraction import ExtractOptions
-    from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
+    from cutpoint.fitting import REPORT, FitOptions, check_output, default_store, run_fit
     from cutpoint.heads import parse_head
     from cutpoint.predictor import BAD_ROWS
     from cutpoint.recipe import parse_recipe
@@ -101,6 +101,7 @@ def fit(
         precision=precision,
         strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )
+    check_output(output)
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
     result = run_fit(dataset, found, options, output, Reporter(quiet))

@@ -90,7 +90,9 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. 
 MaxBad = Annotated[
     float, typer.Option("--max-bad", min=0.0, max=1.0, help="Share of items that may be bad.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Draws the test split if the data has none.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Draws the test split if the data has none.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links in folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]

@@ -1,5 +1,6 @@
 """Where items come from, which split they are in, and what is wrong with them."""
 
+from cutpoint.data.columns import Column
 from cutpoint.data.hygiene import (
     check_for_fit,
     conflicting_labels,
@@ -13,6 +14,7 @@ from cutpoint.data.read import read_dataset, read_items
 from cutpoint.data.splits import assign_splits, can_be_split, has_splits
 
 __all__ = [
+    "Column",
     "Dataset",
     "Item",
     "Label",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def read_arrays(
     keys : sequence, optional
         Keys default to the path as given, else to the position: ``"item-000012"``.
     """
+    refuse_no_sequence(payloads)
     refuse_single_image(payloads)
     prepared = [_payload(payload) for payload in payloads]
     names = _keys(prepared) if keys is None else [str(key) for key in keys]
@@ -42,9 +43,35 @@ def read_arrays(
     return with_columns(Dataset("items in memory", items, ()), labels, groups, splits)
 
 
+def refuse_no_sequence(payloads: Any) -> None:
+    """Raise `ModalityError` for what is no sequence of items: one of them, a table, nothing."""
+    is_one = isinstance(payloads, bytes | bytearray | Image.Image)
+    is_table = isinstance(payloads, Mapping) or hasattr(payloads, "columns")
+    if not (is_one or is_table) and isinstance(payloads, Iterable):
+        return
+    kind = f"a {type(payloads).__name__}"
+    what = f"one image, {kind}" if is_one else ("nothing" if payloads is None else kind)
+    told = "" if not is_table else "Its columns are no items. "
+    raise ModalityError(
+        f"A sequence of items is wanted, and the data is {what}.",
+        f"{told}Nothing was read.",
+        "A folder, a manifest, or a list of paths, file bytes, PIL images or uint8 arrays.",
+        'Type, for example:  cp.fit(["a.jpg", "b.jpg"], labels=["cat", "dog"])',
+    )
+
+
 def refuse_single_image(payloads: Any) -> None:
-    """Raise `ShapeError` for one colour image where a stack is meant."""
-    if isinstance(payloads, np.ndarray) and payloads.ndim == 3 and payloads.shape[2] in (3, 4):
+    """Raise `ShapeError` for one image where a stack is meant."""
+    if not isinstance(payloads, np.ndarray):
+        return
+    if payloads.ndim < 3 and payloads.dtype == np.uint8 and payloads.size:
+        raise ShapeError(
+            f"The array has shape {payloads.shape}, and a stack of images is wanted.",
+            "It is one grey image, or none.",
+            "A stack has shape (n_items, height, width[, 3]).",
+            "Give one image as:  image[None]",
+        )
+    if payloads.ndim == 3 and payloads.shape[2] in (3, 4):
         raise ShapeError(
             "A stack of images was asked for.",
             f"The array has shape {payloads.shape}, which is one colour image.",

@@ -86,7 +86,7 @@ def _refuse_target(dataset: Dataset) -> None:
         raise DataError(
             f'The labels of "{dataset.name}" are numbers such as {fraction}: a target, no classes.',
             f"{len(labels)} items have {len(set(labels))} different ones; a head tells classes.",
-            'Classes, as text; or a ranking of the layers for values, from Python with kind="values".',
+            'Classes; or a ranking of the layers for values, as kind="values" gives it in Python.',
             "Type:  cutpoint choose DATA --kind values",
         )
 

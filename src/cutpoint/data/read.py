@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from cutpoint.data.arrays import read_arrays, refuse_single_image
+from cutpoint.data.arrays import read_arrays, refuse_no_sequence, refuse_single_image
 from cutpoint.data.columns import Column, with_columns
 from cutpoint.data.folder import list_images, read_folder
 from cutpoint.data.items import Dataset, Item
@@ -84,8 +84,9 @@ def read_items(data: Any) -> list[Item]:
         if path.suffix in SUFFIXES:
             return list(read_dataset(path).items)
         data = [path]
-    if isinstance(data, (bytes, Image.Image)):
+    if isinstance(data, (bytes, bytearray, Image.Image)):
         data = [data]
+    refuse_no_sequence(data)
     refuse_single_image(data)
     return [
         replace(read_arrays([payload]).items[0], key=_key(payload, place))

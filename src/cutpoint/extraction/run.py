@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from cutpoint.arguments import check_share, check_workers
 from cutpoint.backbone import Backbone
 from cutpoint.data import (
     Dataset,
@@ -19,7 +20,7 @@ from cutpoint.data import (
     digest_payload,
     read_payload,
 )
-from cutpoint.engines import ENGINES, refuse_precision
+from cutpoint.engines import ENGINES, check_engine, preferred_engine, refuse_precision
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.drift import check_drift
 from cutpoint.extraction.executors import LocalExecutor
@@ -27,7 +28,7 @@ from cutpoint.extraction.job import Job
 from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.quantising import quantised_spec
-from cutpoint.extraction.unit import UnitReceipt, prepare
+from cutpoint.extraction.unit import UnitReceipt, prepare, refuse_misfit
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
@@ -59,6 +60,12 @@ class ExtractOptions:
     n_workers: int | None = None
     max_bad: float = 0.01
     is_sample: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for what no run can serve, before there is one."""
+        check_engine(self.engine)
+        check_workers(self.n_workers)
+        check_share("max_bad", self.max_bad)
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,9 @@ def extract_features(
     """
     start = time.perf_counter()
     refuse_precision(options.engine, spec.precision)
+    refuse_misfit(dataset.items, spec.backbone.preprocess)
+    if options.engine != "auto":  # told now, though all may be stored and no engine be needed
+        preferred_engine(options.engine, backbone.cut_at(spec.taps))
     if spec.precision == "int8" and not spec.calibration:
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
     watch = Stopwatch().start()

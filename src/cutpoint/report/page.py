@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from cutpoint.arguments import check_writable
 from cutpoint.choosing import Ranking
 from cutpoint.data import Dataset, Item, read_payload
 from cutpoint.errors import BadItem, MissingExtra
@@ -37,6 +39,13 @@ class ReportInputs:
     warnings: Sequence[str] = ()
     quarantined: Sequence[tuple[str, str]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_report(path: Path, what: str, needs: Sequence[str] = ("jinja2", "matplotlib")) -> None:
+    """Raise an error unless a report or picture can be made here and written to `path`."""
+    if any(importlib.util.find_spec(name) is None for name in needs):
+        raise MissingExtra(what, "report")
+    check_writable(path, what, is_folder=False)
 
 
 def write_choice_plot(ranking: Ranking, path: Path) -> None:
