@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cutpoint.arguments import check_choice
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import AUTO, Layer, LayerTable
 from cutpoint.pooling import pools_of
@@ -23,6 +24,7 @@ from cutpoint.spec import (
     PreprocessSpec,
     TapSpec,
 )
+from cutpoint.text import printable
 from cutpoint.types import Array, Batch, Cut, Framework
 
 STORAGES = (AUTO, "fp32", "fp16")
@@ -259,7 +261,7 @@ class Backbone:
         self, taps: Sequence[str | int] | str, pools: Sequence[str]
     ) -> tuple[TapSpec, ...]:
         """Return every chosen layer with every pool, in execution order."""
-        layers = self._table.select(*([taps] if isinstance(taps, str) else taps))
+        layers = self._table.select(*([taps] if isinstance(taps, str | int) else taps))
         if not layers or not pools:
             raise UsageError(
                 f"Taps of backbone {self.spec.id} were asked for.",
@@ -297,21 +299,9 @@ class Backbone:
         WeightsError
             If the network was changed since it was loaded.
         """
-        if storage not in STORAGES:
-            raise UsageError(
-                f'Features stored as "{storage}" were asked for.',
-                "There is no storage of that name.",
-                f"Storages: {', '.join(STORAGES)}; auto is fp16 for whole maps, fp32 for vectors.",
-                "Type, for example:  --storage fp32",
-            )
+        check_choice("storage", storage, STORAGES, "fp32")
+        check_choice("precision", precision, PRECISIONS, "bf16")
         self._refuse_changed()
-        if precision not in PRECISIONS:
-            raise UsageError(
-                f'Features in precision "{precision}" were asked for.',
-                "There is no precision of that name.",
-                f"Precisions: {', '.join(PRECISIONS)}.",
-                "Type, for example:  --precision bf16",
-            )
         return FeatureSpec(self.spec, self.tap_specs(taps, pools), precision, storage)
 
     def _refuse_padding(self) -> None:
@@ -367,6 +357,6 @@ class Pyramid:
 
     def __str__(self) -> str:
         return "\n".join(
-            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {row.name}"
+            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {printable(row.name)}"
             for row in self.levels
         )

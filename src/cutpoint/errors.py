@@ -21,16 +21,22 @@
 
 from __future__ import annotations
 
+from cutpoint.text import printable
+
 
 class CutpointError(Exception):
-    """Base of all errors: what was asked, what we got, what would do, what to type next."""
+    """Base of all errors: what was asked, what we got, what would do, what to type next.
+
+    Names in it may come from files, so each part is printed as one line.
+    """
 
     def __init__(self, asked: str, got: str, would_do: str, type_next: str) -> None:
         super().__init__(asked, got, would_do, type_next)
         self.asked, self.got, self.would_do, self.type_next = asked, got, would_do, type_next
 
     def __str__(self) -> str:
-        return "\n".join((self.asked, self.got, self.would_do, self.type_next))
+        parts = (self.asked, self.got, self.would_do, self.type_next)
+        return "\n".join(map(printable, parts))
 
 
 class UsageError(CutpointError, ValueError):

@@ -14,6 +14,7 @@ from itertools import groupby, takewhile
 from typing import Any, TypeVar
 
 from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.text import printable
 
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 # Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
@@ -269,7 +270,7 @@ class LayerTable:
     def cells(self) -> list[tuple[str, ...]]:
         """Return the table as text, header first."""
         header = ("index", "name", "kind", "shape", "stride", "params", "MACs", "tap")
-        return [header, *(_cells(row) for row in self.rows)]
+        return [header, *(tuple(map(printable, _cells(row))) for row in self.rows)]
 
     def __str__(self) -> str:
         cells = self.cells()

@@ -15,12 +15,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from cutpoint.arguments import as_path
 from cutpoint.backbone import STORAGES, Backbone, LoadOptions
-from cutpoint.data import Item, read_items
+from cutpoint.data import Item, Label, read_items
 from cutpoint.engines import (
     ENGINES,
     KeptModel,
     QuantisedCut,
+    check_engine,
     checked_engine,
     compiled_id,
     engine_identity,
@@ -30,7 +32,7 @@ from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
 from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE
-from cutpoint.extraction.unit import prepare
+from cutpoint.extraction.unit import prepare, refuse_misfit
 from cutpoint.files import told, write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
@@ -39,6 +41,7 @@ from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
 from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
 from cutpoint.store.halves import as_read
+from cutpoint.text import printable
 from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
@@ -56,8 +59,8 @@ class Prediction:
     Attributes
     ----------
     key : str
-    label : str or None
-        None if the item is bad.
+    label : str, int, bool, float or None
+        In the type that labels came in; None if the item is bad.
     probability : float
         Of that label, calibrated; NaN if the item is bad.
     reason : str
@@ -65,7 +68,7 @@ class Prediction:
     """
 
     key: str
-    label: str | None
+    label: Label | None
     probability: float
     reason: str = ""
 
@@ -110,8 +113,9 @@ class Predictor:
         return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.head.classes_)
+    def classes(self) -> tuple[Label, ...]:
+        """In the order of the columns of `probabilities`, in the type the labels came in."""
+        return tuple(self.head.classes_.tolist())
 
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
@@ -127,7 +131,7 @@ class Predictor:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])
             lines.append(f"accuracy on split {found['split']}: {accuracy} (95 %, Wilson)")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def predict(
         self,
@@ -161,11 +165,13 @@ class Predictor:
         reporter: Reporter | None = None,
     ) -> tuple[Float64, dict[int, str]]:
         """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
+        check_engine(engine)
+        executor = LocalExecutor(n_workers)
         out = np.full((len(items), len(self.classes)), np.nan)
         reasons: dict[int, str] = {}
         if not items:
             return out, reasons
-        executor = LocalExecutor(n_workers)
+        refuse_misfit(items, self.backbone.spec.preprocess)
         reporter = reporter or Reporter(quiet=True)
         ready = self._engine(items, engine, executor.n_workers, reporter)
         starts = range(0, len(items), _CHUNK)
@@ -246,7 +252,7 @@ class Predictor:
         An older predictor of that name is replaced, at once or not at all; whatever else lies in
         its folder is left alone. A folder of another kind is refused.
         """
-        folder = Path(path).resolve()
+        folder = as_path("path", path).resolve()
         refuse_foreign(folder)
         recipe, before = self.recipe.to_state()
         head, learned = self.head.to_state()
@@ -293,11 +299,12 @@ def refuse_foreign(folder: Path) -> None:
         (folder / MANIFEST).exists() or {each.name for each in folder.iterdir()} <= {BAD_ROWS}
     )
     if folder.exists() and not is_ours:
+        other = (folder.resolve() / "model.cutpoint") if folder.is_dir() else f"{folder}.cutpoint"
         raise UsageError(
-            f'A predictor was to be saved as "{folder}".',
+            f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {folder.with_name(folder.name + '.cutpoint')}",
+            f"Type, for example:  -o {other}",
         )
 
 
@@ -322,7 +329,14 @@ def load_predictor(
     ModalityError
         If it reads another kind of item than this release does.
     """
-    folder = Path(path)
+    folder = as_path("path", path)
+    if backbone is not None and trust_weights:
+        raise UsageError(
+            "trust_weights was given beside a backbone that is loaded already.",
+            "It says what may be loaded, and nothing is.",
+            "The backbone alone.",
+            "Leave out trust_weights",
+        )
     fields = _read_manifest(folder)
     if not isinstance(fields.get("modality"), str):
         raise _broken(folder, f"{MANIFEST} names no modality")

@@ -10,7 +10,7 @@ import typer
 import cutpoint
 from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 from cutpoint.errors import CutpointError, UsageError
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
@@ -70,4 +70,4 @@ def _tell(error: CutpointError) -> None:
         parts = ("asked", "got", "would_do", "type_next")
         fields = {"error": type(error).__name__} | {part: getattr(error, part) for part in parts}
         print(json.dumps(fields))
-    print(f"Error: {printable(str(error))}", file=sys.stderr)
+    print(f"Error: {error}", file=sys.stderr)  # each part is one line, whatever is in it

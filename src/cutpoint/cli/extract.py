@@ -23,6 +23,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    echo,
     pool_list,
     print_json,
     print_wrapped,
@@ -99,5 +100,5 @@ def extract(
         print_wrapped(f"Warning: {warning}")
     if features.quarantined:
         listed = f", see {store / BAD_ROWS}" if (store / BAD_ROWS).exists() else ""
-        typer.echo(f"{len(features.quarantined)} items quarantined{listed}")
-    typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")
+        echo(f"{len(features.quarantined)} items quarantined{listed}")
+    echo(f"{len(features)} items × {len(features.taps)} taps in {store}")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, print_json, print_wrapped
-from cutpoint.progress import printable
+from cutpoint.cli.options import Json, echo, print_json, print_wrapped
 
 if TYPE_CHECKING:
     from cutpoint.store import Report
@@ -30,18 +29,18 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         print_json(facts)
         return
     for spec in facts["specs"]:
-        typer.echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
+        echo(f"{spec['spec_id']}  {spec['backbone']}  {len(spec['taps'])} taps")
         print_wrapped(f"  taps     {', '.join(spec['taps'])}", " " * 11)
         unusual = [spec["precision"]] if spec["precision"] != "fp32" else []
         unusual += [f"{spec['decode']} decoding"] if spec["decode"] != "exact" else []
         if unusual:
-            typer.echo(f"  computed {', '.join(unusual)}")
+            echo(f"  computed {', '.join(unusual)}")
         size = human_bytes(spec["n_bytes"])
-        typer.echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
-        typer.echo(f"  engines  {', '.join(spec['engines'])}")
+        echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
+        echo(f"  engines  {', '.join(spec['engines'])}")
     for view in facts["views"]:
         counts = f"{view['n_items']} items, {view['n_quarantined']} bad"
-        typer.echo(printable(f"data set {view['name']}: {counts}"))
+        echo(f"data set {view['name']}: {counts}")
 
 
 @app.command()
@@ -77,17 +76,15 @@ def verify(
     if as_json:
         print_json(asdict(report))
     else:
-        typer.echo(
-            f"{report.n_shards} shards, {report.n_rows} rows, {report.n_bytes} bytes checked"
-        )
+        echo(f"{report.n_shards} shards, {report.n_rows} rows, {report.n_bytes} bytes checked")
         for name, what in report.damaged:
-            typer.echo(printable(f"damaged: {name}: {what}"))
+            echo(f"damaged: {name}: {what}")
         for name, what in report.unreadable:
-            typer.echo(printable(f"can't be read now: {name}: {what}"))
+            echo(f"can't be read now: {name}: {what}")
         for name in report.orphans:
-            typer.echo(f"whole, but not in the catalog: {name}")
+            echo(f"whole, but not in the catalog: {name}")
         for line in _what_to_do(report, features):
-            typer.echo(line)
+            echo(line)
     if not report.is_whole:
         raise typer.Exit(1)
 

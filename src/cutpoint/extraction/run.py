@@ -10,9 +10,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from cutpoint.arguments import check_share, check_workers
 from cutpoint.backbone import Backbone
-from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
-from cutpoint.engines import ENGINES, refuse_precision
+from cutpoint.data import (
+    Dataset,
+    Item,
+    conflicting_labels,
+    cross_split_duplicates,
+    digest_payload,
+    read_payload,
+)
+from cutpoint.engines import ENGINES, check_engine, preferred_engine, refuse_precision
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.drift import check_drift
 from cutpoint.extraction.executors import LocalExecutor
@@ -20,7 +28,7 @@ from cutpoint.extraction.job import Job
 from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.quantising import quantised_spec
-from cutpoint.extraction.unit import UnitReceipt, prepare
+from cutpoint.extraction.unit import UnitReceipt, prepare, refuse_misfit
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
@@ -29,6 +37,7 @@ from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.store import view_fields
 from cutpoint.types import Engine
 
+N_CONFLICTS = 20  # payloads of several labels that are listed
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
 
 
@@ -51,6 +60,12 @@ class ExtractOptions:
     n_workers: int | None = None
     max_bad: float = 0.01
     is_sample: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for what no run can serve, before there is one."""
+        check_engine(self.engine)
+        check_workers(self.n_workers)
+        check_share("max_bad", self.max_bad)
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,9 @@ def extract_features(
     """
     start = time.perf_counter()
     refuse_precision(options.engine, spec.precision)
+    refuse_misfit(dataset.items, spec.backbone.preprocess)
+    if options.engine != "auto":  # told now, though all may be stored and no engine be needed
+        preferred_engine(options.engine, backbone.cut_at(spec.taps))
     if spec.precision == "int8" and not spec.calibration:
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
     watch = Stopwatch().start()
@@ -297,7 +315,8 @@ def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) 
     """Return the data set without its bad items, with all that was noticed."""
     kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
     final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
-    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
+    told = (*_leak_warnings(final, digests), *_conflict_warnings(final, digests))
+    return final.with_warnings(*told, *_note_lines(tally.notes))
 
 
 def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
@@ -306,6 +325,16 @@ def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
         return []
     first = " = ".join(twins[0])
     return [f"LEAKAGE: {len(twins)} payloads are in more than one split, such as {first}"]
+
+
+def _conflict_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
+    twins = conflicting_labels(dataset, digests)
+    lines = [" = ".join(f"{key} ({label})" for key, label in each) for each in twins]
+    if not lines:
+        return []
+    shown, n_more = "; ".join(lines[:N_CONFLICTS]), len(lines) - N_CONFLICTS
+    more = f"; and {n_more} more" if n_more > 0 else ""
+    return [f"CONFLICT: {len(lines)} payloads have several labels: {shown}{more}"]
 
 
 def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:

@@ -60,7 +60,7 @@ class LearnedPoolHead(TrainedHead):
         ShapeError, DataError
             If X is of another shape, or holds NaN or infinity.
         """
-        self._check_parameters()
+        self.check_parameters()
         x = self._prepared(self._places(X))
         y = column_or_1d(y)
         check_consistent_length(x, y)

@@ -8,7 +8,6 @@ fitted on training rows alone.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -218,6 +217,6 @@ def _wrong(text: str, why: str) -> UsageError:
     return UsageError(
         f'The recipe "{text}" was asked for.',
         f"It can't be followed: {why}.",
-        textwrap.fill(stages, 100, break_on_hyphens=False),
+        stages,
         'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
     )

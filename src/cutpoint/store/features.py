@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cutpoint.data import Label, as_given
 from cutpoint.errors import StoreError, TapNotFound
 from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
@@ -52,8 +53,14 @@ class Features:
         return tuple(tap.name for tap in self.spec.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.fields["classes"])
+    def classes(self) -> tuple[Label, ...]:
+        found = (as_given(name, self.label_type) for name in self.fields["classes"])
+        return tuple(sorted(found))
+
+    @property
+    def label_type(self) -> str:
+        """What labels came as, and come back as: "str", "int", "bool" or "float"."""
+        return str(self.fields.get("label_type", "str"))
 
     @property
     def keys(self) -> Array:
@@ -65,7 +72,9 @@ class Features:
 
     @property
     def labels(self) -> Array:
-        return self._column(2)
+        found = self._column(2)
+        found[:] = [as_given(text, self.label_type) for text in found]
+        return found
 
     @property
     def groups(self) -> Array:

@@ -441,7 +441,10 @@ _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
 def view_fields(spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> dict[str, Any]:
     """Return a view as JSON fields: `dataset` without its payloads, with their digests."""
     kept = [item for item in dataset.items if item.key in digests]
+    # A field younger than the format: left out of text, as before, so that no view is named anew.
+    typed = {} if dataset.label_type == "str" else {"label_type": dataset.label_type}
     return {
+        **typed,
         "format": VIEW_FORMAT,
         "spec": spec.to_json(),
         "name": dataset.name,

@@ -102,9 +102,9 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
     ----------
     floor : float, default 0.0
         Share of the median deviation, of the columns that vary, that is added to each column's
-        own, as a square: ``√(σ² + (floor·median σ)²)``. A channel that is zero in nearly all training rows has a
-        tiny deviation, and a new row where it is not lies thousands of them away; 0.1 holds it
-        back. 0 is the textbook's z-score.
+        own, as a square: ``√(σ² + (floor·median σ)²)``. A channel that is zero in nearly all
+        training rows has a tiny deviation, and a new row where it is not lies thousands of them
+        away; 0.1 holds it back. 0 is the textbook's z-score.
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from cutpoint.arguments import check_workers
 from cutpoint.runtimes.threads import n_cores
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ class LocalExecutor:
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
-        self.n_workers = n_workers or n_cores()
+        check_workers(n_workers)
+        self.n_workers = n_cores() if n_workers is None else n_workers
 
     def map(self, make_worker: Callable[[], Callable[[T], R]], units: Sequence[T]) -> Iterator[R]:
         """Yield results as units end. `make_worker` is called once in each thread."""
