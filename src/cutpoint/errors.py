@@ -6,6 +6,7 @@
     ├── UsageError (ValueError)            an argument no run can serve; exit code 2
     │   ├── BackboneNotFound (LookupError)
     │   ├── TapNotFound (LookupError)
+    │   ├── NoSuchAttribute (AttributeError)
     │   └── ShapeError
     ├── DataError (ValueError)             the data set as a whole can't be used
     │   ├── LeakageError                   rows would be scored by what they taught
@@ -49,6 +50,10 @@ class BackboneNotFound(UsageError, LookupError):
 
 class TapNotFound(UsageError, LookupError):
     """The backbone has no such layer, or it can't be a tap."""
+
+
+class NoSuchAttribute(UsageError, AttributeError):
+    """An object has no such attribute, and what is meant is to be had elsewhere."""
 
 
 class ShapeError(UsageError):

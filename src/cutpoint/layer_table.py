@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, takewhile
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import NoSuchAttribute, TapNotFound, UsageError
 from cutpoint.text import printable
 
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
@@ -67,6 +67,16 @@ class Layer:
     def channels(self) -> int | None:
         """Size of the channel axis."""
         return self.shape[self.layout.index("C")] if "C" in self.layout else None
+
+    @property
+    def output(self) -> NoReturn:
+        """Raise `NoSuchAttribute`: a row of the table has no tensor, as a layer of Keras has."""
+        raise NoSuchAttribute(
+            f'Layer "{self.name}" has no attribute "output": it is a row of the table of layers.',
+            f"It describes a {self.kind} and holds no tensor.",
+            "What ends at the layer and a new head can be connected to; or its features.",
+            f'Type:  backbone.symbolic("{self.name}")   or   backbone.cut("{self.name}")',
+        )
 
     @property
     def shape_text(self) -> str:

@@ -209,6 +209,7 @@ class Predictor:
         self, items: Sequence[Item], name: str, n_threads: int, reporter: Reporter
     ) -> Engine:
         """Return the engine, through the parity gate on the first items that can be prepared."""
+        self.backbone.refuse_changed()  # the cut is from an earlier call
         cut = self._cut
         name, note = preferred_engine(name, cut)
         if note and self.precision == "fp32":  # else it is refused, and that says why

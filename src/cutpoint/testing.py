@@ -81,6 +81,8 @@ class FakeCut:
 
 
 class _FakeFramework:
+    WHEN_CHANGED = "backbone = FakeBackbone()"
+
     @staticmethod
     def list_layers(network: Any, preprocess: Preprocess, name: str) -> LayerTable:
         rows, macs, channels = [], 0, 3
@@ -100,8 +102,14 @@ class _FakeFramework:
         return FakeCut(network, taps, spec.preprocess)
 
     @staticmethod
-    def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
+    def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
         raise no_symbolic(layer, "NumPy alone")
+
+    @staticmethod
+    def weights_digests(network: Any) -> dict[str, str]:
+        names = (f"conv{index + 1}" for index in range(len(network)))
+        found = (hashlib.sha256(weight.tobytes()).hexdigest() for weight in network)
+        return dict(zip(names, found, strict=True))
 
 
 def load_fake(name: str, options: LoadOptions) -> Backbone:

@@ -45,6 +45,9 @@ class Job:
     ----------
     n_calibration : int
         Items that went through the network for the parity gate.
+    check : callable
+        Raises if what was computed must not be kept: cuts may share memory with a network that is
+        trained meanwhile.
     laps : list of dict of stage → seconds
         Of each worker, once `run` has ended.
     units_s : float
@@ -57,6 +60,7 @@ class Job:
     record: EngineRecord
     n_calibration: int
     executor: LocalExecutor
+    check: Callable[[], None]
     laps: list[Seconds] = field(default_factory=list)
     units_s: float = 0.0
 
@@ -89,7 +93,7 @@ class Job:
             found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
             lap("load")
             if found is not None:
-                return cls(spec, store, found, known, 0, executor)
+                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
         reporter.say(f"Prepare engine {name} and compare it with the framework itself")
         batch, prepare_s = _calibration_batch(units, spec, cut)
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
@@ -106,7 +110,8 @@ class Job:
         )
         if checked.engine.name == name:
             store.add_engine(spec_id, record)
-        return cls(spec, store, checked.engine, record, len(batch), executor)
+        n_seen = len(batch)
+        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -146,6 +151,7 @@ class Job:
                     session,
                     self.engine.batch_size,
                     advance,
+                    self.check,
                 )
 
             for receipt in self.executor.map(make_worker, plan.units):

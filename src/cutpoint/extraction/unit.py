@@ -60,12 +60,14 @@ def run_unit(
     run: Run,
     batch_size: int,
     on_items: Callable[[int], None],
+    check: Callable[[], None],
 ) -> UnitReceipt:
-    """Compute a unit and write its shard. Depends on its arguments alone."""
+    """Compute a unit and write its shard, unless `check` raises. Depends on its arguments alone."""
     preprocess, storage = spec.backbone.preprocess, spec.storage
     found = describe(unit.items, preprocess, run, storage, batch_size, unit.digests, on_items)
     shard = None
     if found.places:
+        check()  # no shard is there for others to find that must not be kept
         digests = [unit.digests[place] for place in found.places]
         shard = write_shard(folder, spec, digests, found.features, engine)
         lap("write")
