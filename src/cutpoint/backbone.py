@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
@@ -63,6 +64,13 @@ class Backbone:
         Returns the digest of the weights as they are now, where others can change them.
     source_accuracy : float, optional
         ImageNet top-1 accuracy, 0–1, where the weights state it.
+
+    Attributes
+    ----------
+    loaded_with : LoadOptions
+        What was said beside the name, so that a run can be repeated.
+    decode : {"exact", "scaled"} or None
+        How photos are decoded, where that was said beside the preprocessing.
     """
 
     def __init__(
@@ -77,12 +85,42 @@ class Backbone:
         self.spec = spec
         self.source_accuracy = source_accuracy
         self.load_name = load_name or spec.id
+        self.loaded_with = LoadOptions()
+        self.decode: str | None = None
         self._build = build
         self._load_framework = framework
         self._current_sha256 = current_sha256
 
     def __repr__(self) -> str:
         return f'Backbone("{self.spec.id}", {self.spec.modality})'
+
+    @property
+    def can_be_typed(self) -> bool:
+        """Whether the command line can load it: names and files, no objects."""
+        told = self.loaded_with
+        is_text = told.preprocess is None or isinstance(told.preprocess, str | Path)
+        return self.spec.source != "object" and told.build is None and is_text
+
+    @property
+    def load_words(self) -> list[str]:
+        """How the command line loads it, where it can."""
+        told = self.loaded_with
+        words = ["--backbone", self.load_name]
+        words += ["--preprocess", str(told.preprocess)] if told.preprocess else []
+        words += ["--decode", self.decode] if self.decode else []
+        return words + (["--trust-weights"] if told.trust_weights else [])
+
+    @property
+    def load_call(self) -> str:
+        """How Python loads it; what only its user has stands in angle brackets."""
+        told, is_object = self.loaded_with, self.spec.source == "object"
+        words = [f"<{self.spec.name}>" if is_object else repr(self.load_name)]
+        preprocess = self.spec.preprocess if is_object else told.preprocess
+        words += [f"preprocess={preprocess!r}"] if preprocess else []
+        words += ["trust_weights=True"] if told.trust_weights else []
+        words += ["build=<function>"] if told.build else []
+        words += [f"decode={self.decode!r}"] if self.decode and not is_object else []
+        return words[0] if len(words) == 1 else f"cp.load({', '.join(words)})"
 
     def decoding(self, decode: str) -> Backbone:
         """Return the same backbone, fed with photos that are decoded so.
@@ -114,6 +152,7 @@ class Backbone:
             )
         found = copy.copy(self)
         found.spec = replace(self.spec, preprocess=replace(preprocess, decode=decode))
+        found.decode = decode
         return found
 
     @cached_property

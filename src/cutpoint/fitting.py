@@ -61,10 +61,7 @@ def default_store() -> Path:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What to try and where to keep it; fields as in `cutpoint.fit`.
-
-    `load_words` are the options the backbone was loaded with, for the command in the report.
-    """
+    """What to try and where to keep it; fields as in `cutpoint.fit`."""
 
     taps: Sequence[str | int] | str = AUTO
     pools: tuple[str, ...] = DEFAULT_POOLS
@@ -73,7 +70,6 @@ class FitOptions:
     seed: int = 0
     allow_group_overlap: bool = False
     follow_links: bool = False
-    load_words: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     head: Head = field(default_factory=RidgeHead)
     storage: str = AUTO
@@ -368,26 +364,37 @@ def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None
 
 
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:
-    """Return the command line that repeats the run."""
-    data, backbone = result.dataset.name, result.predictor.backbone.load_name
-    if not Path(data).exists():
-        return f"cp.fit(<{data}>, {str(output)!r}, {backbone!r}, seed={options.seed}, …)"
-    words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
-    words += options.load_words
-    taps = [options.taps] if isinstance(options.taps, str) else options.taps
-    for tap in [] if options.taps == AUTO else taps:
-        words += ["--tap", str(tap)]
-    for pool in options.pools:
-        words += ["--pool", pool]
-    words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
-    words += options.head_words
-    words += ["--storage", options.storage] if options.storage != AUTO else []
-    for strategy in options.strategies:
-        words += ["--strategy", strategy]
-    words += ["--precision", options.precision] if options.precision != "fp32" else []
-    words += ["--store", str(options.store), "--seed", str(options.seed)]
-    words += ["--max-bad", str(options.extract.max_bad)]
-    words += ["--engine", options.extract.engine]
-    words += ["--allow-group-overlap"] if options.allow_group_overlap else []
-    words += ["--follow-links"] if options.follow_links else []
+    """Return what repeats the run: a command line, or Python where none can say it."""
+    data, backbone = result.dataset.name, result.predictor.backbone
+    said = _said(options)
+    if not (Path(data).exists() and backbone.can_be_typed):
+        given = repr(data) if Path(data).exists() else f"<{data}>"
+        words = [given, repr(str(output)), backbone.load_call]
+        return f"cp.fit({', '.join([*words, *(f'{key}={value!r}' for key, _, value in said)])})"
+    words = ["cutpoint", "fit", data, "-o", str(output), *backbone.load_words]
+    for _, option, value in said:
+        values = value if isinstance(value, list) else [value]
+        words += [option] if value is True else [w for v in values for w in (option, str(v))]
     return shlex.join(words)
+
+
+def _said(options: FitOptions) -> list[tuple[str, str, Any]]:
+    """Return what differs from the defaults, as (Python's word, the command line's, value)."""
+    taps = [options.taps] if isinstance(options.taps, str) else list(options.taps)
+    option, head = options.head_words
+    chosen = [
+        ("taps", "--tap", taps, [AUTO]),
+        ("pool", "--pool", list(options.pools), list(DEFAULT_POOLS)),
+        ("recipe", "--recipe", str(options.recipe), ""),
+        (option.removeprefix("--"), option, head, RidgeHead.kind),
+        ("storage", "--storage", options.storage, AUTO),
+        ("strategy", "--strategy", list(options.strategies), list(FitOptions.strategies)),
+        ("precision", "--precision", options.precision, "fp32"),
+        ("store", "--store", str(options.store), ""),
+        ("seed", "--seed", options.seed, None),
+        ("max_bad", "--max-bad", options.extract.max_bad, None),
+        ("engine", "--engine", options.extract.engine, None),
+        ("allow_group_overlap", "--allow-group-overlap", options.allow_group_overlap, False),
+        ("follow_links", "--follow-links", options.follow_links, False),
+    ]
+    return [(key, word, value) for key, word, value, default in chosen if value != default]

@@ -112,13 +112,6 @@ def print_recipe(text: str) -> None:
         typer.echo(stage)
 
 
-def load_words(preprocess: str | None, trust_weights: bool, decode: str | None) -> tuple[str, ...]:
-    """Return how a backbone was loaded, as it was typed."""
-    words: tuple[str, ...] = () if preprocess is None else ("--preprocess", preprocess)
-    words += () if decode is None else ("--decode", decode)
-    return (*words, "--trust-weights") if trust_weights else words
-
-
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
     from cutpoint.fitting import DEFAULT_POOLS
 

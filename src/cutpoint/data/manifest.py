@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from cutpoint.data.folder import SPLIT_NAMES
 from cutpoint.data.items import Dataset, Item
 from cutpoint.errors import DataError, MissingExtra, ModalityError
+from cutpoint.spec import parse_json
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
@@ -67,7 +67,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                cells = json.loads(line.decode("utf-8-sig"))
+                cells = parse_json(line.decode("utf-8-sig"))
             except ValueError as error:  # no UTF-8, or no JSON
                 raise _bad_line(path, number, str(error)) from error
             if not isinstance(cells, dict):

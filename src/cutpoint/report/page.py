@@ -106,12 +106,13 @@ def _depth_order(card: Mapping[str, Any]) -> list[str]:
 def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for candidate in card["ranking"]["candidates"]:
-        tap, is_one = TapSpec.from_name(candidate["taps"][-1]), len(candidate["taps"]) == 1
+        taps = [TapSpec.from_name(tap) for tap in candidate["taps"]]
+        tap, is_one = taps[-1], len(taps) == 1
         found, evidence = candidate["score"], candidate["evidence"]
         rows.append(
             {
                 "layer": tap.layer if is_one else candidate["tap"],
-                "pool": tap.pool,
+                "pool": ", ".join(dict.fromkeys(each.pool for each in taps)),
                 "width": candidate["width"],
                 "macs": human_count(card["layers"][tap.layer]),
                 "accuracy": f"{found['value']:.4f}",

@@ -20,7 +20,7 @@ from cutpoint.transforms.base import Transform
 from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP
 from cutpoint.transforms.mix import SoftmaxSum
-from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore
+from cutpoint.transforms.normalise import L2, Scale, SignedPower, TapL2, ZScore
 from cutpoint.transforms.project import (
     GaussianProjection,
     OrthogonalProjection,
@@ -47,7 +47,7 @@ from cutpoint.types import Array
 FORMAT = 1
 
 _CLASSES: tuple[type[Transform], ...] = (
-    L2, TapL2, ZScore, SignedPower, Fuse,
+    L2, TapL2, ZScore, Scale, SignedPower, Fuse,
     VarianceSelect, FTestSelect, MutualInfoSelect, RecursiveSelect, L1Select, LearnedMask,
     GroupLasso, RidgeNormSelect,
     PCA, RandomisedSVD, GaussianProjection, SparseProjection, OrthogonalProjection, Autoencoder,

@@ -69,6 +69,7 @@ def test_case_28_a_name_that_stands_twice_is_told_with_its_lines(tmp_path: Path)
         ("m.csv", "path,label,split\na.png,x,holdout\n", 'Line 2: split "holdout"'),
         ("m.jsonl", '{"path": "a"}\n{oops\n', "Line 2"),
         ("m.jsonl", "[1]\n", "Line 1: not a JSON object"),
+        ("m.jsonl", '{"path": "a", "label": "x", "label": "y"}\n', "Line 1: said twice: label"),
         ("m.csv", "path,label\n,x\n", "Line 2: the path is empty"),
         ("m.jsonl", b'{"path": "caf\xe9"}\n', "Line 1"),
         ("m.parquet", b"PAR1 no more", "no Parquet"),
