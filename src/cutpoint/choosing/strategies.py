@@ -82,7 +82,7 @@ def _at_once(task: Task) -> int:
     the Gram matrix, copies, its vectors and what LAPACK works in (seen: 6.2 at 2500 rows).
     """
     n_rows, one = len(task.rows), task.rows[:1]
-    widths = [int(task.features.X(tap, one).shape[1]) for tap in task.taps]
+    widths = [task.features.X(tap, one).size for tap in task.taps]  # of maps, all places
     is_joined = task.options.recipe.aggregate or n_rows > MAX_EXACT  # else sums, tap by tap
     width = sum(widths) if is_joined else max(widths)
     return MAX_BYTES // (6 * 8 * min(n_rows, MAX_EXACT) ** 2 + 12 * n_rows * width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,8 +16,6 @@ from cutpoint.gram import Targets
 from cutpoint.metrics import Interval, bootstrap, wilson
 from cutpoint.recipe import Recipe
 from cutpoint.store import Features
-from cutpoint.transforms import TRANSFORMS
-from cutpoint.transforms.base import LabelledTransform
 from cutpoint.types import Array, Float64
 
 KINDS = ("classes", "labels", "values")
@@ -91,8 +90,10 @@ class Task:
 
     @cached_property
     def taps(self) -> tuple[str, ...]:
-        """Names of the taps that are vectors, shallow to deep."""
+        """Names of the taps that the recipe can take, shallow to deep: vectors, or stored maps."""
         names = [tap.name for tap in self.features.spec.taps]
+        if self.options.recipe.pools_maps:
+            return self._maps(names)
         found = self.options.taps or tuple(n for n in names if _is_vector(self.features, n))
         if not found:
             raise UsageError(
@@ -100,6 +101,19 @@ class Task:
                 "All of them hold whole activations or matrices (pools none, grid and gram).",
                 "Taps pooled to vectors.",
                 "Extract with:  --pool gap --pool gmp",
+            )
+        return found
+
+    def _maps(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the taps that are stored maps, for pools that learn."""
+        found = tuple(name for name in names if name in self.features.layouts)
+        if not found:
+            raise UsageError(
+                f'The recipe "{self.options.recipe}" needs stored maps; "{self.features.name}" has '
+                "none.",
+                f"Taps: {', '.join(names)}.",
+                "Taps kept with their places, by the pools grid(n) and none, by this release.",
+                'Extract with:  --pool "grid(4)"',
             )
         return found
 
@@ -235,7 +249,7 @@ def _is_vector(features: Features, tap: str) -> bool:
 def refuse_unfit_recipe(options: ChooseOptions) -> None:
     """Raise `UsageError` if the recipe learns from classes and labels are none."""
     stages = (*options.recipe.before, *options.recipe.after)
-    supervised = [s.name for s in stages if issubclass(TRANSFORMS[s.name], LabelledTransform)]
+    supervised = [stage.name for stage in stages if stage.needs_classes]
     if supervised and options.kind != "classes":
         raise UsageError(
             f'The recipe "{options.recipe}" was asked for with labels of kind {options.kind}.',

@@ -29,6 +29,7 @@ from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.quantising import quantised_spec
 from cutpoint.extraction.unit import UnitReceipt, prepare, refuse_misfit
+from cutpoint.pooling import map_layouts
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
@@ -200,8 +201,7 @@ def extract_features(
             job.run(plan, tally.add, reporter)
         final = _final_dataset(dataset, digests, tally)
         store.require_rows(spec_id, {digests[item.key] for item in final.items})
-        macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
-        extra = {"macs": macs, **(facts or {})}
+        extra = {**_view_facts(backbone, spec), **(facts or {})}
         if refusal:
             reporter.say(f"{store.path} may only be read: all rows are there; nothing is written")
         else:
@@ -216,6 +216,14 @@ def extract_features(
     return Extraction(
         features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile
     )
+
+
+def _view_facts(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:
+    """Return what a view keeps of the layers: their cost, and the layouts of stored maps."""
+    table = backbone.layers()
+    layouts = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
+    facts: dict[str, Any] = {"macs": {tap.layer: table[tap.layer].macs for tap in spec.taps}}
+    return {**facts, "layouts": layouts} if layouts else facts
 
 
 def _engine_in_fp32(backbone: Backbone, job: Job) -> Engine:

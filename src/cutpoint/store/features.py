@@ -94,6 +94,11 @@ class Features:
         return dict(self.fields.get("macs", {}))
 
     @property
+    def layouts(self) -> dict[str, str]:
+        """Tap → layout of its batch, ``"NCHW"``, of each stored map; empty where it isn't known."""
+        return dict(self.fields.get("layouts", {}))
+
+    @property
     def precision_check(self) -> dict[str, Any] | None:
         """What a precision below fp32 cost on training rows; None of fp32, or not known."""
         found: dict[str, Any] | None = self.fields.get("precision_check")
