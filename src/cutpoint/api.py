@@ -240,13 +240,14 @@ def choose(
     balanced: bool = False,
     nested: bool = False,
     permute_labels: int | None = None,
+    data_set: str | None = None,
     quiet: bool = False,
 ) -> Ranking:
     """Rank layers and pools by training rows that were left out.
 
     Parameters
     ----------
-    features : Features, or the path of a feature store (its newest data set)
+    features : Features, or the path of a feature store
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     strategy : str or sequence of str
@@ -262,14 +263,34 @@ def choose(
         Whether to judge the whole choice, too, on rows left out of it.
     permute_labels : int, optional
         Seed to shuffle the training labels with: a check that choosing finds nothing in nothing.
+    data_set : str, optional
+        Which data set of a feature store, by its name or the digits of its view; the newest, and
+        which that is, is reported, if several are there.
     """
     options = ChooseOptions(
         _recipe(recipe), _several(strategy), kind, balanced, nested, permute_labels
     )
     check_options(options)
     if not isinstance(features, Features):
-        features = FeatureStore(as_path("features", features)).open()
+        where = FeatureStore(as_path("features", features))
+        features = _stored(where, data_set, Reporter(quiet))
+    elif data_set is not None:
+        raise UsageError(
+            f'Features were given, and data_set="{data_set}".',
+            f'They are those of "{features.name}".',
+            "The path of a feature store, or features alone.",
+            "Type, for example:  cutpoint.choose(features)",
+        )
     return rank(features, Reporter(quiet), options)
+
+
+def _stored(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
+    """Return one data set of a store; say which, where there are several."""
+    taken = store.data_set(data_set)
+    features, told = store.open(taken.view), store.told(taken)
+    if told and data_set is None:
+        reporter.say(f'{told} Take another with:  data_set="NAME"')
+    return features
 
 
 def fit(

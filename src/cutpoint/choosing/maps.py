@@ -52,7 +52,7 @@ def rank_maps(
         If there are no training rows with labels of two classes.
     """
     means = _MapMeans(
-        features.spec, features.fields, features.places, features.shards, features.folder,
-        features._checked, layouts,
+        features.spec, features.fields, features.places, features.folder,
+        features._opened, layouts,
     )  # fmt: skip
     return rank(means, reporter, ChooseOptions(strategies=("single",), taps=tuple(layouts)))

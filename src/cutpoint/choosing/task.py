@@ -148,7 +148,7 @@ def training_rows(features: Features) -> Array:
 def permuted(features: Features, seed: int) -> Features:
     """Return `features` with the labels of the training rows shuffled."""
     rows = training_rows(features)
-    labels = features.labels
+    labels = features.labels.copy()
     labels[rows] = np.random.default_rng(seed).permutation(labels[rows])
     items = [
         [*row[:2], label, *row[3:]]

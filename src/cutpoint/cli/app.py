@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 
 import typer
 
@@ -62,7 +64,20 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             told = "Stopped. What was committed is kept; the same command goes on from there."
             print(told, file=sys.stderr)
+            _leave_workers()
         raise
+
+
+def _leave_workers() -> None:
+    """Leave at once where threads still work, after a second Ctrl-C; else Python waits for them.
+
+    To the store that is a kill, which it is made for.
+    """
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 def _tell(error: CutpointError) -> None:

@@ -38,7 +38,8 @@ from cutpoint.errors import UsageError
 if TYPE_CHECKING:
     from cutpoint.choosing import BackboneRanking, Ranking
     from cutpoint.data import Dataset
-    from cutpoint.store import Features
+    from cutpoint.progress import Reporter
+    from cutpoint.store import Features, FeatureStore
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -50,6 +51,12 @@ def choose(
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="source:name, or a path; repeat to compare. DATA."),
+    ] = None,
+    data_set: Annotated[
+        str | None,
+        typer.Option(
+            "--data-set", metavar="NAME", help="Of FEATURES: a name or view, else the newest."
+        ),
     ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
@@ -136,7 +143,7 @@ def choose(
             "It measures nothing, so they would not be followed.",
             "--advise-only with --similarity alone, or without it a ranking.",
         )
-        _print_prior(features, similarity, as_json)
+        _print_prior(features, data_set, similarity, as_json, quiet)
         return
     strategies = tuple(strategy or DEFAULT_STRATEGIES)
     stages = parse_recipe(recipe)
@@ -164,9 +171,10 @@ def choose(
             "They are extracted already, and are what they are.",
             "The data in their place, or FEATURES alone.",
         )
-        described = found.open()
+        described = _opened(found, data_set, reporter)
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
         return
+    _refuse_data_set(data_set)
     if plot is not None and len(backbone or ()) > 1:
         raise _only("--plot", "draws the layers of one backbone")
     dataset = read_dataset(features)
@@ -248,8 +256,8 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
 
         write_choice_plot(ranking, plot)
     if as_json:
-        precision = {"precision_check": features.precision_check}
-        print_json({**ranking.to_json(), **precision, "advice": advice})
+        facts = {"data_set": features.name, "precision_check": features.precision_check}
+        print_json({**ranking.to_json(), **facts, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
     if features.precision_check is not None:
@@ -273,13 +281,34 @@ def _refuse_labels(dataset: Dataset, kind: str) -> None:
     targets_of(dataset.name, np.array([item.label for item in items], object), kind)
 
 
-def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
+def _refuse_data_set(data_set: str | None) -> None:
+    if data_set is not None:
+        raise _only("--data-set", "goes with stored features, and there are none at that path")
+
+
+def _opened(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
+    """Return one data set of a store; say which, where there are several."""
+    taken = store.data_set(data_set)
+    features, told = store.open(taken.view), store.told(taken)
+    if told and data_set is None:
+        reporter.say(f"{told} Take another with:  --data-set NAME")
+    return features
+
+
+def _print_prior(
+    data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
+) -> None:
     from cutpoint.choosing import prior_advice
     from cutpoint.data import read_dataset
+    from cutpoint.progress import Reporter
     from cutpoint.store import FeatureStore
 
     found = FeatureStore(data)
-    items = found.open() if found.exists() else read_dataset(data)
+    if found.exists():
+        items: Features | Dataset = _opened(found, data_set, Reporter(quiet))
+    else:
+        _refuse_data_set(data_set)
+        items = read_dataset(data)
     advice = prior_advice(len(items), len(items.classes), similarity)
     if as_json:
         print_json(advice.to_json())

@@ -38,9 +38,10 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         size = human_bytes(spec["n_bytes"])
         echo(f"  rows     {spec['n_rows']} in {spec['n_shards']} shards, {size}")
         echo(f"  engines  {', '.join(spec['engines'])}")
-    for view in facts["views"]:
-        counts = f"{view['n_items']} items, {view['n_quarantined']} bad"
-        echo(f"data set {view['name']}: {counts}")
+    for number, view in enumerate(facts["views"], start=1):
+        counts = f"{view['n_items']} items, {view['n_quarantined']} bad, view {view['view']}"
+        newest = ", the newest" if 1 < number == len(facts["views"]) else ""
+        echo(f"data set {view['name']}: {counts}{newest}")
 
 
 @app.command()
@@ -81,6 +82,8 @@ def verify(
             echo(f"damaged: {name}: {what}")
         for name, what in report.unreadable:
             echo(f"can't be read now: {name}: {what}")
+        for remark in report.remarks:
+            echo(remark)
         for name in report.orphans:
             echo(f"whole, but not in the catalog: {name}")
         for line in _what_to_do(report, features):

@@ -34,7 +34,7 @@ from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
-from cutpoint.store.catalog import BAD, NOTE, Remark
+from cutpoint.store.catalog import BAD, NOTE
 from cutpoint.store.store import view_fields
 from cutpoint.types import Engine
 
@@ -114,7 +114,8 @@ class _Tally:
 
     def add(self, receipt: UnitReceipt) -> None:
         self.n_forward += receipt.n_forward
-        self.notes.extend(receipt.notes)
+        for key, note in receipt.notes:
+            self.notes += [(each, note) for each in (key, *self.copies.get(key, ()))]
         self.add_bad(receipt.bad)
 
     def add_bad(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -182,7 +183,7 @@ def extract_features(
         for line in () if refusal else store.mend(spec_id):
             reporter.say(line)
         stored = set(store.places(spec_id))
-        still_bad = _still_bad(dataset, digests, spec, store, tally)
+        still_bad = _still_bad(dataset, digests, spec, store, tally, stored)
         units = make_units(dataset.items, digests, stored | still_bad)
         n_items = sum(digest not in still_bad for digest in digests.values())
         plan = Plan(n_items, n_items, ())
@@ -204,10 +205,8 @@ def extract_features(
         extra = {**_view_facts(backbone, spec), **(facts or {})}
         if refusal:
             reporter.say(f"{store.path} may only be read: all rows are there; nothing is written")
-        else:
-            store.catalog.add_remarks(spec_id, _remarks(tally, digests))
-            if not options.is_sample:
-                store.save_view(spec, final, digests, extra)
+        elif not options.is_sample:
+            store.save_view(spec, final, digests, extra)
     features = store.features_of({**view_fields(spec, final, digests), **extra})
     seconds = time.perf_counter() - start
     engine, n_calibration = (job.engine.name, job.n_calibration) if job else ("", 0)
@@ -240,14 +239,15 @@ def _digests(
     n = _DIGESTED_AT_ONCE
     parts = [dataset.items[start : start + n] for start in range(0, len(dataset), n)]
     found: dict[str, str] = {}
-    with (
-        ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers) as pool,
-        reporter.bar("Read and digest", len(dataset), "files") as advance,
-    ):
-        for good, bad in pool.map(_digests_of, parts):
-            advance(len(good) + len(bad))
-            found |= good
-            tally.add_bad(bad)
+    pool = ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers)
+    try:
+        with reporter.bar("Read and digest", len(dataset), "files") as advance:
+            for good, bad in pool.map(_digests_of, parts):
+                advance(len(good) + len(bad))
+                found |= good
+                tally.add_bad(bad)
+    finally:
+        pool.shutdown(cancel_futures=True)  # no more is read after Ctrl-C, or with too many bad
     if not found:
         raise DataError(
             f'The items of "{dataset.name}" were to be read.',
@@ -276,6 +276,7 @@ def _still_bad(
     spec: FeatureSpec,
     store: FeatureStore,
     tally: _Tally,
+    stored: set[str],
 ) -> set[str]:
     """Recall what earlier runs noticed; return the payloads that were bad and still are.
 
@@ -287,7 +288,7 @@ def _still_bad(
     for digest, kind, text in remarks:
         if kind == NOTE:
             notes[digest].append(text)
-    bad = {digest for digest, kind, _ in remarks if kind == BAD}
+    bad = {digest for digest, kind, _ in remarks if kind == BAD} - stored
     seen: set[str] = set()
     still_bad = set()
     for item in dataset.items:
@@ -303,13 +304,6 @@ def _still_bad(
     return still_bad
 
 
-def _remarks(tally: _Tally, digests: Mapping[str, str]) -> list[Remark]:
-    """Return what this run noticed about payloads, for the next one."""
-    bad = [(key, BAD, reason) for key, reason in tally.bad.items()]
-    notes = [(key, NOTE, note) for key, note in tally.notes]
-    return [(digests[key], kind, text) for key, kind, text in bad + notes if key in digests]
-
-
 def _copies(dataset: Dataset, digests: Mapping[str, str]) -> dict[str, list[str]]:
     """Return, for the first item of each payload, the keys of the others that have it."""
     by_digest: dict[str, list[str]] = defaultdict(list)
@@ -323,8 +317,11 @@ def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) 
     """Return the data set without its bad items, with all that was noticed."""
     kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
     final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
+    place = {item.key: number for number, item in enumerate(dataset.items)}
+    # Units end in any order.
+    notes = sorted(tally.notes, key=lambda note: (place[note[0]], note[1]))
     told = (*_leak_warnings(final, digests), *_conflict_warnings(final, digests))
-    return final.with_warnings(*told, *_note_lines(tally.notes))
+    return final.with_warnings(*told, *_note_lines(notes))
 
 
 def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:

@@ -15,6 +15,7 @@ from cutpoint.extraction.plan import Unit
 from cutpoint.preprocess import prepare_item
 from cutpoint.spec import ArraySpec, FeatureSpec, Preprocess
 from cutpoint.stopwatch import lap
+from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.halves import as_stored, beyond
 from cutpoint.store.shard import Receipt, write_shard
 from cutpoint.types import Array, Batch, Features, Run
@@ -44,11 +45,23 @@ class Described:
 
 @dataclass(frozen=True)
 class UnitReceipt:
-    """What a unit sends back: small, whatever it wrote."""
+    """What a unit sends back: small, whatever it wrote.
+
+    Attributes
+    ----------
+    shard : Receipt or None
+        None where no item was good.
+    bad, notes : tuple of (key, text)
+    remarks : tuple of Remark
+        The same by payload, as it is committed with the shard.
+    n_forward : int
+        Items that went through the network.
+    """
 
     shard: Receipt | None
     bad: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
+    remarks: tuple[Remark, ...]
     n_forward: int
 
 
@@ -72,7 +85,10 @@ def run_unit(
         shard = write_shard(folder, spec, digests, found.features, engine)
         lap("write")
     bad = tuple((unit.items[place].key, reason) for place, reason in found.bad)
-    return UnitReceipt(shard, bad, tuple(found.notes), found.n_forward)
+    digest_of = {item.key: d for item, d in zip(unit.items, unit.digests, strict=True)}
+    told = [(BAD, bad), (NOTE, found.notes)]
+    remarks = tuple((digest_of[key], kind, text) for kind, rows in told for key, text in rows)
+    return UnitReceipt(shard, bad, tuple(found.notes), remarks, found.n_forward)
 
 
 def describe(

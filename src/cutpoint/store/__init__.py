@@ -2,7 +2,7 @@
 
 from cutpoint.store.features import CHUNK_ROWS, Features
 from cutpoint.store.shard import Receipt
-from cutpoint.store.store import FeatureStore
+from cutpoint.store.store import DataSet, FeatureStore
 from cutpoint.store.verify import (
     Report,
     describe_store,
@@ -13,6 +13,7 @@ from cutpoint.store.verify import (
 
 __all__ = [
     "CHUNK_ROWS",
+    "DataSet",
     "FeatureStore",
     "Features",
     "Receipt",

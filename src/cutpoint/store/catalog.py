@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shlex
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from cutpoint.errors import StoreError
 from cutpoint.files import refused, told
 from cutpoint.spec import FeatureSpec, canonical_json
 from cutpoint.store.shard import Receipt, is_shard_name, is_spec_id
+from cutpoint.types import Array
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -44,6 +48,11 @@ _OF_THE_DISK = (
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
 )  # fmt: skip
+# Not in the first schema: made when the first view is saved, passed over by releases without it.
+_VIEWS = """CREATE TABLE IF NOT EXISTS views (
+    number INTEGER PRIMARY KEY, view TEXT NOT NULL UNIQUE, name TEXT NOT NULL)"""
+_SCAN_FROM = 5  # rows of a spec to each that is looked for; below, one pass over all is faster
+_AT_ONCE = 500  # digests a query; SQLite takes 999 values in all its versions
 BAD, NOTE = "bad", "note"
 Remark = tuple[str, str, str]  # payload digest, kind, text
 
@@ -66,6 +75,26 @@ class ShardRow:
     n_bytes: int
     n_rows: int
     engine: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the rows of many payloads lie.
+
+    Attributes
+    ----------
+    names, sha256 : tuple of str
+        Of each shard; no sha256, where the catalog has rows of a shard it does not know.
+    shard : int array of shape (n_payloads,)
+        Number of its shard; -1 where the catalog has no row.
+    row : int array of shape (n_payloads,)
+        Row in the shard.
+    """
+
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+    shard: Array
+    row: Array
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,61 @@ class Catalog:
             rows = self._checked(found, _is_digest, is_shard_name, _is_count)
             return {digest.hex(): Place(shard, row) for digest, shard, row in rows}
 
+    def find(self, spec_id: str, digests: Array) -> Places:
+        """Return where payloads' features lie, rows and shards of one moment.
+
+        Parameters
+        ----------
+        digests : uint8 array of shape (n_payloads, 32)
+        """
+        wanted, back = np.unique(_as_keys(digests), return_inverse=True)
+        found = self._find(spec_id, wanted)
+        return replace(found, shard=found.shard[back], row=found.row[back])
+
+    def _find(self, spec_id: str, wanted: Array) -> Places:
+        shard, row = np.full(len(wanted), -1, np.int32), np.zeros(len(wanted), np.int32)
+        with self._reading() as db:
+            db.execute("BEGIN")  # what another process commits meanwhile is not seen in part
+            query = "SELECT name, sha256, n_rows FROM shards WHERE spec_id = ? ORDER BY name"
+            found = db.execute(query, (spec_id,))
+            shards = list(self._checked(found, is_shard_name, _is_text, _is_count))
+            number = {name: place for place, (name, _, _) in enumerate(shards)}
+            known = {name: sha256 for name, sha256, _ in shards}
+            n_rows = sum(n for _, _, n in shards)
+            for part in _found(db, spec_id, wanted, is_scan=n_rows < _SCAN_FROM * len(wanted)):
+                rows_found = self._checked(part, _is_digest, is_shard_name, _is_row)
+                keys, names, rows = zip(*rows_found, strict=True)
+                at, is_hit = _matches(wanted, keys)
+                shard[at] = np.array([number.setdefault(n, len(number)) for n in names])[is_hit]
+                row[at] = np.array(rows, np.int32)[is_hit]
+        sha256 = tuple(known.get(name, "") for name in number)
+        return Places(tuple(number), sha256, shard, row)
+
+    def views(self) -> list[tuple[str, str]]:
+        """Return view id and name of the data sets in the order they were stored, newest last.
+
+        Views that an earlier release wrote are not among them.
+        """
+        with self._reading() as db:
+            is_there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'views'"
+            if db.execute(is_there).fetchone() is None:
+                return []
+            found = db.execute("SELECT view, name FROM views ORDER BY number")
+            rows = self._checked(found, is_spec_id, _is_json_text)  # both are 16 hex digits
+            return [(view, json.loads(name)) for view, name in rows]
+
+    def add_remarks(self, spec_id: str, remarks: Iterable[Remark]) -> None:
+        """Keep what was noticed about payloads of a unit that gave no row."""
+        with self._writing() as db:
+            _note(db, spec_id, remarks)
+
+    def add_view(self, view: str, name: str) -> None:
+        """Enter a view as the newest, be it known already or not."""
+        with self._writing() as db:
+            db.execute(_VIEWS)
+            values = (view, json.dumps(name))  # JSON, as SQLite takes no broken Unicode
+            db.execute("INSERT OR REPLACE INTO views (view, name) VALUES (?, ?)", values)
+
     def engine(self, spec_id: str, engine: str) -> EngineRecord | None:
         query = (
             "SELECT engine, cosine, relative_error, engine_s, prepare_s, row_bytes"
@@ -137,12 +221,6 @@ class Catalog:
             rows = self._checked(found, _is_digest, _is_text, _is_text)
             return [(digest.hex(), kind, remark) for digest, kind, remark in rows]
 
-    def add_remarks(self, spec_id: str, remarks: Iterable[Remark]) -> None:
-        rows = [(spec_id, bytes.fromhex(digest), kind, text) for digest, kind, text in remarks]
-        if rows:
-            with self._writing() as db:
-                db.executemany("INSERT OR IGNORE INTO remarks VALUES (?,?,?,?)", rows)
-
     def check(self) -> None:
         """Raise `StoreError` unless tables and indices are whole and agree with one another."""
         with self._reading() as db:
@@ -160,10 +238,11 @@ class Catalog:
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO engines VALUES (?,?,?,?,?,?,?)", values + figures)
 
-    def commit(self, receipt: Receipt) -> None:
-        """Acknowledge a shard and its rows in one transaction."""
+    def commit(self, receipt: Receipt, remarks: Iterable[Remark] = ()) -> None:
+        """Acknowledge a shard, its rows and what was noticed on the way in one transaction."""
         with self._writing() as db:
             _insert_shard(db, receipt)
+            _note(db, receipt.spec_id, remarks)
 
     def fill(self, found: Iterable[tuple[FeatureSpec, Receipt]]) -> None:
         """Acknowledge shards and their specs in one transaction."""
@@ -329,9 +408,58 @@ def _is_count(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
+def _is_row(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _is_json_text(value: object) -> bool:
+    """Say whether `value` is a JSON text that spells a text."""
+    try:
+        return type(value) is str and type(json.loads(value)) is str
+    except (ValueError, RecursionError):
+        return False
+
+
 def _is_figure(value: object) -> bool:
     return type(value) is float and value >= 0
 
 
 def _is_digest(value: object) -> bool:
     return type(value) is bytes and len(value) == 32
+
+
+def _as_keys(digests: Array) -> Array:
+    """Return digests, uint8 (n, 32), as byte strings that NumPy can sort."""
+    keys: Array = np.ascontiguousarray(digests).view("S32").reshape(-1)
+    return keys
+
+
+def _found(
+    db: sqlite3.Connection, spec_id: str, wanted: Array, is_scan: bool
+) -> Iterator[list[tuple[Any, Any, Any]]]:
+    """Yield digest, shard and row of a spec: of all of its payloads, or of those wanted."""
+    query = "SELECT digest, shard, row FROM rows WHERE spec_id = ?"
+    if is_scan:
+        rows = db.execute(query, (spec_id,))
+        while part := rows.fetchmany(10_000):
+            yield part
+        return
+    whole = [key.ljust(32, b"\0") for key in wanted.tolist()]  # NumPy cuts zeros off
+    for start in range(0, len(whole), _AT_ONCE):
+        some = whole[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        if part := db.execute(f"{query} AND digest IN ({marks})", (spec_id, *some)).fetchall():
+            yield part
+
+
+def _matches(wanted: Array, digests: Sequence[bytes]) -> tuple[Array, Array]:
+    """Return the places in `wanted` of those digests that are there, and which ones are."""
+    keys = np.array(digests, "S32")
+    at = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    is_hit = wanted[at] == keys
+    return at[is_hit], is_hit
+
+
+def _note(db: sqlite3.Connection, spec_id: str, remarks: Iterable[Remark]) -> None:
+    rows = [(spec_id, bytes.fromhex(digest), kind, text) for digest, kind, text in remarks]
+    db.executemany("INSERT OR IGNORE INTO remarks VALUES (?,?,?,?)", rows)

@@ -26,7 +26,7 @@ from cutpoint.types import Array
 FORMAT = 1
 DIGESTS, HEADER = "digests", "cutpoint"
 _DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}  # safetensors' names of what a shard may hold
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 # What a place in the store may be named; a path made of anything else could lead out of it.
 _SHARD_NAME = re.compile(r"[0-9a-f]{32}\.safetensors", re.ASCII)
 _SPEC_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -134,14 +134,6 @@ def check_shard(path: Path, sha256: str) -> None:
         raise corrupt(path, f"its sha256 is {found[:16]}…, not {sha256[:16]}…")
 
 
-def read_rows(path: Path, spec_id: str, tap: str) -> Array:
-    """Return one tap of a checked shard, ``(n_rows, …)``."""
-    header, rows = _read(path, tap)
-    if header.get("spec_id") != spec_id:
-        raise corrupt(path, f"it belongs to spec {header.get('spec_id')}")  # I12
-    return rows
-
-
 def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return header and payload digests of a shard, or raise `StoreCorrupt`."""
     header, digests = _read(path, DIGESTS)
@@ -176,7 +168,7 @@ def read_spec(path: Path, fields: Mapping[str, Any]) -> FeatureSpec:
     try:
         spec = FeatureSpec.from_json(fields["spec"])
         spec.fingerprint()
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise corrupt(path, f"its spec is none ({error!r})") from error
     return spec
 
@@ -223,8 +215,8 @@ def _read(path: Path, tensor: str) -> tuple[dict[str, Any], Array]:
         try:
             header = read_json(path, entries["__metadata__"][HEADER])
             refuse_format(path, header["format"], FORMAT)
-            dtype, shape, start, stop = _entry(entries[tensor])
-        except _MALFORMED as error:
+            dtype, shape, start, stop = tensor_entry(entries[tensor])
+        except MALFORMED as error:
             raise corrupt(path, f"no shard of this format ({error!r})") from error
         if stop > n_bytes - 8 - length:
             raise corrupt(path, f"its {tensor} goes beyond its end")
@@ -235,8 +227,11 @@ def _read(path: Path, tensor: str) -> tuple[dict[str, Any], Array]:
         return header, rows
 
 
-def _entry(fields: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
-    """Return type, shape and place of a tensor, as its file's header tells them."""
+def tensor_entry(fields: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+    """Return type, shape and place of a tensor, as its file's header tells them.
+
+    Raises one of `MALFORMED` if it tells anything else.
+    """
     dtype, shape = np.dtype(_DTYPES[fields["dtype"]]), tuple(fields["shape"])
     start, stop = fields["data_offsets"]
     numbers = (*shape, start, stop)

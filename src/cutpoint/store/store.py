@@ -6,8 +6,9 @@ import hashlib
 import os
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from cutpoint.files import (
 )
 from cutpoint.spec import FeatureSpec, canonical_json
 from cutpoint.store.catalog import Catalog, EngineRecord, Place, Remark, ShardRow
-from cutpoint.store.features import Features
+from cutpoint.store.features import Features, digest_rows
 from cutpoint.store.shard import (
     Receipt,
     check_shard,
@@ -46,6 +47,22 @@ VIEW_FORMAT = 1
 _OTHER_ROWS = "the catalog's rows are not those of the shard"
 _ROWS_ONLY = "the catalog has its rows only"
 NETWORKS, DAMAGED = "networks", "damaged"
+_SHOWN = 5  # data sets named in a line
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set in a store: its view, and its name as the user gave it.
+
+    `is_in_catalog` says whether the catalog knows its place in the order.
+    """
+
+    view: str
+    name: str
+    is_in_catalog: bool
+
+    def __str__(self) -> str:
+        return f'"{self.name}" (view {self.view})'
 
 
 class FeatureStore:
@@ -130,9 +147,68 @@ class FeatureStore:
         return [path for path in self.shard_files(spec_id) if path.name not in known]
 
     def views(self) -> list[Path]:
-        """Return the data set views, the newest last."""
-        found = (self.path / "views").glob("*.json")
-        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+        """Return the data set views, the newest last; one the catalog names may be gone."""
+        return [self._view_path(each.view) for each in self.data_sets()]
+
+    def data_sets(self) -> list[DataSet]:
+        """Return the data sets, the newest last.
+
+        The catalog names them in the order they were stored. Views it does not name, as earlier
+        releases left them, come first, by time of file.
+        """
+        named = self.catalog.views() if self.catalog.exists() else []
+        others = self.unnamed_data_sets({view for view, _ in named})
+        return others + [DataSet(view, name, is_in_catalog=True) for view, name in named]
+
+    def unnamed_data_sets(self, named: Collection[str] = ()) -> list[DataSet]:
+        """Return the data sets whose views are not among those named, by time of file."""
+        with told(self.path, "read"):
+            files = [path for path in (self.path / "views").glob("*.json") if is_spec_id(path.stem)]
+            found = [path for path in files if path.stem not in named]  # digits, as an id has
+            found.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+        return [DataSet(path.stem, _name_in(path), is_in_catalog=False) for path in found]
+
+    def data_set(self, name: str | None = None) -> DataSet:
+        """Return the newest data set, or the newest that is called `name`.
+
+        Parameters
+        ----------
+        name : str, optional
+            As the data set was called when it was extracted, or the 16 digits of its view.
+
+        Raises
+        ------
+        UsageError
+            If there is no store, or no such data set.
+        """
+        self.require()
+        found = self.data_sets()
+        if not found:
+            raise UsageError(
+                f'The features in "{self.path}" were asked for.',
+                "No extraction into this store has ended yet.",
+                "A store whose extraction has ended at least once.",
+                "Repeat the extraction; what is there already is not computed again.",
+            )
+        called = [each for each in found if name is None or name in (each.view, each.name)]
+        if not called:
+            raise UsageError(
+                f'No data set "{name}" in the feature store "{self.path}".',
+                f"There are {len(found)}: {_listed(found)}.",
+                "One of these, by its name or the digits of its view.",
+                f"List them with:  cutpoint store info {self.path}",
+            )
+        return called[-1]
+
+    def told(self, taken: DataSet) -> str:
+        """Return which data set was taken and which others there are; nothing if it is alone."""
+        others = [each for each in self.data_sets() if each.view != taken.view]
+        if not others:
+            return ""
+        lines = [f"Data set taken: {taken}; also stored: {_listed(others)}."]
+        if not all(each.is_in_catalog for each in (taken, *others)):
+            lines.append("An earlier release stored some: their order is by time of file.")
+        return " ".join(lines)
 
     def exists(self) -> bool:
         return self.catalog.exists() or bool(self.shard_files())
@@ -147,30 +223,22 @@ class FeatureStore:
                 f"Make one with:  cutpoint extract DATA BACKBONE -o {self.path}",
             )
 
-    def open(self, view: Path | None = None) -> Features:
-        """Return the features of the newest data set, or of `view`."""
-        self.require()
-        views = self.views()
-        if view is None and not views:
-            raise UsageError(
-                f'The features in "{self.path}" were asked for.',
-                "No extraction into this store has ended yet.",
-                "A store whose extraction has ended at least once.",
-                "Repeat the extraction; what is there already is not computed again.",
-            )
-        return self.features_of(read_view(view or views[-1]))
+    def open(self, name: str | None = None) -> Features:
+        """Return the features of the newest data set, or of the newest that is called `name`.
+
+        `name` is as in `data_set`; `told` says which was taken. None is put in the place of a data
+        set whose view is gone: that is `StoreCorrupt`.
+        """
+        taken = self.data_set(name)
+        if not self._view_path(taken.view).exists():
+            raise self._gone(taken)
+        return self.features_of(read_view(self._view_path(taken.view)))
 
     def features_of(self, fields: Mapping[str, Any]) -> Features:
         """Return the features of a data set that is described as a view is."""
         spec = FeatureSpec.from_json(fields["spec"])
-        shards = {row.name: row.sha256 for row in self.catalog.shards(spec.fingerprint())}
-        return Features(
-            spec=spec,
-            fields=fields,
-            places=self.places(spec.fingerprint()),
-            shards=shards,
-            folder=self.shard_folder(spec.fingerprint()),
-        )
+        places = self.catalog.find(spec.fingerprint(), digest_rows(fields))
+        return Features(spec, fields, places, self.shard_folder(spec.fingerprint()))
 
     def network(self, spec_id: str) -> bytes | None:
         """Return the quantised network that gives the features of a spec; None if none is kept.
@@ -222,8 +290,12 @@ class FeatureStore:
             self.catalog.add_spec(spec)
             yield None
 
-    def commit(self, receipt: Receipt) -> None:
-        self.catalog.commit(receipt)
+    def commit(self, spec_id: str, receipt: Receipt | None, remarks: Sequence[Remark] = ()) -> None:
+        """Acknowledge what one unit gave: its shard, if any item was good, and what was noticed."""
+        if receipt is not None:
+            self.catalog.commit(receipt, remarks)
+        elif remarks:
+            self.catalog.add_remarks(spec_id, remarks)
 
     def mend(self, spec_id: str) -> list[str]:
         """Make catalog and shards of a spec agree, as its one writer; return what was done.
@@ -306,8 +378,9 @@ class FeatureStore:
         """
         text = canonical_json({**view_fields(spec, dataset, digests), **(facts or {})})
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self.path / "views" / f"{name}.json"
+        path = self._view_path(name)
         self._write(path, text.encode(), spec.fingerprint())
+        self.catalog.add_view(name, dataset.name)
         return path
 
     def add_network(self, spec_id: str, network: bytes) -> None:
@@ -342,6 +415,18 @@ class FeatureStore:
             make_folder(folder)
             for above in (folder.parent, self.path, self.path.absolute().parent):
                 sync_folder(above)
+
+    def _gone(self, data_set: DataSet) -> StoreCorrupt:
+        there = [each for each in self.data_sets() if self._view_path(each.view).exists()]
+        return StoreCorrupt(
+            f"The view of data set {data_set} is gone.",
+            f'The catalog names it, and "{self._view_path(data_set.view)}" is missing.',
+            f"Its data, extracted again; or one of these by name: {_listed(there) or 'none'}.",
+            "Repeat the extraction; what is there already is not computed again.",
+        )
+
+    def _view_path(self, view: str) -> Path:
+        return self.path / "views" / f"{view}.json"
 
     def _sweep(self, spec_id: str) -> None:
         """Remove what killed writers of this spec left half-written, views and networks too."""
@@ -436,6 +521,21 @@ _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "macs": _is_object,
     "precision_check": lambda found: found is None or _is_object(found),
 }
+
+
+def _name_in(path: Path) -> str:
+    """Return the name in a view, as far as it can be read."""
+    try:
+        return str(read_view(path)["name"])
+    except (StoreError, ValueError, LookupError, TypeError):
+        return "damaged"
+
+
+def _listed(data_sets: Sequence[DataSet]) -> str:
+    """Return some data sets in words, the newest first."""
+    shown = [str(each) for each in data_sets[::-1][:_SHOWN]]
+    more = len(data_sets) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def view_fields(spec: FeatureSpec, dataset: Dataset, digests: dict[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cutpoint.files import TMP_SUFFIX, sync_folder, told
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Catalog
 from cutpoint.store.shard import read_json, read_receipt, read_spec
-from cutpoint.store.store import FeatureStore, read_view
+from cutpoint.store.store import DataSet, FeatureStore, read_view
 
 Lines = tuple[tuple[str, str], ...]
 
@@ -30,6 +30,8 @@ class Report:
     orphans : tuple of str
         Whole shards the catalog does not know, left by a run that was killed between writing and
         committing. The next extraction takes them in, and so does `mend_store`.
+    remarks : tuple of str
+        Sentences about what a rebuilt catalog could not know.
     """
 
     n_shards: int
@@ -38,6 +40,7 @@ class Report:
     damaged: Lines
     unreadable: Lines
     orphans: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -176,7 +179,8 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
         try:
             fields = read_view(path)
         except StoreCorrupt:
-            views.append({"view": path.stem, "name": "damaged", "n_items": 0, "n_quarantined": 0})
+            what = "damaged" if path.exists() else "gone"
+            views.append({"view": path.stem, "name": what, "n_items": 0, "n_quarantined": 0})
             continue
         counts = {"n_items": len(fields["items"]), "n_quarantined": len(fields["quarantined"])}
         views.append({"view": path.stem, "name": fields["name"], **counts})
@@ -210,6 +214,7 @@ def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: N
         If a shard can't be read just now, or the disk is full or read-only; the old catalog is
         still in its place then.
     """
+    order, remarks = _order(store)
     catalog = store.catalog
     with ExitStack() as held:
         for spec_id in sorted({path.parent.name for path in store.shard_files()}):
@@ -217,6 +222,8 @@ def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: N
         new = Catalog(catalog.path.with_name(f"{catalog.path.name}.{os.getpid()}{TMP_SUFFIX}"))
         try:
             new.fill(_whole_shards(store))
+            for each in order:
+                new.add_view(each.view, each.name)
             for old in (catalog.journal, catalog.path):  # else SQLite rolls the new one back by it
                 if os.path.lexists(old):
                     store.move_aside(old)
@@ -226,7 +233,26 @@ def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: N
         finally:
             for left in (new.path, new.journal):
                 left.unlink(missing_ok=True)
-    return verify_store(store)
+    return replace(verify_store(store), remarks=remarks)
+
+
+def _order(store: FeatureStore) -> tuple[list[DataSet], tuple[str, ...]]:
+    """Return the data sets that are there in the order the catalog to be replaced gives.
+
+    Beside them, what it does not say.
+    """
+    try:
+        known = store.data_sets()
+    except StoreError:
+        known = store.unnamed_data_sets()
+    there = {path.stem for path in (store.path / "views").glob("*.json")}
+    order = [each for each in known if each.view in there]
+    remarks = [f"The view of data set {each} is gone" for each in known if each not in order]
+    n_guessed = sum(not each.is_in_catalog for each in order)
+    if len(order) > 1 and n_guessed:
+        n_of = f"{n_guessed} of {len(order)}"
+        remarks.append(f"The catalog did not name {n_of} data sets: their order is by time of file")
+    return order, tuple(remarks)
 
 
 def _whole_shards(store: FeatureStore) -> Iterator[Any]:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.extraction.plan import MIN_UNITS, UNIT_SIZE
 from cutpoint.store import FeatureStore, describe_store, rebuild_catalog, verify_store
-from cutpoint.store import shard as shard_file
+from cutpoint.store.checked import CheckedShard
 from cutpoint.testing import FakeBackbone
 from tests.unit.store.helpers import CountingBackbone, fill, images, same
 
@@ -327,10 +328,10 @@ def test_i12_a_shard_of_another_spec_in_the_wrong_folder_is_refused(tmp_path: Pa
     two = fill(tmp_path, images(30), FakeBackbone(1)).features
     (ours,), (theirs,) = (list(f.folder.iterdir()) for f in (one, two))
     with pytest.raises(StoreCorrupt, match="belongs to spec"):
-        shard_file.read_rows(theirs, one.spec.fingerprint(), "conv3/gap")
+        CheckedShard(theirs, sha256(theirs.read_bytes()).hexdigest(), one.spec.fingerprint())
     ours.write_bytes(theirs.read_bytes())
     with pytest.raises(StoreCorrupt):
-        FeatureStore(tmp_path).open(FeatureStore(tmp_path).views()[0]).X("conv3/gap")
+        FeatureStore(tmp_path).open(FeatureStore(tmp_path).views()[0].stem).X("conv3/gap")
 
 
 def test_i6_a_writer_sweeps_only_what_its_own_spec_left(
