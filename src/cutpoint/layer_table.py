@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby, takewhile
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import NoSuchAttribute, TapNotFound, UsageError
+from cutpoint.text import printable
 
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 # Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
@@ -66,6 +67,16 @@ class Layer:
     def channels(self) -> int | None:
         """Size of the channel axis."""
         return self.shape[self.layout.index("C")] if "C" in self.layout else None
+
+    @property
+    def output(self) -> NoReturn:
+        """Raise `NoSuchAttribute`: a row of the table has no tensor, as a layer of Keras has."""
+        raise NoSuchAttribute(
+            f'Layer "{self.name}" has no attribute "output": it is a row of the table of layers.',
+            f"It describes a {self.kind} and holds no tensor.",
+            "What ends at the layer and a new head can be connected to; or its features.",
+            f'Type:  backbone.symbolic("{self.name}")   or   backbone.cut("{self.name}")',
+        )
 
     @property
     def shape_text(self) -> str:
@@ -269,7 +280,7 @@ class LayerTable:
     def cells(self) -> list[tuple[str, ...]]:
         """Return the table as text, header first."""
         header = ("index", "name", "kind", "shape", "stride", "params", "MACs", "tap")
-        return [header, *(_cells(row) for row in self.rows)]
+        return [header, *(tuple(map(printable, _cells(row))) for row in self.rows)]
 
     def __str__(self) -> str:
         cells = self.cells()

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
+import cutpoint.cli
 from cutpoint.cli import main
 from cutpoint.engines import ENGINES, gate
 from cutpoint.store import FeatureStore
@@ -244,6 +245,31 @@ def test_class_names_can_not_speak_to_the_terminal(colour_folder: Maker, tmp_pat
     text = run("fit", folder, "-o", tmp_path / "m", "-b", FAKE).stdout
     assert "\x1b" not in text
     assert "\\x1b[31mred" in text
+
+
+def test_names_can_not_forge_a_line_of_predict(model: Path, tmp_path: Path) -> None:
+    names = ["a.png\nb.png  green  1.000.png", "c\u202egnp.png", "d\r\x1b[2Ke.png"]
+    for name in names:
+        write_image(tmp_path / "new" / name, noisy_image(0, 50))
+    done = run("predict", model, tmp_path / "new")
+    lines = done.stdout.split("\n")
+    assert len(lines) == 4
+    assert lines[0].startswith("a.png\\nb.png  green  1.000.png  red")
+    assert lines[1].startswith("c\\u202egnp.png")
+    assert lines[2].startswith("d\\r\\x1b[2Ke.png")
+    keys = [
+        each["key"] for each in json.loads(run("predict", model, tmp_path / "new", "--json").stdout)
+    ]
+    assert keys == names
+
+
+def test_commands_print_by_echo_alone() -> None:
+    """`echo` makes what came with data printable, so nothing may go around it."""
+    folder = Path(cutpoint.cli.__file__).parent
+    for path in folder.glob("*.py"):
+        text = path.read_text().replace("typer.echo(cutpoint.__version__)", "")
+        n_allowed = 2 if path.name == "options.py" else 0  # echo itself, and JSON
+        assert text.count("typer.echo(") == n_allowed, path
 
 
 def test_json_is_valid_whatever_the_scores(model: Path, colour_folder: Maker) -> None:

@@ -106,6 +106,7 @@ def test_strides_are_those_of_the_maps(made: Made) -> None:
 
 
 MAP_POOLS = ["gap", "gmp", "gem", "gem(2)", "sgem", "rmac", "h2t(64)", "flatten", "gram", "none"]
+MAP_POOLS += ["spp(adaptive)", "spp(1,3,max,adaptive)"]
 FINE_POOLS = ["spp", "spp(max)", "spp(1,3)", "grid(2)"]  # on maps of 4 × 4 places or more
 TOKEN_POOLS = ["gap", "gmp", "sgem", "cls", "mean", "cls+mean", "h2t(64)", "flatten", "gram"]
 

@@ -11,6 +11,7 @@ from typing import Any
 from cutpoint.choosing.candidate import Candidate, is_close
 from cutpoint.layer_table import human_count
 from cutpoint.metrics import Interval
+from cutpoint.text import printable
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
 N_COLUMNS = 98  # of the table
@@ -195,7 +196,7 @@ class Ranking:
         return [*lines, f"   … and {left_out} more"] if left_out else lines
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
+        return "\n".join([*self.lines(), *textwrap.wrap(printable(self.verdict()), 98)])
 
     def _header(self) -> tuple[str, ...]:
         speed = ("items/s",) if self.items_per_s else ()
@@ -204,7 +205,7 @@ class Ranking:
 
     def _cells(self, each: Candidate) -> tuple[str, ...]:
         mark = "→" if each is self.taken else ("=" if each in self.tied else "")
-        layer, pool = each.deepest.layer, each.deepest.pool
+        layer, pool = printable(each.deepest.layer), each.deepest.pool
         if len(each.taps) > 1:
             pools = {tap.rpartition("/")[2] for tap in each.taps}
             pool = pool if len(pools) == 1 else f"{len(pools)} pools"

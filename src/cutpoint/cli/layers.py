@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, PreprocessName, TrustWeights, print_json
+from cutpoint.cli.options import Json, PreprocessName, TrustWeights, echo, print_json
 
 
 def layers(
@@ -23,4 +23,5 @@ def layers(
     if as_json:
         print_json(table.to_json())
     else:
-        typer.echo(str(table))
+        for line in str(table).split("\n"):
+            echo(line)

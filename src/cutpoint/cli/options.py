@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
@@ -90,7 +90,9 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. 
 MaxBad = Annotated[
     float, typer.Option("--max-bad", min=0.0, max=1.0, help="Share of items that may be bad.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Draws the test split if the data has none.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Draws the test split if the data has none.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links in folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
@@ -104,19 +106,17 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     return list(taps) if taps and taps != ["auto"] else "auto"
 
 
+def echo(line: str, err: bool = False) -> None:
+    """Print one line; what is in it, such as a file's name, can't make another."""
+    typer.echo(printable(line), err=err)
+
+
 def print_recipe(text: str) -> None:
     """Print the stages of a recipe, one a line."""
     from cutpoint.recipe import parse_recipe
 
     for stage in str(parse_recipe(text)).split(" | "):
-        typer.echo(stage)
-
-
-def load_words(preprocess: str | None, trust_weights: bool, decode: str | None) -> tuple[str, ...]:
-    """Return how a backbone was loaded, as it was typed."""
-    words: tuple[str, ...] = () if preprocess is None else ("--preprocess", preprocess)
-    words += () if decode is None else ("--decode", decode)
-    return (*words, "--trust-weights") if trust_weights else words
+        echo(stage)
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def print_wrapped(text: str, indent: str = "") -> None:
     for line in textwrap.wrap(
         printable(text), width, subsequent_indent=indent, break_long_words=False
     ):
-        typer.echo(line)
+        echo(line)
 
 
 def print_json(fields: Any) -> None:

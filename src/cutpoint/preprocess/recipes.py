@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cutpoint.errors import UsageError
-from cutpoint.spec import DECODES, ArraySpec, Preprocess, PreprocessSpec, preprocess_from_json
+from cutpoint.spec import (
+    DECODES,
+    ArraySpec,
+    Preprocess,
+    PreprocessSpec,
+    parse_json,
+    preprocess_from_json,
+)
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -102,7 +108,7 @@ def modality_of(spec: Preprocess) -> str:
 def read_preprocess(path: Path) -> Preprocess:
     """Return the spec in a JSON file: the fields of `PreprocessSpec`, or of `ArraySpec`."""
     try:
-        fields: Any = json.loads(path.read_text())
+        fields: Any = parse_json(path.read_text())
         defaults = {"background": (255, 255, 255)} if "shape" not in fields else {}
         spec = preprocess_from_json({**defaults, **fields})
         _check(spec)

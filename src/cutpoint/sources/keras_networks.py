@@ -52,9 +52,9 @@ def keras_backbone(
     preprocess = stated_preprocess(given, what, declared_input(network))
     refuse_double_scaling(network, preprocess, what)
     spec = BackboneSpec(source, name, modality_of(preprocess), sha256, preprocess)
-    # A file stays what it is; a network a user holds may be trained on.
-    current = (lambda: weights_sha256(network)) if source == "object" else None
-    return Backbone(spec, lambda: network, keras_framework, load_name, current)
+    # A function of the user's may have kept what it returned.
+    is_shared = source == "object" or options.build is not None
+    return Backbone(spec, lambda: network, keras_framework, load_name, is_shared)
 
 
 def _refuse_unbuilt(network: Any, what: str) -> None:

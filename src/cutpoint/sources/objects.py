@@ -40,12 +40,7 @@ def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "
     recipe = stated_preprocess(preprocess, name)
     refuse_nan(network, name)
     spec = BackboneSpec("object", name, modality_of(recipe), state_sha256(network), recipe)
-    return Backbone(
-        spec,
-        lambda: network,
-        torch_framework,
-        current_sha256=lambda: state_sha256(network),
-    )
+    return Backbone(spec, lambda: network, torch_framework, is_shared=True)
 
 
 def _is_a(network: Any, package: str, kind: str) -> bool:

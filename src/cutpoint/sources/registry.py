@@ -50,8 +50,8 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
     source, colon, rest = name.partition(":")
     known = entry_points(group=GROUP)
     if not colon or source not in known.names:
-        if Path(name).exists() and (found := _source_of(Path(name))):
-            return load_backbone(f"{found}:{name}", options)
+        if Path(name).exists() and (of_file := _source_of(Path(name))):
+            return load_backbone(f"{of_file}:{name}", options)
         nearest = difflib.get_close_matches(source, known.names, n=1) or sorted(known.names)
         raise BackboneNotFound(
             f'Backbone "{name}" was asked for.',
@@ -69,7 +69,9 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
             f'Leave it out:  cp.load("{name}")',
         )
     load: Callable[[str, LoadOptions], Backbone] = known[source].load()
-    return load(rest, options)
+    found = load(rest, options)
+    found.loaded_with = options
+    return found
 
 
 def _source_of(path: Path) -> str | None:

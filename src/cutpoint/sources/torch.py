@@ -45,7 +45,8 @@ def load(name: str, options: LoadOptions) -> Backbone:
     sha256 = state_sha256(network)
     spec = BackboneSpec("torch", path.name + suffix, modality_of(preprocess), sha256, preprocess)
     load_name = f"torch:{path.resolve()}{suffix}"
-    return Backbone(spec, lambda: network, torch_framework, load_name)
+    # The function may have kept what it returned, and return the same one next time.
+    return Backbone(spec, lambda: network, torch_framework, load_name, is_shared=True)
 
 
 def _file_and_builder(name: str) -> tuple[str, str]:

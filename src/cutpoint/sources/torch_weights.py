@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, Any
 
 from cutpoint.errors import MissingExtra, WeightsError
 
 if TYPE_CHECKING:
     from cutpoint.types import Framework
-
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function in memory, other in each process
 
 
 def torch_framework() -> Framework:
@@ -34,23 +31,16 @@ def import_torchvision_based(name: str, what: str, extra: str) -> Any:
 
 
 def state_sha256(network: Any) -> str:
-    """Return the digest of a network's weights, statistics and structure.
-
-    The structure is each module's class and what it says of itself, such as strides: networks that
-    differ in an activation alone have equal weights.
-    """
+    """Return the digest of a network's weights, statistics and structure, as specs name it."""
     import torch
 
-    digest = hashlib.sha256()
-    for path, module in network.named_modules():
-        said = _ADDRESS.sub("", module.extra_repr())
-        digest.update(f"{path} {type(module).__qualname__}({said})\n".encode())
+    from cutpoint.frameworks.torch.weights import bytes_of, structure_of
+
+    digest = hashlib.sha256(structure_of(network))
     for name, tensor in sorted(network.state_dict().items()):
         if isinstance(tensor, torch.Tensor):  # beside what modules keep as extra state
             digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-            # As bytes, since NumPy lacks some of torch's types.
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+            digest.update(bytes_of(tensor))
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cutpoint.data import Label, as_given
 from cutpoint.errors import StoreCorrupt, StoreError, TapNotFound
 from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
@@ -64,8 +65,14 @@ class Features:
         return tuple(tap.name for tap in self.spec.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.fields["classes"])
+    def classes(self) -> tuple[Label, ...]:
+        found = (as_given(name, self.label_type) for name in self.fields["classes"])
+        return tuple(sorted(found))
+
+    @property
+    def label_type(self) -> str:
+        """What labels came as, and come back as: "str", "int", "bool" or "float"."""
+        return str(self.fields.get("label_type", "str"))
 
     @cached_property
     def keys(self) -> Array:
@@ -77,7 +84,7 @@ class Features:
 
     @cached_property
     def labels(self) -> Array:
-        return self._column(2)
+        return _fixed([as_given(row[2], self.label_type) for row in self.fields["items"]])
 
     @cached_property
     def groups(self) -> Array:
@@ -95,6 +102,11 @@ class Features:
     def macs(self) -> dict[str, int]:
         """Layer → multiply-accumulates up to there; empty where the view doesn't say."""
         return dict(self.fields.get("macs", {}))
+
+    @property
+    def layouts(self) -> dict[str, str]:
+        """Tap → layout of its batch, ``"NCHW"``, of each stored map; empty where it isn't known."""
+        return dict(self.fields.get("layouts", {}))
 
     @property
     def precision_check(self) -> dict[str, Any] | None:
@@ -177,9 +189,7 @@ class Features:
             yield self.X(tap, wanted[start : start + n_rows])
 
     def _column(self, place: int) -> Array:
-        column = np.array([row[place] for row in self.fields["items"]], dtype=object)
-        column.flags.writeable = False
-        return column
+        return _fixed([row[place] for row in self.fields["items"]])
 
     @cached_property
     def _digests(self) -> Array:
@@ -247,6 +257,13 @@ class Features:
             "An extraction that has ended since.",
             "Repeat the extraction; only what is missing is computed.",
         )
+
+
+def _fixed(values: list[Any]) -> Array:
+    """Return a column that can't be written to."""
+    column = np.array(values, dtype=object)
+    column.flags.writeable = False
+    return column
 
 
 def digest_rows(fields: Mapping[str, Any]) -> Array:

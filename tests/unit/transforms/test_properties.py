@@ -30,6 +30,7 @@ from cutpoint.transforms import (
     RandomisedSVD,
     RecursiveSelect,
     RidgeNormSelect,
+    Scale,
     SignedPower,
     SoftmaxSum,
     SparseProjection,
@@ -43,7 +44,7 @@ from cutpoint.transforms import (
 
 # Weak penalties: labels drawn at random tell nothing, and what keeps no column is an error.
 QUICK = [
-    L2(), TapL2(), ZScore(), SignedPower(0.3), Fuse(),
+    L2(), TapL2(), ZScore(), ZScore(floor=0.1), Scale(), SignedPower(0.3), Fuse(),
     VarianceSelect(), FTestSelect(0.4), MutualInfoSelect(3), RecursiveSelect(2),
     L1Select(C=1e5), GroupLasso(0.5, penalty=1e-6),
     RidgeNormSelect(0.5),
