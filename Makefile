@@ -68,6 +68,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/guide_pictures.py
 	$(BIN)/python benchmarks/pca.py
 	$(BIN)/python benchmarks/heads.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/resampling.py
 	$(BIN)/python benchmarks/score_defects.py
 	$(BIN)/python benchmarks/choose_speed.py
