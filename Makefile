@@ -59,6 +59,7 @@ check: .venv/.dev
 	$(BIN)/codespell
 
 bench: .venv/.dev
+	$(BIN)/python benchmarks/rows.py
 	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/truncation.py
