@@ -36,10 +36,18 @@ from cutpoint.extraction.unit import prepare, refuse_misfit
 from cutpoint.files import told, write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
+from cutpoint.preprocess.recipes import check_preprocess
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
-from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
+from cutpoint.spec import (
+    PRECISIONS,
+    BackboneSpec,
+    FeatureSpec,
+    PreprocessSpec,
+    TapSpec,
+    canonical_json,
+)
 from cutpoint.store.halves import as_read
 from cutpoint.text import printable
 from cutpoint.types import Array, Cut, Engine, Float64
@@ -387,13 +395,19 @@ def _predictor(
         precision=precision,
         network=network,
     )
-    str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    try:
+        str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    except (ValueError, OverflowError) as error:
+        raise _broken(folder, f"its card can't be printed ({error})") from error
     return made
 
 
 def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
     try:
-        return BackboneSpec.from_json(fields)
+        spec = BackboneSpec.from_json(fields)
+        if isinstance(spec.preprocess, PreprocessSpec):
+            check_preprocess(spec.preprocess)
+        return spec
     except (ValueError, OverflowError) as error:
         raise _broken(folder, f"its backbone is misspelt ({error})") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from cutpoint.engines import ENGINES, gate
 from cutpoint.store import FeatureStore
 from tests.conftest import noisy_image, write_image
 from tests.unit.choosing.test_precision import engine_that_adds
+from tests.unit.store.helpers import fill, images
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"
@@ -210,6 +212,68 @@ def test_store_info_and_verify(model: Path, tmp_path: Path) -> None:
     assert "DAMAGED" in run("store", "verify", tmp_path / "s", code=1).stdout
     assert "damaged: " in run("store", "verify", "--rebuild", tmp_path / "s", code=1).stdout
     run("store", "verify", tmp_path / "nowhere", code=2)
+
+
+def test_store_verify_names_what_a_stopped_run_left_and_how_to_take_it_in(tmp_path: Path) -> None:
+    fill(tmp_path, images(12))
+    rows = FeatureStore(tmp_path).catalog
+    (row,) = rows.shards()
+    rows.drop(row.spec_id, [row.name])
+    told = run("store", "verify", tmp_path, code=1).stdout  # its data set has lost its rows
+    assert f"whole, but not in the catalog: {row.spec_id}/{row.name}" in told
+    assert f"cutpoint store verify --mend {tmp_path}" in told
+    done = run("store", "verify", "--mend", tmp_path)
+    assert "1 whole shards, 12 rows, are taken into the catalog" in done.stderr
+    assert done.stdout.splitlines()[-1] == "whole"
+    assert json.loads(run("store", "verify", tmp_path, "--json").stdout)["orphans"] == []
+
+
+def test_a_shard_that_can_not_be_read_now_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, images(12))
+    real = Path.open
+
+    def refusing(self: Path, *words: object, **more: object) -> object:
+        if self.suffix == ".safetensors":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    told = run("store", "verify", tmp_path, code=1).stdout
+    assert "can't be read now: " in told
+    assert "Input/output error" in told
+    assert "DAMAGED" not in told
+
+
+def test_an_error_of_the_machine_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*words: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "somewhere")
+
+    monkeypatch.setattr("cutpoint.store.describe_store", refusing)
+    told = run("store", "info", tmp_path, code=1).stderr
+    assert told == "Error: the system answered: [Errno 5] Input/output error: 'somewhere'\n"
+
+
+def test_extract_uses_a_read_only_store_that_has_all_rows(
+    colour_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = colour_folder(per_class=4)
+    words = ("extract", data, FAKE, "--store", tmp_path / "s")
+    run(*words)
+    real = os.open
+
+    def refusing(path: object, flags: int, *more: object, **named: object) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    done = run(*words)
+    assert "may only be read: all rows are there; nothing is written" in done.stderr
+    assert "12 items × " in done.stdout
 
 
 @pytest.mark.parametrize(

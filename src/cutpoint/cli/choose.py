@@ -14,7 +14,9 @@ from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     Decode,
     EngineName,
+    FollowLinks,
     Json,
+    MaxBad,
     Pools,
     Precision,
     PreprocessName,
@@ -92,6 +94,8 @@ def choose(
     store: Store = None,
     engine: EngineName = "auto",
     precision: Precision = "fp32",
+    max_bad: MaxBad = 0.01,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -162,6 +166,8 @@ def choose(
                 "--preprocess": preprocess,
                 "--decode": decode,
                 "--precision": precision != "fp32",
+                "--max-bad": max_bad != 0.01,
+                "--follow-links": follow_links,
                 "--store": store,
                 "--storage": storage != "auto",
                 "--engine": engine != "auto",
@@ -192,7 +198,9 @@ def choose(
             where,
             engine=engine,
             precision=precision,
+            max_bad=max_bad,
             storage=storage,
+            follow_links=follow_links,
             quiet=quiet,
         )
         checks[loaded.spec.id] = described.precision_check

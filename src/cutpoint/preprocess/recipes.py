@@ -111,7 +111,7 @@ def read_preprocess(path: Path) -> Preprocess:
         fields: Any = parse_json(path.read_text())
         defaults = {"background": (255, 255, 255)} if "shape" not in fields else {}
         spec = preprocess_from_json({**defaults, **fields})
-        _check(spec)
+        check_preprocess(spec)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f'The preprocessing in "{path}" was asked for.',
@@ -124,7 +124,8 @@ def read_preprocess(path: Path) -> Preprocess:
     return spec
 
 
-def _check(spec: Preprocess) -> None:
+def check_preprocess(spec: Preprocess) -> None:
+    """Raise `ValueError` unless items can be prepared as `spec` says."""
     if isinstance(spec, ArraySpec):
         if not spec.shape or spec.dtype not in ("float32", "int64", "uint8"):
             raise ValueError("shape must not be empty; dtype is float32, int64 or uint8")
