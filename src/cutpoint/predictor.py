@@ -158,7 +158,7 @@ class Predictor:
         n_workers : int, optional
             Threads; as many as cores by default.
         """
-        items = read_items(data)
+        items = read_items(data, reporter.say if reporter else lambda line: None)
         probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))

@@ -184,7 +184,8 @@ def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path:
     refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
     assert "Error: A score on 60 items was asked for." in refused.stderr
     done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
-    assert json.loads(done.stdout)["split"] == "test"
+    assert json.loads(done.stdout)["split"] == "all"
+    assert "--split all --leave-out-trained" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "r.html").exists()
 
 
@@ -301,6 +302,75 @@ def test_odd_taps_and_splits_are_wrong_usage(
         run("extract", colour_folder(), FAKE, "-o", tmp_path / "x", tap, code=2)
     told = run("evaluate", model, colour_folder(), "--split", "foo", code=2).stderr
     assert "Splits: test, val, train, all." in told
+
+
+def test_options_that_can_not_be_are_refused_before_any_work(
+    model: Path, colour_folder: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, store = colour_folder(per_class=2), tmp_path / "new"
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine.txt").write_text("kept")
+    monkeypatch.chdir(here)
+    fits = ("fit", data, "-b", FAKE, "--store", store)
+    chooses = ("choose", data, "-b", FAKE, "--store", store)
+    evaluates, predicts = ("evaluate", model, data), ("predict", model, data)
+    for words in (
+        (*fits, "-o", "."),
+        (*fits, "-o", "/"),
+        (*fits, "-o", tmp_path / "m2", "--engine", "cuda"),
+        (*fits, "-o", tmp_path / "m2", "--max-bad", "nan"),
+        (*fits, "-o", tmp_path / "m2", "--seed", "-1"),
+        (*fits, "-o", tmp_path / "m2", "--head", "ridge(alphas=0)"),
+        (*fits, "-o", tmp_path / "m2", "--strategy", "best"),
+        (*fits, "-o", tmp_path / "m2", "--pool", "gap", "--recipe", "gem | l2"),
+        (*fits, "-o", here / "mine.txt" / "m"),
+        ("extract", data, FAKE, "-o", store, "--engine", "cuda"),
+        ("extract", data, FAKE, "-o", here / "mine.txt"),
+        ("extract", data, FAKE, "-o", store, "--workers", "0"),
+        (*chooses, "--kind", "numbers"),
+        (*chooses, "--kind", "values", "--balanced"),
+        (*chooses, "--strategy", "best"),
+        (*chooses, "--engine", "cuda"),
+        (*chooses, "--plot", "."),
+        (*chooses, "--advise-only"),
+        ("choose", tmp_path / "s", "--engine", "native"),
+        ("choose", tmp_path / "s", "--storage", "fp16"),
+        ("choose", tmp_path / "s", "--trust-weights"),
+        (*evaluates, "--engine", "cuda"),
+        (*evaluates, "--split", "tset"),
+        (*evaluates, "--report", "."),
+        (*evaluates, "--split", "train", "--leave-out-trained"),
+        (*predicts, "--engine", "cuda"),
+        (*predicts, "--workers", "0"),
+    ):
+        run(*words, code=2)
+    labels = run(*chooses, "--kind", "values", code=1).stderr
+    assert "Not all labels are numbers" in labels
+    assert not store.exists()
+    assert not (tmp_path / "m2").exists()
+    assert os.listdir(here) == ["mine.txt"]
+
+
+def test_evaluate_says_in_json_what_was_scored(model: Path, colour_folder: Maker) -> None:
+    found = json.loads(run("evaluate", model, colour_folder(), "--json").stdout)
+    assert (found["split"], found["splits_from"]) == ("all", "none")
+    assert (found["n_scored"], found["n_left_out"], found["n_other_splits"]) == (12, 48, 0)
+    drawn = json.loads(run("evaluate", model, colour_folder(), "--json", "--split", "test").stdout)
+    assert (drawn["splits_from"], drawn["n_other_splits"]) == ("drawn", 48)
+
+
+def test_labels_that_are_whole_numbers_are_so_in_json(tmp_path: Path) -> None:
+    rows = []
+    for number in range(20):
+        write_image(tmp_path / f"{number}.png", noisy_image(number % 2, number))
+        rows.append({"path": f"{number}.png", "label": number % 2})
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run("fit", tmp_path / "d.jsonl", "-o", tmp_path / "m", "-b", FAKE, "-q")
+    found = json.loads(run("predict", tmp_path / "m", tmp_path / "d.jsonl", "--json").stdout)
+    assert {type(each["label"]) for each in found} == {int}
+    scores = json.loads(run("evaluate", tmp_path / "m", tmp_path / "d.jsonl", "--json").stdout)
+    assert scores["classes"] == [0, 1]
 
 
 def test_class_names_can_not_speak_to_the_terminal(colour_folder: Maker, tmp_path: Path) -> None:
@@ -482,5 +552,5 @@ def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_pa
     facts = json.loads(run("extract", folder, FAKE, "-o", store, "--json").stdout)
     assert (facts["precision"], facts["precision_check"]) == ("fp32", None)
     refused = run("choose", store, "--precision", "bf16", code=2).stderr
-    assert "Stored features were given, and --precision" in refused
+    assert "--precision can't be followed beside stored features" in refused
     assert "int4" in run("fit", folder, "-o", tmp_path / "m", "--precision", "int4", code=2).stderr
