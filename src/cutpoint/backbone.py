@@ -260,7 +260,7 @@ class Backbone:
 
         Notes
         -----
-        In PyTorch a cut runs on the network's own weights, so one that was made before the network
+        On PyTorch a cut runs on the network's own weights, so one that was made before the network
         is trained gives the trained network's features; on TensorFlow it keeps the weights it was
         made with. Nothing stores what a cut gives that was made by hand.
         """
