@@ -20,7 +20,7 @@ from cutpoint.choosing.precision import PrecisionCheck, check_precision, extract
 from cutpoint.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.speeds import measure_speeds, worth_timing
-from cutpoint.choosing.task import KINDS, ChooseOptions
+from cutpoint.choosing.task import KINDS, ChooseOptions, variance_lines
 
 __all__ = [
     "KINDS",
@@ -50,5 +50,6 @@ __all__ = [
     "rank",
     "rank_backbones",
     "rank_maps",
+    "variance_lines",
     "worth_timing",
 ]
