@@ -362,6 +362,23 @@ def load_predictor(
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
 
 
+def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
+    """Return the recipe of a saved predictor, without loading its backbone.
+
+    Raises
+    ------
+    PredictorError
+        If it is no predictor, or was changed or cut short.
+    """
+    folder = Path(path)
+    fields = _read_manifest(folder)
+    try:
+        arrays = _read_arrays(folder, fields["head"])
+        return _recipe(folder, fields["recipe"], _part(arrays, RECIPE))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
 def signed(fields: dict[str, Any]) -> dict[str, Any]:
     """Return `fields` with the sha256 of their canonical JSON."""
     bare = {name: value for name, value in fields.items() if name != "sha256"}

@@ -14,7 +14,7 @@ from cutpoint.choosing.folds import N_FOLDS, make_folds
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import Targets
 from cutpoint.metrics import Interval, bootstrap, wilson
-from cutpoint.recipe import Recipe
+from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.store import Features
 from cutpoint.types import Array, Float64
 
@@ -143,6 +143,23 @@ def training_rows(features: Features) -> Array:
     """Return the rows of split train; all rows, if the data has no splits."""
     has_splits = any(split is not None for split in features.splits)
     return features.rows_of("train") if has_splits else np.arange(len(features))
+
+
+def variance_lines(features: Features, recipe: Recipe) -> list[str]:
+    """Return what each PCA of a recipe keeps, fitted on training rows; nothing without one."""
+    if not any(stage.name == "pca" for stage in (*recipe.before, *recipe.after)):
+        return []
+    task = Task.of(features, ChooseOptions(recipe))
+    fits = {
+        taps: fit_recipe(recipe, features, taps, task.rows)[0]
+        for taps in recipe.candidates(task.taps)
+    }
+    many = len(fits) > 1
+    return [
+        f"{taps[0]}: {line}" if many else line
+        for taps, fitted in fits.items()
+        for line in fitted.variance_lines()
+    ]
 
 
 def permuted(features: Features, seed: int) -> Features:

@@ -111,14 +111,14 @@ def choose(
     )
     from cutpoint.data import read_dataset
     from cutpoint.extraction.quantising import cut_of
-    from cutpoint.fitting import default_store, recipe_taps
+    from cutpoint.fitting import check_recipe, default_store, recipe_taps
     from cutpoint.progress import Reporter
     from cutpoint.recipe import parse_recipe
     from cutpoint.report import require_report
     from cutpoint.store import FeatureStore
 
     if show_recipe:
-        print_recipe(recipe)
+        print_recipe(recipe, _variance_lines(recipe, features))
         return
     if similarity != "unknown" and not advise_only:
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
@@ -190,6 +190,8 @@ def choose(
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
+        spec = loaded.feature_spec(taps, pools, storage, precision)
+        check_recipe(options.recipe, spec, loaded.layers())
         described = api.extract(
             dataset,
             loaded,
@@ -212,6 +214,16 @@ def choose(
         _print_ranking(rankings[0][1], described, plot, as_json)
         return
     _print_comparison(rank_backbones(rankings), checks, as_json)
+
+
+def _variance_lines(recipe: str, path: Path) -> list[str]:
+    """Return what PCA keeps of the variance, fitted on the training rows of stored features."""
+    from cutpoint.choosing import variance_lines
+    from cutpoint.recipe import parse_recipe
+    from cutpoint.store import FeatureStore
+
+    found = FeatureStore(path)
+    return variance_lines(found.open(), parse_recipe(recipe)) if found.exists() else []
 
 
 def _only(what: str, why: str) -> UsageError:
