@@ -1,10 +1,10 @@
-# Four words: demo, test, check, bench. Everything they need goes into .venv; nothing else is touched.
+# The words: demo, test, torture, mutate, check, bench. Everything they need goes into .venv; nothing else is touched.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 DEMO := build/demo
 
-.PHONY: demo test check bench
+.PHONY: demo test torture mutate check bench
 .DELETE_ON_ERROR:
 
 # The main job on real images: scikit-learn's handwritten digits, or your own class folders.
@@ -18,6 +18,14 @@ endif
 
 test: .venv/.dev tests/tfjs/node_modules/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 # two workers, two cores: more threads wait in loops
+
+# Kills, damaged bytes, failing calls and power cuts by the hundreds; `make test` has a few of each.
+torture: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED))
+
+# Small changes to the sources that the tests of the same path should notice; not in CI.
+mutate: .venv/.dev
+	$(BIN)/python -m tests.mutation $(if $(SEED),--seed $(SEED)) $(if $(N),--processes $(N))
 
 check: .venv/.dev
 	$(BIN)/ruff format --check
