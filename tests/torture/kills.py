@@ -54,6 +54,7 @@ def _kill_extractions(ground: Ground, tally: Tally, random_: random.Random, stor
         if kind == signal.SIGINT:
             is_told = ended.code in (0, INTERRUPTED) and "Traceback" not in ended.said
             tally.check(is_told, CRASHED, f"interrupted extract {ended.crash}")
+            _check_interrupted(ground, tally, store)
         _check_acknowledged(ground, tally, store, log)
     _check_resumed(ground, tally, store, log)
     shutil.rmtree(store)
@@ -135,6 +136,15 @@ def lost_of(ground: Ground, store: Path, units: list[Unit]) -> list[str]:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_interrupted(ground: Ground, tally: Tally, store: Path) -> None:
+    """What was computed before Ctrl-C is committed; a kill may leave a shard uncommitted."""
+    before = set(store.glob("shards/*/*.safetensors")) if store.exists() else set()
+    named = attempt(ground.folder, lambda: [unit[1] for unit in committed(store)] if before else [])
+    if named.code == 0:
+        left = {path.name for path in before} - set(named.value)
+        tally.check(not left, LOST, f"{len(left)} units computed before Ctrl-C")
 
 
 def _check_acknowledged(ground: Ground, tally: Tally, store: Path, log: Path) -> None:
