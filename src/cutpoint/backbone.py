@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
-from cutpoint.layer_table import AUTO, Layer, LayerTable
+from cutpoint.layer_table import (
+    AUTO,
+    ClassProbabilities,
+    Layer,
+    LayerTable,
+    warn_of_probabilities,
+)
 from cutpoint.pooling import pools_of
 from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import (
@@ -40,11 +47,14 @@ class LoadOptions:
         Whether formats that can run code may be loaded.
     build : callable or None
         Returns the network a state dict belongs to.
+    only_lists : bool
+        Whether layers are listed and nothing is fed, for which the shape of the input will do.
     """
 
     preprocess: str | Preprocess | None = None
     trust_weights: bool = False
     build: Callable[[], Any] | None = None
+    only_lists: bool = False
 
 
 class Backbone:
@@ -160,6 +170,9 @@ class Backbone:
             several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
         """
         chosen = self.tap_specs(taps or AUTO, (pool,) if isinstance(pool, str) else pool)
+        told = warn_of_probabilities([self._table[tap.layer] for tap in chosen])
+        if told:
+            warnings.warn(told, ClassProbabilities, stacklevel=2)
         return self.cut_at(chosen)
 
     def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
