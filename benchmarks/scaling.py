@@ -64,8 +64,8 @@ def table(name: str, scratch: Path) -> list[str]:
     lines = [
         f"## {name}",
         "",
-        "| a class | head | `scale` | `zscore` | `zscore(floor=0.1)` | largest value: `scale` "
-        "| `zscore` | floored |",
+        "| a class | head | `scale` | `zscore` | `zscore(floor=0.1)` "
+        "| largest value: `scale` | `zscore` | floored |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for shots in SHOTS:

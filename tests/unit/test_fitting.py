@@ -387,7 +387,12 @@ def test_what_the_report_says_to_type_gives_the_same_predictor(
         store=tmp_path / "s", engine="native", follow_links=True, allow_group_overlap=True,
     )  # fmt: skip
     said = repeated(tmp_path / "a")
-    for words in (f"--preprocess {recipe}", "--decode scaled", "--trust-weights", "--engine native"):
+    for words in (
+        f"--preprocess {recipe}",
+        "--decode scaled",
+        "--trust-weights",
+        "--engine native",
+    ):
         assert words in said
     command = [tmp_path / "b" if w == str(tmp_path / "a") else w for w in shlex.split(said)]
     found = CliRunner().invoke(app, [str(word) for word in command[1:]])

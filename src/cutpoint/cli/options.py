@@ -32,7 +32,8 @@ PreprocessName = Annotated[
     typer.Option(
         "--preprocess",
         metavar="RECIPE",
-        help="imagenet, tf, caffe, unit, none, or a JSON file; where the weights don't say.",
+        help="imagenet, tf, caffe, unit, none, each with a side as in imagenet(32), or a JSON "
+        "file; where the weights don't say.",
     ),
 ]
 TrustWeights = Annotated[
