@@ -453,6 +453,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
     write_csv(output / SPLITS, ("key", "split", "label"), splits)
     write_bad_rows(output, features.quarantined)
     facts = {
+        "choice": result.ranking.headline(),
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
         "head": _head_line(predictor.head),

@@ -217,16 +217,26 @@ def with_priors(task: Task, scores: Array) -> Float64:
     """
     if task.targets.kind != "classes":
         return np.asarray(scores, np.float64)
-    Y = task.targets.Y
-    weights = task.row_weights
+    return np.asarray(scores - means_without(task) + task.prior, np.float64)
+
+
+def means_without(task: Task) -> Float64:
+    """Return the mean of the targets of all rows but those left out with it, for each row."""
+    Y, weights = task.targets.Y, task.row_weights
     places = np.arange(len(Y)) if task.groups is None else task.groups
     _, group = np.unique(places, return_inverse=True)
     own_weight = np.bincount(group, weights)[group]
     own = np.zeros((group.max() + 1, Y.shape[1]))
     np.add.at(own, group, weights[:, None] * Y)
-    total, whole = weights.sum(), weights @ Y
-    rest = (whole - own[group]) / (total - own_weight)[:, None]
-    return np.asarray(scores - rest + whole / total, np.float64)
+    rest: Float64 = (weights @ Y - own[group]) / (weights.sum() - own_weight)[:, None]
+    return rest
+
+
+def blind_losses(task: Task) -> Float64:
+    """Return each row's squared error if it is left out and nothing is known of it, weighted."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # all rows are of one group
+        scores = with_priors(task, means_without(task))
+    return np.square(scores - task.targets.Y).mean(axis=1) * task.row_weights
 
 
 def interval_of(task: Task, outcomes: Float64) -> Interval:

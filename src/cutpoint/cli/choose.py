@@ -280,11 +280,12 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
         print_json({**ranking.to_json(), **facts, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
+    print_wrapped(ranking.headline())
     if features.precision_check is not None:
         print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
         echo(line)
-    print_wrapped(ranking.verdict())
+    print_wrapped(ranking.details())
     print_wrapped(advice)
     if plot is not None:
         echo(f"Picture: {plot}")

@@ -107,9 +107,10 @@ def fit(
     if as_json:
         print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})
         return
+    print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
         echo(line)
-    print_wrapped(result.ranking.verdict())
+    print_wrapped(result.ranking.details())
     if result.predictor.recipe.tap_weights:
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
     for line in result.predictor.recipe.variance_lines():

@@ -26,9 +26,9 @@ from cutpoint.sources.torch_weights import (
 )
 from cutpoint.spec import BackboneSpec, Preprocess, PreprocessSpec
 
-# Where torchvision loads the weights of these itself, the network turns its own normalisation of the
-# input into the one they were trained with. A stated preprocessing is what they are to see, so that
-# it goes without.
+# Where torchvision loads the weights of these itself, the network turns its own normalisation of
+# the input into the one they were trained with. A stated preprocessing is what they are to see, so
+# that it goes without.
 _TRANSFORM_INPUT = ("googlenet", "inception_v3")
 
 
