@@ -36,7 +36,7 @@ from cutpoint.fitting import (
     write_bad_rows,
 )
 from cutpoint.heads import Head, parse_head
-from cutpoint.layer_table import AUTO
+from cutpoint.layer_table import AUTO, LayerTable
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, parse_recipe
@@ -126,6 +126,18 @@ def _load(
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
     return load_object(name, preprocess)
+
+
+def list_layers(
+    name: str, preprocess: str | None = None, *, trust_weights: bool = False
+) -> LayerTable:
+    """Return the layers of a backbone by its name or path.
+
+    Nothing is fed, so how the weights were fed in training need not be known where the file or its
+    configuration knows the shape of an item.
+    """
+    options = LoadOptions(preprocess, trust_weights, only_lists=True)
+    return load_backbone(name, options).layers()
 
 
 def extract(

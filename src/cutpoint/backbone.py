@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +12,13 @@ from typing import Any
 
 from cutpoint.arguments import check_choice
 from cutpoint.errors import TapNotFound, UsageError, WeightsError
-from cutpoint.layer_table import AUTO, Layer, LayerTable
+from cutpoint.layer_table import (
+    AUTO,
+    ClassProbabilities,
+    Layer,
+    LayerTable,
+    warn_of_probabilities,
+)
 from cutpoint.pooling import pools_of
 from cutpoint.runtimes.threads import one_thread
 from cutpoint.spec import (
@@ -43,11 +50,14 @@ class LoadOptions:
         Whether formats that can run code may be loaded.
     build : callable or None
         Returns the network a state dict belongs to.
+    only_lists : bool
+        Whether layers are listed and nothing is fed, for which the shape of the input will do.
     """
 
     preprocess: str | Preprocess | None = None
     trust_weights: bool = False
     build: Callable[[], Any] | None = None
+    only_lists: bool = False
 
 
 class _Held:
@@ -260,11 +270,14 @@ class Backbone:
 
         Notes
         -----
-        In PyTorch a cut runs on the network's own weights, so one that was made before the network
+        On PyTorch a cut runs on the network's own weights, so one that was made before the network
         is trained gives the trained network's features; on TensorFlow it keeps the weights it was
         made with. Nothing stores what a cut gives that was made by hand.
         """
         chosen = self.tap_specs(taps or AUTO, (pool,) if isinstance(pool, str) else pool)
+        told = warn_of_probabilities([self._table[tap.layer] for tap in chosen])
+        if told:
+            warnings.warn(told, ClassProbabilities, stacklevel=2)
         cut = self.cut_at(chosen)
         self._held.hand_out()  # the weights can be reached through it
         return cut

@@ -29,7 +29,7 @@ from cutpoint.choosing import (
 from cutpoint.choosing.task import Task
 from cutpoint.data import Dataset, assign_splits, check_for_fit, has_splits, refuse_unlearnable
 from cutpoint.engines import refuse_precision
-from cutpoint.errors import DataError, TooManyBadItems, UsageError
+from cutpoint.errors import DataError, ShapeError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions
 from cutpoint.extraction.plan import human_seconds
@@ -37,11 +37,11 @@ from cutpoint.extraction.quantising import network_of
 from cutpoint.files import told
 from cutpoint.heads import HEADS, Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.heads.protocol_run import check_for_predictor
-from cutpoint.layer_table import AUTO, LayerTable
-from cutpoint.pooling import canonical_pool, space_axes
+from cutpoint.layer_table import AUTO, Layer, LayerTable
+from cutpoint.pooling import canonical_pool, map_layouts, pooled_width
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
-from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
+from cutpoint.recipe import Recipe, check_widths, fit_recipe, parse_recipe
 from cutpoint.report import ReportInputs, require_report, write_report
 from cutpoint.spec import PRECISIONS, FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
@@ -166,6 +166,7 @@ def run_fit(
     _refuse_recipe_of_maps(options)
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
     spec = backbone.feature_spec(taps, pools, options.storage, options.precision)
+    check_recipe(options.recipe, spec, backbone.layers(), dataset.counts().get("train"))
     layouts = _map_layouts(backbone, spec, options.head)
     store = FeatureStore(options.store)
     try:
@@ -282,6 +283,42 @@ def recipe_taps(
     return taps, recipe.pools or pools
 
 
+def check_recipe(
+    recipe: Recipe, spec: FeatureSpec, table: LayerTable, n_rows: int | None = None
+) -> None:
+    """Raise `UsageError` unless a recipe can take the taps; nothing is computed before.
+
+    Parameters
+    ----------
+    n_rows : int, optional
+        Training rows, where known.
+    """
+    layouts = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
+    vectors = [tap for tap in spec.taps if tap.name not in layouts]
+    if recipe.pools_maps and vectors:
+        typed = replace(recipe, pools=("grid(4)",))
+        raise UsageError(
+            f'The recipe "{recipe}" pools stored maps itself; {len(vectors)} of '
+            f"{len(spec.taps)} taps are vectors.",
+            f"{', '.join(tap.name for tap in vectors)[:200]}.",
+            "The pool grid(n), a smaller map, or none, the whole activation.",
+            f'Type, for example:  --recipe "{typed}"   (or:  --pool "grid(4)")',
+        )
+    taken = spec.taps if recipe.pools_maps else vectors
+    widths = {tap.name: _columns(table[tap.layer], tap, recipe.pools_maps) for tap in taken}
+    check_widths(recipe, {tap: width for tap, width in widths.items() if width}, n_rows)
+
+
+def _columns(layer: Layer, tap: TapSpec, of_map: bool) -> int | None:
+    """Return a tap's columns, or its map's channels; None where the network doesn't say."""
+    if of_map or tap.pool == "gram":
+        return layer.channels if of_map else None
+    try:
+        return pooled_width(layer, tap.pool)
+    except ShapeError:
+        return None
+
+
 def _refuse_recipe_of_maps(options: FitOptions) -> None:
     """Raise `UsageError` if a head that pools itself is to follow stages on vectors."""
     recipe = options.recipe
@@ -300,7 +337,7 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
     if head.takes != "maps":
         return {}
     table = backbone.layers()
-    found = {tap.name: table[tap.layer].layout for tap in spec.taps if _is_map(tap, table)}
+    found = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
     if not found:
         raise UsageError(
             f"The head {head.kind} was asked for.",
@@ -309,11 +346,6 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             f'Type, for example:  --pool "grid(4)" --head {head.kind}',
         )
     return found
-
-
-def _is_map(tap: TapSpec, table: LayerTable) -> bool:
-    is_whole = tap.pool.partition("(")[0] in ("grid", "none")
-    return is_whole and bool(space_axes(table[tap.layer].layout))
 
 
 def _fit_head(
@@ -393,6 +425,7 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
         "precision_check": result.features.precision_check,
         "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
         "ranking": result.ranking.to_json(),
+        "variance_kept": result.predictor.recipe.variance_kept(),
         "head": {
             "text": options.head_words[1],
             "chosen": result.predictor.head.chosen,
@@ -420,12 +453,14 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
     write_csv(output / SPLITS, ("key", "split", "label"), splits)
     write_bad_rows(output, features.quarantined)
     facts = {
+        "choice": result.ranking.headline(),
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
         "head": _head_line(predictor.head),
         "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
         **_precision_line(features),
+        **({"variance": "; ".join(kept)} if (kept := predictor.recipe.variance_lines()) else {}),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     command = _command(result, options, output)

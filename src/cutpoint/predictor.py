@@ -36,10 +36,18 @@ from cutpoint.extraction.unit import prepare, refuse_misfit
 from cutpoint.files import told, write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
+from cutpoint.preprocess.recipes import check_preprocess
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
-from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
+from cutpoint.spec import (
+    PRECISIONS,
+    BackboneSpec,
+    FeatureSpec,
+    PreprocessSpec,
+    TapSpec,
+    canonical_json,
+)
 from cutpoint.store.halves import as_read
 from cutpoint.text import printable
 from cutpoint.types import Array, Cut, Engine, Float64
@@ -150,7 +158,7 @@ class Predictor:
         n_workers : int, optional
             Threads; as many as cores by default.
         """
-        items = read_items(data)
+        items = read_items(data, reporter.say if reporter else lambda line: None)
         probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))
@@ -354,6 +362,23 @@ def load_predictor(
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
 
 
+def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
+    """Return the recipe of a saved predictor, without loading its backbone.
+
+    Raises
+    ------
+    PredictorError
+        If it is no predictor, or was changed or cut short.
+    """
+    folder = Path(path)
+    fields = _read_manifest(folder)
+    try:
+        arrays = _read_arrays(folder, fields["head"])
+        return _recipe(folder, fields["recipe"], _part(arrays, RECIPE))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
 def signed(fields: dict[str, Any]) -> dict[str, Any]:
     """Return `fields` with the sha256 of their canonical JSON."""
     bare = {name: value for name, value in fields.items() if name != "sha256"}
@@ -387,13 +412,19 @@ def _predictor(
         precision=precision,
         network=network,
     )
-    str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    try:
+        str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    except (ValueError, OverflowError) as error:
+        raise _broken(folder, f"its card can't be printed ({error})") from error
     return made
 
 
 def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
     try:
-        return BackboneSpec.from_json(fields)
+        spec = BackboneSpec.from_json(fields)
+        if isinstance(spec.preprocess, PreprocessSpec):
+            check_preprocess(spec.preprocess)
+        return spec
     except (ValueError, OverflowError) as error:
         raise _broken(folder, f"its backbone is misspelt ({error})") from error
 

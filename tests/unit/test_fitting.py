@@ -149,6 +149,35 @@ def test_case_20_equal_photos_across_splits_warn_and_are_left_out_of_the_score(
     assert "LEAKAGE" in (tmp_path / "m" / "report.html").read_text()
 
 
+def test_equal_photos_under_two_labels_are_listed(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder(per_class=10)
+    shutil.copy(folder / "red" / "001.png", folder / "green" / "copy.png")
+    shutil.copy(folder / "red" / "002.png", folder / "red" / "copy.png")
+    features = cp.extract(folder, FakeBackbone(), store=tmp_path / "s", quiet=True)
+    (told,) = [w for w in features.warnings if w.startswith("CONFLICT")]
+    listed = "green/copy.png (green) = red/001.png (red)"
+    assert told == f"CONFLICT: 1 payloads have several labels: {listed}"
+
+
+def test_groups_given_beside_a_folder_keep_patients_apart(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    """They were dropped without a word, so a patient's photos were on both sides."""
+    folder = colour_folder(per_class=20)
+    keys = [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+    groups = {key: f"p{int(Path(key).stem) // 4}" for key in keys}
+    fit(folder, tmp_path / "m", groups=groups)
+    with (tmp_path / "m" / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sides: dict[str, set[str]] = {}
+    for row in rows:
+        sides.setdefault(groups[row["key"]], set()).add(row["split"])
+    assert len(sides) == 5
+    assert all(len(side) == 1 for side in sides.values())
+    with pytest.raises(UsageError, match="matched by position"):
+        fit(folder, groups=["p"] * 60)
+
+
 def test_case_21_a_file_that_changes_or_goes_during_the_run_is_quarantined(
     colour_folder: Maker, tmp_path: Path
 ) -> None:
@@ -358,7 +387,12 @@ def test_what_the_report_says_to_type_gives_the_same_predictor(
         store=tmp_path / "s", engine="native", follow_links=True, allow_group_overlap=True,
     )  # fmt: skip
     said = repeated(tmp_path / "a")
-    for words in (f"--preprocess {recipe}", "--decode scaled", "--trust-weights", "--engine native"):
+    for words in (
+        f"--preprocess {recipe}",
+        "--decode scaled",
+        "--trust-weights",
+        "--engine native",
+    ):
         assert words in said
     command = [tmp_path / "b" if w == str(tmp_path / "a") else w for w in shlex.split(said)]
     found = CliRunner().invoke(app, [str(word) for word in command[1:]])

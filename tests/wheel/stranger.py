@@ -52,7 +52,8 @@ def main(scratch: Path) -> None:
     # .95 and more were seen; chance is .10.
     assert accuracy > 0.8, accuracy
     assert right > 0.8, right
-    print(f"wheel: fitted {accuracy:.3f}, {right:.3f} of {len(new)} new items right")
+    told = f"wheel: fitted {accuracy:.3f}, {right:.3f} of {len(new)} new items right"
+    sys.stdout.write(told + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from cutpoint.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.speeds import measure_speeds, worth_timing
 from cutpoint.choosing.strategies import check_options
-from cutpoint.choosing.task import KINDS, ChooseOptions, targets_of
+from cutpoint.choosing.task import KINDS, ChooseOptions, targets_of, variance_lines
 
 __all__ = [
     "KINDS",
@@ -53,5 +53,6 @@ __all__ = [
     "rank_backbones",
     "rank_maps",
     "targets_of",
+    "variance_lines",
     "worth_timing",
 ]

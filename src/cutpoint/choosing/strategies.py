@@ -10,9 +10,17 @@ from itertools import chain
 from cutpoint.arguments import check_choice, check_seed
 from cutpoint.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.choosing.columns import Sweep, head2toe
+from cutpoint.choosing.prior_taps import prior_taps
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.sets import N_ALPHAS, Choice, as_candidate, judge_in_folds, judge_set
-from cutpoint.choosing.task import KINDS, ChooseOptions, Task, chance_of, refuse_unfit_recipe
+from cutpoint.choosing.task import (
+    KINDS,
+    ChooseOptions,
+    Task,
+    blind_losses,
+    chance_of,
+    refuse_unfit_recipe,
+)
 from cutpoint.errors import UsageError
 from cutpoint.gram import MAX_EXACT, Grams, greedy_forward, nonnegative_weights, normalised_gram
 from cutpoint.progress import Reporter
@@ -44,6 +52,9 @@ def judge_all(task: Task, reporter: Reporter) -> Ranking:
         recipe=str(task.options.recipe),
         n_folds=0 if task.options.recipe.is_exact else len(task.folds),
         chance=chance_of(task),
+        prior_taps=prior_taps(task),
+        groups=task.groups,
+        blind_losses=blind_losses(task),
     )
 
 
@@ -62,7 +73,8 @@ def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
     if not recipe.aggregate:  # else the taps are one already
         for strategy in strategies:
             if strategy in _SEVERAL:
-                more = [partial(_SEVERAL[strategy], task, taps) for taps in _pools(task.taps)]
+                sets = _sets(task) if strategy == "fused" else _pools(task.taps)
+                more = [partial(_SEVERAL[strategy], task, taps) for taps in sets]
                 (makers if strategy == "fused" else dear).extend(more)
     if not recipe.is_exact:
         makers, dear = [], makers + dear
@@ -94,6 +106,12 @@ def _pools(taps: Sequence[str]) -> list[tuple[str, ...]]:
     sets = [tuple(tap for tap in taps if TapSpec.from_name(tap).pool == pool) for pool in pools]
     sets += [tuple(taps)] if len(sets) > 1 else []
     return [each for each in sets if len(each) > 1]
+
+
+def _sets(task: Task) -> list[tuple[str, ...]]:
+    """Return the sets of taps that are fused: the prior's, and those of `_pools`."""
+    prior = [taps] if (taps := prior_taps(task)) else []
+    return list(dict.fromkeys([*prior, *_pools(task.taps)]))
 
 
 def _fused(task: Task, taps: Sequence[str]) -> Candidate:

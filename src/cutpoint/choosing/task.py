@@ -14,7 +14,7 @@ from cutpoint.choosing.folds import N_FOLDS, make_folds
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import Targets
 from cutpoint.metrics import Interval, bootstrap, wilson
-from cutpoint.recipe import Recipe
+from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.store import Features
 from cutpoint.types import Array, Float64
 
@@ -145,6 +145,23 @@ def training_rows(features: Features) -> Array:
     return features.rows_of("train") if has_splits else np.arange(len(features))
 
 
+def variance_lines(features: Features, recipe: Recipe) -> list[str]:
+    """Return what each PCA of a recipe keeps, fitted on training rows; nothing without one."""
+    if not any(stage.name == "pca" for stage in (*recipe.before, *recipe.after)):
+        return []
+    task = Task.of(features, ChooseOptions(recipe))
+    fits = {
+        taps: fit_recipe(recipe, features, taps, task.rows)[0]
+        for taps in recipe.candidates(task.taps)
+    }
+    many = len(fits) > 1
+    return [
+        f"{taps[0]}: {line}" if many else line
+        for taps, fitted in fits.items()
+        for line in fitted.variance_lines()
+    ]
+
+
 def permuted(features: Features, seed: int) -> Features:
     """Return `features` with the labels of the training rows shuffled."""
     rows = training_rows(features)
@@ -200,16 +217,26 @@ def with_priors(task: Task, scores: Array) -> Float64:
     """
     if task.targets.kind != "classes":
         return np.asarray(scores, np.float64)
-    Y = task.targets.Y
-    weights = task.row_weights
+    return np.asarray(scores - means_without(task) + task.prior, np.float64)
+
+
+def means_without(task: Task) -> Float64:
+    """Return the mean of the targets of all rows but those left out with it, for each row."""
+    Y, weights = task.targets.Y, task.row_weights
     places = np.arange(len(Y)) if task.groups is None else task.groups
     _, group = np.unique(places, return_inverse=True)
     own_weight = np.bincount(group, weights)[group]
     own = np.zeros((group.max() + 1, Y.shape[1]))
     np.add.at(own, group, weights[:, None] * Y)
-    total, whole = weights.sum(), weights @ Y
-    rest = (whole - own[group]) / (total - own_weight)[:, None]
-    return np.asarray(scores - rest + whole / total, np.float64)
+    rest: Float64 = (weights @ Y - own[group]) / (weights.sum() - own_weight)[:, None]
+    return rest
+
+
+def blind_losses(task: Task) -> Float64:
+    """Return each row's squared error if it is left out and nothing is known of it, weighted."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # all rows are of one group
+        scores = with_priors(task, means_without(task))
+    return np.square(scores - task.targets.Y).mean(axis=1) * task.row_weights
 
 
 def interval_of(task: Task, outcomes: Float64) -> Interval:

@@ -14,7 +14,9 @@ from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     Decode,
     EngineName,
+    FollowLinks,
     Json,
+    MaxBad,
     Pools,
     Precision,
     PreprocessName,
@@ -92,6 +94,8 @@ def choose(
     store: Store = None,
     engine: EngineName = "auto",
     precision: Precision = "fp32",
+    max_bad: MaxBad = 0.01,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,14 +111,14 @@ def choose(
     )
     from cutpoint.data import read_dataset
     from cutpoint.extraction.quantising import cut_of
-    from cutpoint.fitting import default_store, recipe_taps
+    from cutpoint.fitting import check_recipe, default_store, recipe_taps
     from cutpoint.progress import Reporter
     from cutpoint.recipe import parse_recipe
     from cutpoint.report import require_report
     from cutpoint.store import FeatureStore
 
     if show_recipe:
-        print_recipe(recipe)
+        print_recipe(recipe, _variance_lines(recipe, features))
         return
     if similarity != "unknown" and not advise_only:
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
@@ -162,6 +166,8 @@ def choose(
                 "--preprocess": preprocess,
                 "--decode": decode,
                 "--precision": precision != "fp32",
+                "--max-bad": max_bad != 0.01,
+                "--follow-links": follow_links,
                 "--store": store,
                 "--storage": storage != "auto",
                 "--engine": engine != "auto",
@@ -184,6 +190,8 @@ def choose(
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
+        spec = loaded.feature_spec(taps, pools, storage, precision)
+        check_recipe(options.recipe, spec, loaded.layers())
         described = api.extract(
             dataset,
             loaded,
@@ -192,7 +200,9 @@ def choose(
             where,
             engine=engine,
             precision=precision,
+            max_bad=max_bad,
             storage=storage,
+            follow_links=follow_links,
             quiet=quiet,
         )
         checks[loaded.spec.id] = described.precision_check
@@ -204,6 +214,16 @@ def choose(
         _print_ranking(rankings[0][1], described, plot, as_json)
         return
     _print_comparison(rank_backbones(rankings), checks, as_json)
+
+
+def _variance_lines(recipe: str, path: Path) -> list[str]:
+    """Return what PCA keeps of the variance, fitted on the training rows of stored features."""
+    from cutpoint.choosing import variance_lines
+    from cutpoint.recipe import parse_recipe
+    from cutpoint.store import FeatureStore
+
+    found = FeatureStore(path)
+    return variance_lines(found.open(), parse_recipe(recipe)) if found.exists() else []
 
 
 def _only(what: str, why: str) -> UsageError:
@@ -260,11 +280,12 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
         print_json({**ranking.to_json(), **facts, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
+    print_wrapped(ranking.headline())
     if features.precision_check is not None:
         print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
         echo(line)
-    print_wrapped(ranking.verdict())
+    print_wrapped(ranking.details())
     print_wrapped(advice)
     if plot is not None:
         echo(f"Picture: {plot}")

@@ -82,7 +82,7 @@ def fit(
     from cutpoint.recipe import parse_recipe
 
     if show_recipe:
-        print_recipe(recipe)
+        print_recipe(recipe, fitted_lines(recipe, output))
         return
     options = FitOptions(
         taps=tap_list(tap),
@@ -107,11 +107,14 @@ def fit(
     if as_json:
         print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})
         return
+    print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
         echo(line)
-    print_wrapped(result.ranking.verdict())
+    print_wrapped(result.ranking.details())
     if result.predictor.recipe.tap_weights:
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
+    for line in result.predictor.recipe.variance_lines():
+        print_wrapped(line)
     for warning in result.features.warnings:
         print_wrapped(f"Warning: {warning}")
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
@@ -124,3 +127,14 @@ def fit(
     echo(f"Predictor: {output}")
     echo(f"Report:    {report}")
     echo(f"Features:  {result.predictor.card['store']}")
+
+
+def fitted_lines(recipe: str, output: Path) -> list[str]:
+    """Return what PCA keeps of the variance, if `output` is a predictor of that recipe."""
+    from cutpoint.predictor import MANIFEST, read_recipe
+    from cutpoint.recipe import parse_recipe
+
+    if not (output / MANIFEST).exists():
+        return []
+    fitted = read_recipe(output)
+    return fitted.variance_lines() if fitted.recipe == parse_recipe(recipe) else []

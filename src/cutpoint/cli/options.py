@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +32,8 @@ PreprocessName = Annotated[
     typer.Option(
         "--preprocess",
         metavar="RECIPE",
-        help="imagenet, tf, caffe, unit, none, or a JSON file; where the weights don't say.",
+        help="imagenet, tf, caffe, unit, none, each with a side as in imagenet(32), or a JSON "
+        "file; where the weights don't say.",
     ),
 ]
 TrustWeights = Annotated[
@@ -71,7 +73,11 @@ ProtocolName = Annotated[
     ),
 ]
 PrintRecipe = Annotated[
-    bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
+    bool,
+    typer.Option(
+        "--print-recipe",
+        help="Print the recipe's stages, and what its PCA keeps once it is fitted; then stop.",
+    ),
 ]
 Store = Annotated[
     Path | None,
@@ -111,12 +117,17 @@ def echo(line: str, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
-def print_recipe(text: str) -> None:
-    """Print the stages of a recipe, one a line."""
+def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
+    """Print the stages of a recipe, one a line, and what its PCA keeps, where that is known."""
     from cutpoint.recipe import parse_recipe
 
-    for stage in str(parse_recipe(text)).split(" | "):
+    recipe = parse_recipe(text)
+    for stage in str(recipe).split(" | "):
         echo(stage)
+    for line in variance:
+        print_wrapped(line)
+    if not variance and any(stage.name == "pca" for stage in (*recipe.before, *recipe.after)):
+        echo("How much of the variance pca keeps is known once it is fitted.")
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:

@@ -172,11 +172,19 @@ class _Walk:
         return os.path.realpath(folder) != str(own)
 
 
-def list_images(root: Path) -> list[Item]:
-    """Return every image file below `root` as an item without a label, in key order."""
+def list_images(root: Path) -> Dataset:
+    """Return every image file below `root` as an item without a label; no link is followed."""
     walk = _Walk(False, root)
     items = [Item(posix_key(file.path, root), file.path) for file in walk.files(root)]
-    return sorted(items, key=lambda item: item.key)
+    warnings = [f"{key}: {reason}" for key, reason in walk.bad]
+    if walk.n_links:
+        warnings.append(f"{walk.n_links} links are not followed")
+    return Dataset(
+        name=str(root),
+        items=tuple(sorted(items, key=lambda item: item.key)),
+        classes=(),
+        warnings=tuple(warnings),
+    )
 
 
 def read_folder(root: Path, follow_links: bool = False) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,19 +68,24 @@ def _wrong_option(name: str, why: str) -> UsageError:
     )
 
 
-def read_items(data: Any) -> list[Item]:
+def read_items(data: Any, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
     """Return items to describe, in the order given; labels play no part.
 
     Parameters
     ----------
     data : as in `read_dataset`, or one image file, or a sequence in which a file may be twice
+    tell : callable
+        Given a line for whatever in a folder is no item and might be missed.
     """
     if isinstance(data, Dataset):
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
         if path.is_dir():
-            return list_images(path)
+            found = list_images(path)
+            for warning in found.warnings:
+                tell(f"Warning: {warning}")
+            return list(found.items)
         if path.suffix in SUFFIXES:
             return list(read_dataset(path).items)
         data = [path]

@@ -29,6 +29,7 @@ from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.quantising import quantised_spec
 from cutpoint.extraction.unit import UnitReceipt, prepare, refuse_misfit
+from cutpoint.layer_table import warn_of_probabilities
 from cutpoint.pooling import map_layouts
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
@@ -197,6 +198,9 @@ def extract_features(
             check_drift(units, spec.backbone.preprocess, judge, reporter)
             plan = job.plan(n_items, units)
         watch.stop()
+        told = warn_of_probabilities([backbone.layers()[tap.layer] for tap in spec.taps])
+        if told:
+            reporter.say(told)
         reporter.say(str(plan))
         if job is not None:
             job.run(plan, tally.add, reporter)

@@ -81,7 +81,7 @@ class LearnedPoolHead(TrainedHead):
     def transform(self, X: Any) -> Float32:
         """Return what the pool alone gives, (n_items, n_channels): a stage of a recipe."""
         x = self._checked(X)
-        return import_training().pooled_of(self.module_, x).astype(np.float32)
+        return np.asarray(import_training().pooled_of(self.module_, x), np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return ``kind[i]`` for each column of `transform`; `input_features` is not used."""

@@ -108,20 +108,36 @@ class FittedRecipe:
         """Return `tap_weights` in one line."""
         return ", ".join(f"{tap} {weight:.2f}" for tap, weight in self.tap_weights.items())
 
+    def variance_kept(self) -> list[dict[str, Any]]:
+        """Return, of each PCA, its stage, tap (empty: the whole), columns, components and share.
+
+        The share is that of the variance of its training rows, 0–1; JSON types.
+        """
+        chains = [
+            (tap, self.recipe.before, each)
+            for tap, each in zip(self.taps, self.before, strict=True)
+        ]
+        return [
+            {
+                "stage": str(stage),
+                "tap": tap,
+                "n_features": int(made.n_features_in_),
+                "n_components": len(made.components_),
+                "share": float(made.explained_variance_ratio_.sum()),
+            }
+            for tap, stages, chain in [*chains, ("", self.recipe.after, self.after)]
+            for stage, made in zip(stages, chain, strict=True)
+            if isinstance(made, PCA)
+        ]
+
     def variance_lines(self) -> list[str]:
         """Say how much of the variance each PCA keeps, one line each."""
-        lines = []
-        chains = [*zip(self.taps, self.before, strict=True), ("", self.after)]
-        for tap, transforms in chains:
-            of = f" of {tap}" if tap and len(self.taps) > 1 else ""
-            stages = self.recipe.before if tap else self.recipe.after
-            for stage, transform in zip(stages, transforms, strict=True):
-                if isinstance(transform, PCA):
-                    share = transform.explained_variance_ratio_.sum()
-                    kept = len(transform.explained_variance_ratio_)
-                    what = f"{kept} components keep {share:.1%} of the variance"
-                    lines.append(f"{stage}{of}: {what} of {transform.n_features_in_} columns")
-        return lines
+        return [
+            f"{each['stage']}{' of ' + each['tap'] if each['tap'] else ''}: "
+            f"{each['n_components']} components keep {100 * each['share']:.1f} % of the variance "
+            f"of {each['n_features']} columns"
+            for each in self.variance_kept()
+        ]
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON types and arrays; `from_state` makes the same recipe of them."""

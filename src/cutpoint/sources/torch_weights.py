@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cutpoint.errors import MissingExtra, WeightsError
@@ -28,6 +29,27 @@ def import_torchvision_based(name: str, what: str, extra: str) -> Any:
         return import_with_shim(name)
     except ImportError as error:
         raise MissingExtra(what, extra) from error
+
+
+def trained_side(network: Any) -> int | None:
+    """Return the side of the photos a network's own configuration says it was trained on.
+
+    timm's networks say it in ``pretrained_cfg``, those of transformers in ``config``.
+    """
+    said = getattr(network, "pretrained_cfg", None) or {}
+    size = said.get("input_size") if isinstance(said, Mapping) else None
+    height, width = size[1:] if size else (None, None)
+    if height is None:
+        size = getattr(getattr(network, "config", None), "image_size", None)
+        height, width = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size, size)
+    return height if isinstance(height, int) and height == width else None
+
+
+def weights_shape(state: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """Return the shape of an item as far as weights tell it: colour images have a 2-D convolution
+    of three channels first; nothing is known of others."""
+    maps = (tensor.shape[1] for tensor in state.values() if getattr(tensor, "ndim", 0) == 4)
+    return (None, None, 3) if next(maps, 0) == 3 else ()
 
 
 def state_sha256(network: Any) -> str:

@@ -20,7 +20,7 @@ Start = Callable[[np.random.Generator, int, int], Float64]
 
 
 def _normal(random: np.random.Generator, n_in: int, n_out: int) -> Float64:
-    return random.normal(size=(n_in, n_out)) / np.sqrt(n_in)
+    return np.asarray(random.normal(size=(n_in, n_out)) / np.sqrt(n_in), np.float64)
 
 
 def _xavier(random: np.random.Generator, n_in: int, n_out: int) -> Float64:

@@ -227,6 +227,14 @@ def test_every_image_below_a_folder_is_predicted(tmp_path: Path) -> None:
     assert [item.key for item in read_folder(tmp_path / ".hid").items] == ["deep/er/c.png"]
 
 
+def test_links_below_a_folder_to_predict_are_told(tmp_path: Path) -> None:
+    write_image(tmp_path / "new" / "a.png", noisy_image(0, 1))
+    (tmp_path / "new" / "b.png").symlink_to(tmp_path / "new" / "a.png")
+    told: list[str] = []
+    assert [item.key for item in read_items(tmp_path / "new", told.append)] == ["a.png"]
+    assert told == ["Warning: 1 links are not followed"]
+
+
 def test_case_22_a_folder_named_like_a_photo_is_no_item(colour_folder: Maker) -> None:
     root = colour_folder(per_class=2)
     (root / "red" / "cat.jpg").mkdir()

@@ -25,8 +25,9 @@ def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool
     item = example_input(preprocess)
     if trainable:
         return UpTo(network, layer.name, item, trainable)
+    frozen = clone_tree(network, frozen=True)
     with refused_in(network):
-        return UpTo(clone_tree(network, frozen=True), layer.name, item, trainable)
+        return UpTo(frozen, layer.name, item, trainable)
 
 
 class UpTo(nn.Module):

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from cutpoint.types import UInt8
-
 WHEN_CHANGED = "backbone = cp.load(backbone.network, preprocess=backbone.spec.preprocess)"
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function in memory, other in each process
 
@@ -48,8 +46,7 @@ def structure_of(network: nn.Module) -> bytes:
     return "".join(lines).encode()
 
 
-def bytes_of(tensor: torch.Tensor) -> UInt8:
+def bytes_of(tensor: torch.Tensor) -> memoryview:
     """Return a tensor's values as bytes, since NumPy lacks some of torch's types."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    found: UInt8 = flat.view(torch.uint8).numpy()
-    return found
+    return flat.view(torch.uint8).numpy().data
