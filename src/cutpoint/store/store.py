@@ -95,6 +95,8 @@ class FeatureStore:
         other rows than they hold; any other error where a file can't be read just now, which says
         nothing of its bytes.
         """
+        if not self.catalog.exists():
+            return {}
         places = self.places(spec_id)
         claimed: dict[str, dict[int, str]] = defaultdict(dict)
         for digest, place in places.items():
