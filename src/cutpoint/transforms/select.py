@@ -378,7 +378,7 @@ class LearnedMask(Selector, LabelledTransform):
                 f"A threshold can't be used with a soft mask: threshold={self.threshold:g}.",
                 "A soft mask multiplies every column and drops none.",
                 "One of the two.",
-                f"Type, for example:  mask(soft)   or   mask(threshold={self.threshold:g})",
+                "Type, for example:  mask(soft)",
             )
 
     def fit(self, X: Any, y: Any) -> Self:
