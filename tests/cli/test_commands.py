@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -554,3 +555,28 @@ def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_pa
     refused = run("choose", store, "--precision", "bf16", code=2).stderr
     assert "--precision can't be followed beside stored features" in refused
     assert "int4" in run("fit", folder, "-o", tmp_path / "m", "--precision", "int4", code=2).stderr
+
+
+def test_what_pca_keeps_is_printed_by_fit_and_with_the_recipe(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder, stages = colour_folder(), ("--recipe", "gap | concat | pca(4)")
+    common = ("fit", folder, "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
+    before = run(*common, *stages, "--print-recipe").stdout.splitlines()
+    later = "How much of the variance pca keeps is known once it is fitted."
+    assert before == ["gap", "concat", "pca(n_components=4)", later]
+    said = [line for line in run(*common, *stages).stdout.splitlines() if "components" in line]
+    (line,) = [line for line in said if line.startswith("pca(")]
+    assert re.fullmatch(
+        r"pca\(n_components=4\): 4 components keep \d+\.\d % of the variance of 36 columns", line
+    )
+    assert run(*common, *stages, "--print-recipe").stdout.splitlines() == [*before[:3], line]
+    other = run(*common, "--recipe", "gap | concat | pca(5)", "--print-recipe").stdout
+    assert other.splitlines()[-1] == later
+    stored = run("choose", tmp_path / "s", *stages, "--print-recipe").stdout
+    assert stored.splitlines() == [*before[:3], line]
+    each = run("choose", tmp_path / "s", "--recipe", "gap | pca(2)", "--print-recipe").stdout
+    assert [row.split(":")[0] for row in each.splitlines()[2:]] == [
+        f"conv{n}/gap" for n in (1, 2, 3)
+    ]
+    assert run(*common, "--recipe", "gap | l2", "--print-recipe").stdout == "gap\nl2\n"
