@@ -33,7 +33,6 @@ from cutpoint.layer_table import (
 from cutpoint.runtimes.tensorflow import import_tensorflow, operation_macs
 from cutpoint.spec import Preprocess, PreprocessSpec
 
-
 _OPERATION = "TFOpLambda"  # one of TensorFlow's functions, which may be no more than a cast
 
 
