@@ -580,3 +580,41 @@ def test_what_pca_keeps_is_printed_by_fit_and_with_the_recipe(
         f"conv{n}/gap" for n in (1, 2, 3)
     ]
     assert run(*common, "--recipe", "gap | l2", "--print-recipe").stdout == "gap\nl2\n"
+
+
+# What a newcomer types first. Rows are those of the networks' own formats.
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("file", "row"),
+    [
+        ("basic_pitch/nmp.onnx", "StatefulPartitionedCall:2"),
+        ("mobilenet_v1_025_tfjs", "conv_pw_13_relu"),
+        ("mobilenet_v1_025_tfjs/model.json", "conv_preds"),
+        ("resnet8_cifar10/resnet8.h5", "dense"),
+        ("speech_embedding/embedding_model.onnx", "conv2d_19"),
+        ("squeezenet11/squeezenet11_fp16.onnx", "fire9/concat_1"),
+        ("vww_mobilenet_v1_025/vww_96.h5", "activation_26"),
+        ("yamnet/yamnet_256_64x96_tl.onnx", "new_head"),
+    ],
+)
+def test_layers_of_a_file_need_no_preprocessing(shared: Path, file: str, row: str) -> None:
+    listed = run("layers", shared / "models" / file).stdout
+    assert any(f" {row} " in line for line in listed.splitlines())
+
+
+@pytest.mark.shared
+def test_audio_of_open_length_is_asked_for_in_its_own_words(shared: Path) -> None:
+    path = shared / "models/speech_embedding/melspectrogram.onnx"
+    told = run("layers", path, code=2).stderr
+    assert '"shape": [?]' in told
+    assert "imagenet" not in told
+
+
+@pytest.mark.shared
+def test_a_tap_at_the_class_probabilities_is_warned_of(
+    shared: Path, colour_folder: Maker, tmp_path: Path
+) -> None:
+    data = colour_folder(per_class=2)
+    words = ("extract", data, "--backbone", shared / "models/mobilenet_v1_025_tfjs")
+    done = run(*words, "--preprocess", "tf", "--tap", "act_softmax", "--store", tmp_path / "s")
+    assert '"act_softmax" are class probabilities' in done.stderr
