@@ -66,9 +66,13 @@ def test_no_package_index_host_is_named() -> None:
 
 def test_the_distribution_is_named_as_it_is_installed() -> None:
     """``cutpoint`` on the package index is an unrelated program, so no hint may install that."""
-    wrong = re.compile(r"(?<![\w-])cutpoint\[|pip install (?:-\S+ )*(?:--upgrade )?\"?cutpoint(?!-ml)")
+    wrong = re.compile(
+        r"(?<![\w-])cutpoint\[|pip install (?:-\S+ )*(?:--upgrade )?\"?cutpoint(?!-ml)"
+    )
     folders = [ROOT / name for name in ("src", "docs", "tests", "benchmarks", "examples")]
-    files = [f for folder in folders for f in folder.rglob("*") if f.suffix in (".py", ".md", ".j2")]
+    files = [
+        f for folder in folders for f in folder.rglob("*") if f.suffix in (".py", ".md", ".j2")
+    ]
     files += [ROOT / name for name in ("README.md", "Makefile", "pyproject.toml")]
     naming = [file for file in files if file != Path(__file__) and wrong.search(file.read_text())]
     assert not naming

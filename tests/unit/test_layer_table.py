@@ -126,3 +126,12 @@ def test_side_by_side_a_bias_is_no_end_of_a_block_and_adding_branches_up_is() ->
         for i, (name, kind, macs, params) in enumerate(steps)
     ]
     assert LayerTable("flat", tuple(rows)).inner_taps() == ("gelu", "relu")
+
+
+def test_a_row_has_no_output_and_says_where_a_tensor_is_to_be_had() -> None:
+    """As Keras' users type it: ``get_layer("conv1").output``."""
+    row = Layer(0, "conv1", "Conv", (None, 8, 4, 4), 2, 8, 8)
+    with pytest.raises(AttributeError, match=r'backbone\.symbolic\("conv1"\)'):
+        _ = row.output
+    assert not hasattr(row, "output")
+    assert getattr(row, "output", None) is None

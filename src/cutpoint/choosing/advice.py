@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cutpoint.choosing.candidate import Candidate
+from cutpoint.choosing.decision import gain_interval
 from cutpoint.choosing.ranking import Ranking
-from cutpoint.metrics import Interval, paired_bootstrap
 
 FEW_A_CLASS = 20  # items; below, a network has more parameters to spare than anyone can check
 NEAR_PERFECT = 0.98
@@ -23,30 +22,32 @@ def advise(ranking: Ranking, n_classes: int) -> str:
 
 
 def _use(ranking: Ranking, n_classes: int) -> str:
-    taken, last = ranking.taken, ranking.last
     data = f"With {ranking.n_train} items"
     if ranking.kind == "classes":
         data += f" of {n_classes} classes"
+    if ranking.tells_nothing:
+        return f"{data} no layer is advised: look at the labels first."
+    taken, last = ranking.taken, ranking.last
+    gain = ranking.gain_over_last()
     if len(ranking.candidates) == 1 or last is None:
         return f"{data}, use {taken.tap}{_cost(ranking)}."
-    if taken is last:
-        return (
-            f"{data}, use {taken.tap}, the last tap: the rows tell it from all that are cheaper, "
-            "as is usual where data are like what the network was trained on."
-        )
-    gain, unit = _gain(ranking, taken, last)
-    points = f"{gain.value:+.1f} {unit} over the last tap alone "
-    points += f"(95 %: {gain.low:+.1f} to {gain.high:+.1f})"
+    if gain is None:
+        return f"{data}, use {taken.tap}, the last tap."
+    unit = "points" if ranking.kind != "values" else "points of R²"
+    points = f"{100 * gain.value:+.1f} {unit} over the last tap alone "
+    points += f"(95 %: {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     if gain.low > 0:
         why = "a sign that they are unlike what the network was trained on"
     elif gain.high < 0:
-        why = "less, but the rows can't tell it from the best and it is cheaper"
+        why = "less, at a lower cost"
     else:
         why = "no difference these items can show"
     return f"{data}, use {taken.tap}{_cost(ranking)}: {points}, {why}."
 
 
 def _fine_tuning(ranking: Ranking, n_classes: int) -> str:
+    if ranking.tells_nothing:
+        return "Fine-tuning can't be judged either, as nothing here is above chance."
     a_class = ranking.n_train / max(n_classes, 1)
     if ranking.kind == "classes" and a_class < FEW_A_CLASS:
         return (
@@ -69,21 +70,12 @@ def _fine_tuning(ranking: Ranking, n_classes: int) -> str:
     )
 
 
-def _gain(ranking: Ranking, one: Candidate, other: Candidate) -> tuple[Interval, str]:
-    """Return what one scores above the other, in points: hundredths of accuracy, or of R²."""
-    gain = paired_bootstrap(one.outcomes, other.outcomes)
-    if ranking.kind != "values":
-        return Interval(*(100 * each for each in (gain.value, gain.low, gain.high))), "points"
-    # The mean squared error is (1 − R²) of what the values vary.
-    spread = -float(one.outcomes.mean()) / max(1 - one.score.value, 1e-12)
-    return Interval(*(100 * e / spread for e in (gain.value, gain.low, gain.high))), "points of R²"
-
-
 def _is_far(ranking: Ranking) -> bool:
-    """Say whether another candidate than the last tap is better beyond doubt."""
-    if ranking.last is None:
+    """Say whether another candidate than the last tap is shown to be better."""
+    if ranking.last is None or ranking.best is ranking.last:
         return False
-    return paired_bootstrap(ranking.best.outcomes, ranking.last.outcomes).low > 0
+    gain = gain_interval(ranking.best, ranking.last, ranking.groups, ranking.is_bounded)
+    return gain.low > 0
 
 
 def _cost(ranking: Ranking) -> str:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau
 
 from cutpoint.backbone import Backbone
-from cutpoint.choosing.candidate import is_close
+from cutpoint.choosing.decision import MARGIN, Decision, decide
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.errors import DataError
 from cutpoint.layer_table import human_count
+from cutpoint.text import printable
+
+_BECAUSE = {
+    "only": "",
+    "prior": ", as none is shown to be better, or as good and cheaper",
+    "better": ", shown to err less than what the static figure says",
+    "cheaper": f", cheaper and shown to score no more than {100 * MARGIN:g} point below",
+}
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,18 @@ class BackboneRanking:
     entries: tuple[Entry, ...]
     static_is: str
 
+    @cached_property
+    def decision(self) -> Decision:
+        """Of the backbones' own choices: the prior is that of the best static figure."""
+        first = self.entries[0].ranking
+        prior = max(self.entries, key=lambda each: each.static).ranking.taken
+        chosen = [each.ranking.taken for each in self.entries]
+        return decide(chosen, prior, first.groups, first.unit, first.is_bounded)
+
     @property
     def taken(self) -> Entry:
-        """The cheapest backbone within one standard error of the best."""
-        first = self.entries[0].ranking
-        close = [e for e in self.entries if is_close(first.taken, e.ranking.taken, first.n_train)]
-        return min(close, key=lambda each: (each.ranking.taken.macs or 0, each.n_params))
+        """That of the best static figure, unless rows show one to be better, or as good and cheaper."""
+        return next(e for e in self.entries if e.ranking.taken is self.decision.taken)
 
     @property
     def agreement(self) -> float | None:
@@ -77,16 +92,17 @@ class BackboneRanking:
             macs = "–" if taken.macs is None else human_count(taken.macs)
             mark = "→" if each is self.taken else ""
             place = str(order.index(each) + 1)
-            rows.append((mark, each.backbone, taken.tap, macs, str(taken.score), static, place))
+            names = printable(each.backbone), printable(taken.tap)
+            rows.append((mark, *names, macs, str(taken.score), static, place))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
     def verdict(self) -> str:
         """Say which is taken, and how far the static ranking would have led."""
-        best, taken = self.entries[0], self.taken
-        said = f"Taken: {taken.backbone} at {taken.ranking.taken.tap}"
-        if taken is not best:
-            said += f", the cheapest within one standard error of {best.backbone}"
+        if all(each.ranking.tells_nothing for each in self.entries):
+            return self.entries[0].ranking.headline()
+        taken = self.taken
+        said = f"Taken: {taken.backbone} at {taken.ranking.taken.tap}{_BECAUSE[self.decision.why]}"
         static = max(self.entries, key=lambda each: each.static)
         said += f". By {self.static_is} alone it would have been {static.backbone}"
         if self.agreement is not None:
@@ -94,7 +110,7 @@ class BackboneRanking:
         return f"{said}."
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
+        return "\n".join([*self.lines(), *textwrap.wrap(printable(self.verdict()), 98)])
 
     @property
     def _metric(self) -> str:
@@ -114,6 +130,7 @@ class BackboneRanking:
             ],
             "static_is": self.static_is,
             "taken": self.taken.backbone,
+            "why": self.decision.why,
             "agreement": self.agreement,
         }
 

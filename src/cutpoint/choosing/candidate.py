@@ -16,9 +16,6 @@ STRATEGIES = ("single", "fused", "greedy", "weighted", "head2toe", "ridge_norm")
 the error falls; all with weights found on leave-one-out; the columns of all that group lasso, or
 the weights of a ridge head, put first. The last four are judged in folds, chosen anew in each."""
 
-LOG_ODDS = 3.0
-"""Natural logarithm of the odds, 20 to 1, at which evidence is taken to tell two apart."""
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -114,17 +111,3 @@ class Candidate:
             "error": self.error,
             "evidence": self.evidence,
         }
-
-
-def is_close(best: Candidate, other: Candidate, n_items: int) -> bool:
-    """Say whether the training rows can't tell two candidates apart.
-
-    Neither is the squared error of rows left out higher by more than one standard error of that
-    difference, nor is the evidence lower by more than `LOG_ODDS`.
-    """
-    gaps = other.losses - best.losses
-    error = gaps.std(ddof=1) / np.sqrt(n_items)
-    is_near = bool(gaps.mean() <= error * (1 + 1e-9))
-    if best.evidence is None or other.evidence is None:
-        return is_near
-    return is_near and n_items * (best.evidence - other.evidence) <= LOG_ODDS

@@ -50,7 +50,7 @@ class Hindsight:
     n_items : int
     taken : Interval
     comparisons : tuple of Comparison
-        With the last layer, the best on training rows, and the oracle: the best on these rows,
+        With the last layer, the prior where something else was taken, the best on training rows, and the oracle: the best on these rows,
         which nobody can know beforehand.
     """
 
@@ -101,6 +101,8 @@ def look_back(task: Task, ranking: Ranking, rows: Array, split: str) -> Hindsigh
     candidates = ranking.candidates
     taken = candidates.index(ranking.taken)
     places = {} if ranking.last is None else {"last tap": candidates.index(ranking.last)}
+    if ranking.prior is not ranking.taken and ranking.prior is not ranking.last:
+        places["prior"] = candidates.index(ranking.prior)
     places["least error on training rows"] = 0
     places["oracle"] = int(np.argmax([each.sum() for each in right]))
     # The oracle is picked on these very rows: no test of it means anything.

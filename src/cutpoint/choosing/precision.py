@@ -11,6 +11,7 @@ import numpy as np
 
 from cutpoint.backbone import Backbone
 from cutpoint.choosing.candidate import Candidate
+from cutpoint.choosing.prior_taps import prior_taps
 from cutpoint.choosing.sets import judge_set
 from cutpoint.choosing.task import ChooseOptions, Task
 from cutpoint.data import Dataset
@@ -49,13 +50,14 @@ class PrecisionCheck:
     n_in_scales : int
         Of the items, those that set the scales of int8, too.
     n_judged, n_taps : int
-        Items with labels, and taps that are vectors; 0 if no accuracy was judged.
+        Items with labels, and ways to read the network: taps that are vectors, and the prior's
+        taps fused; 0 if no accuracy was judged.
     tap : str
-        Of these taps the one that lost most, too much before others; empty if none was judged.
+        Of these the one that lost most, too much before others; empty if none was judged.
     fp32_accuracy, accuracy : float or None
         Of it, rows left out one by one, 0–1; None if no accuracy was judged.
     gain : Interval or None
-        Their difference, paired bootstrap, 95 % for all taps at once (Bonferroni). None if no item
+        Their difference, paired bootstrap, 95 % for all of them at once (Bonferroni). None if no item
         differs, as no interval can be drawn from that.
     why_no_accuracy : str
     """
@@ -92,9 +94,9 @@ class PrecisionCheck:
         of = "" if self.n_judged == self.n_items else f" of {self.n_judged} with labels"
         start = f"leave-one-out accuracy{of} {self.fp32_accuracy:.3f} → {self.accuracy:.3f}"
         if self.gain is None:
-            return f"{start}, no item differs ({self.tap}; {self.n_taps} taps judged)"
+            return f"{start}, no item differs ({self.tap}; {self.n_taps} candidates judged)"
         gain = f"{self.gain.value:+.3f} [{self.gain.low:+.3f}, {self.gain.high:+.3f}]"
-        return f"{start}, {gain} ({self.tap}, the worst of {self.n_taps} taps)"
+        return f"{start}, {gain} ({self.tap}, the worst of {self.n_taps} candidates)"
 
 
 def extract_checked(
@@ -188,8 +190,9 @@ def _judged_rows(ours: Features, theirs: Features, *rows: Array) -> PrecisionChe
     why = _why_no_accuracy(ours, mine, taps)
     if why:
         return replace(found, why_no_accuracy=why)
-    before = [_judged(theirs, yours, tap) for tap in taps]
-    return _with_worst(found, before, [_judged(ours, mine, tap) for tap in taps])
+    sets = _sets(ours, mine, taps)
+    before = [_judged(theirs, yours, each) for each in sets]
+    return _with_worst(found, before, [_judged(ours, mine, each) for each in sets])
 
 
 def _with_worst(
@@ -266,10 +269,18 @@ def _are_values(labels: set[str]) -> bool:
         return False
 
 
-def _judged(features: Features, rows: Array, tap: str) -> Candidate:
+def _sets(features: Features, rows: Array, taps: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return what is judged: each tap alone, and those that are fused where few items choose."""
+    prior = prior_taps(Task.of(features, ChooseOptions(taps=tuple(taps)), rows))
+    return [*((tap,) for tap in taps), *([prior] if prior else [])]
+
+
+def _judged(features: Features, rows: Array, taps: tuple[str, ...]) -> Candidate:
     """Leave each row out, as the ranking does."""
-    task = Task.of(features, ChooseOptions(taps=(tap,)), rows)
-    return judge_set(task, (tap,), Recipe())
+    task = Task.of(features, ChooseOptions(taps=taps), rows)
+    if len(taps) == 1:
+        return judge_set(task, taps, Recipe())
+    return judge_set(task, taps, Recipe().fused(), "fused")
 
 
 def _lines(text: str) -> list[str]:
@@ -281,7 +292,7 @@ def _too_much_lost(check: PrecisionCheck) -> UsageError:
     lost = -(check.gain.value if check.gain else 0.0)
     return UsageError(
         f"Features in precision {check.precision} were asked for.",
-        "\n".join(_lines(f"{check}.")),
+        f"{check}.",
         f"A precision that loses {MAX_LOSS:.0%} at most, or no more than chance; this loses "
         f"{lost:.1%}.",
         "Leave --precision away for fp32",

@@ -8,13 +8,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from cutpoint.choosing.candidate import Candidate, is_close
+import numpy as np
+
+from cutpoint.choosing.candidate import Candidate
+from cutpoint.choosing.decision import (
+    DOUBT,
+    MARGIN,
+    Decision,
+    can_show_equals,
+    decide,
+    gain_interval,
+    tells_nothing,
+)
 from cutpoint.layer_table import human_count
 from cutpoint.metrics import Interval
+from cutpoint.text import printable
+from cutpoint.types import Array, Float64
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
 N_COLUMNS = 98  # of the table
 MIN_LETTERS = 12  # of a layer's name
+_WORDS = {2: "two", 3: "three", 4: "four"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,12 @@ class Ranking:
         Whether the labels were shuffled, to see what choosing finds in nothing.
     items_per_s : mapping of str to float
         Layer → items a second the network runs up to there on this machine, where measured.
+    prior_taps : tuple of str
+        What is taken unless the rows show better; the last tap if empty, or not judged.
+    groups : array of shape (n_train,) or None
+        Rows of one group count as one.
+    blind_losses : float64 array of shape (n_train,)
+        Squared error of each row if all are said to be the same; empty: not known.
     """
 
     candidates: tuple[Candidate, ...]
@@ -57,6 +77,9 @@ class Ranking:
     nested: Interval | None = None
     is_permuted: bool = False
     items_per_s: Mapping[str, float] = field(default_factory=dict)
+    prior_taps: tuple[str, ...] = ()
+    groups: Array | None = field(default=None, repr=False, compare=False)
+    blind_losses: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     @property
     def best(self) -> Candidate:
@@ -69,12 +92,51 @@ class Ranking:
         low = self.best.score.low
         return tuple(each for each in self.candidates if each.score.value >= low)
 
-    @cached_property
+    @property
     def taken(self) -> Candidate:
-        """The cheapest of those that the training rows can't tell from the best: `is_close`."""
-        best = self.best
-        close = [each for each in self.candidates if is_close(best, each, self.n_train)]
-        return min(close, key=lambda each: each.cost)
+        """The prior, unless the rows show another to be better, or as good and cheaper."""
+        return self.decision.taken
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What is taken, and why."""
+        return decide(self.candidates, self.prior, self.groups, self.unit, self.is_bounded)
+
+    @cached_property
+    def prior(self) -> Candidate:
+        """What is taken unless the rows show better.
+
+        The taps of `prior_taps` fused, the last tap, or the least error: the first that was judged.
+        """
+        fused = (each for each in self.candidates if each.taps == self.prior_taps)
+        return next(fused, None) or self.last or self.best
+
+    @cached_property
+    def tells_nothing(self) -> bool:
+        """Whether no candidate tells the labels of rows left out apart."""
+        return tells_nothing(self.candidates, self.blind_losses, self.groups)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether what a row adds to the score lies between 0 and 1."""
+        return self.kind != "values"
+
+    @property
+    def unit(self) -> float:
+        """Outcome that is a score of 1: for values, whose R² is 1 − error / variance, that."""
+        if self.is_bounded:
+            return 1.0
+        return -float(self.best.outcomes.mean()) / max(1 - self.best.score.value, 1e-12)
+
+    def gain_over_last(self) -> Interval | None:
+        """Return what the taken one scores above the last tap on the same rows left out, 95 %.
+
+        None if no tap was judged alone, or it is the last tap that is taken.
+        """
+        if self.last is None or self.taken is self.last:
+            return None
+        found = gain_interval(self.taken, self.last, self.groups, self.is_bounded)
+        return Interval(*(each / self.unit for each in (found.value, found.low, found.high)))
 
     @cached_property
     def last(self) -> Candidate | None:
@@ -116,15 +178,45 @@ class Ranking:
         """How rows were left out, ``"LOO"`` or ``"5-fold"``."""
         return f"{self.n_folds}-fold" if self.n_folds else "LOO"
 
+    def headline(self) -> str:
+        """Say what is taken and why, or that nothing tells the labels apart."""
+        if self.tells_nothing:
+            return (
+                f"Nothing tells the labels apart: the best of {_count(len(self.candidates), 'way')} "
+                f"to read the network has {self.metric} {self.best.score} on rows left out; without "
+                f"looking it would be {self.chance:.3f}. Are the same items in several classes?"
+            )
+        taken, prior = self.taken, self._prior_text
+        if self.decision.why == "only":
+            return f"Taken: {taken.tap}, the only one."
+        if self.decision.why == "better":
+            return f"Taken: {taken.tap}, shown to err less than {prior}."
+        if self.decision.why == "cheaper":
+            than = prior if self.decision.base is self.prior else self.decision.base.tap
+            return (
+                f"Taken: {taken.tap}, cheaper than {than} and shown to score no more than "
+                f"{100 * MARGIN:g} point below."
+            )
+        are = "are" if len(self.prior.taps) > 1 else "is"
+        if not can_show_equals(self.n_units):
+            return f"Too few to choose: {prior} {are} taken."
+        return f"Nothing is shown to be better, or as good and cheaper: {prior} {are} taken."
+
     def verdict(self) -> str:
-        """Say what was chosen and how sure that is."""
+        """Say what is taken and why, how sure that is, and how many were tried."""
+        return f"{self.headline()} {self.details()}"
+
+    def details(self) -> str:
+        """Say how many were tried and how sure the order is."""
         n_choices = self.n_configurations // self.n_alphas
         made = f", {n_choices} choices" if n_choices > len(self.candidates) else ""
         tried = (
             f"{_count(len(self.candidates), 'candidate')}{made} × {self.n_alphas} λ = "
             f"{self.n_configurations} configurations tried on {self.n_train} training rows"
         )
-        said = f"{tried}. {self._choice()}"
+        said = f"{tried}."
+        if len(self.candidates) > 1 and not self.tells_nothing:
+            said += f" {self._least()}"
         if self.nested is not None:
             said += f" Chosen anew in folds, without the rows judged: {self.nested}."
         if self.is_permuted:
@@ -137,22 +229,24 @@ class Ranking:
             said += f" †: chosen and judged in {self._folded} folds."
         return said
 
-    def _choice(self) -> str:
+    @property
+    def n_units(self) -> int:
+        """Rows, those of one group counted as one."""
+        return self.n_train if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def _prior_text(self) -> str:
+        if len(self.prior.taps) == 1 or self.prior.taps != self.prior_taps:
+            return f"the last tap, {self.prior.tap}," if self.prior is self.last else self.prior.tap
+        return f"the last {_WORDS[len(self.prior.taps)]} stages"
+
+    def _least(self) -> str:
         others = len(self.tied) - 1
-        if len(self.candidates) == 1:
-            return f"Taken: {self.taken.tap}, the only one."
         first = f"{self.best.tap} errs least; "
-        if others:
-            are = "is" if others == 1 else "are"
-            first += f"inside its interval there {are} {others} more, so no winner is named."
-        else:
-            first += "no other lies inside its interval."
-        if self.taken is self.best:
-            return f"{first} It is taken: none within one standard error of it is cheaper."
-        return (
-            f"{first} Taken: {self.taken.tap}, the cheapest within one standard error of it that "
-            "is as likely by evidence."
-        )
+        if not others:
+            return f"{first}no other lies inside its interval."
+        are = "is" if others == 1 else "are"
+        return f"{first}inside its interval there {are} {others} more, so no winner is named."
 
     @property
     def _folded(self) -> int:
@@ -160,6 +254,7 @@ class Ranking:
         return 0 if self.n_folds else max((each.n_folds for each in self.candidates), default=0)
 
     def to_json(self) -> dict[str, Any]:
+        gain = self.gain_over_last()
         return {
             "candidates": [each.to_json() for each in self.candidates],
             "n_train": self.n_train,
@@ -176,8 +271,14 @@ class Ranking:
             "is_permuted": self.is_permuted,
             "items_per_s": dict(self.items_per_s),
             "taken": self.taken.tap,
+            "why": "nothing" if self.tells_nothing else self.decision.why,
+            "prior": self.prior.tap,
+            "margin": MARGIN,
+            "doubt": DOUBT,
+            "gain_over_last": None if gain is None else vars(gain),
             "best": self.best.tap,
             "last": self.last and self.last.tap,
+            "headline": self.headline(),
             "verdict": self.verdict(),
         }
 
@@ -195,7 +296,8 @@ class Ranking:
         return [*lines, f"   … and {left_out} more"] if left_out else lines
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
+        said = [textwrap.wrap(printable(text), 98) for text in (self.headline(), self.details())]
+        return "\n".join([*said[0], *self.lines(), *said[1]])
 
     def _header(self) -> tuple[str, ...]:
         speed = ("items/s",) if self.items_per_s else ()
@@ -203,8 +305,10 @@ class Ranking:
         return ("", "layer", "pool", "width", "MACs", *speed, score, "evidence", "error²")
 
     def _cells(self, each: Candidate) -> tuple[str, ...]:
-        mark = "→" if each is self.taken else ("=" if each in self.tied else "")
-        layer, pool = each.deepest.layer, each.deepest.pool
+        mark = "=" if each in self.tied else ""
+        mark = "→" if each is self.taken else mark
+        mark = "" if self.tells_nothing else mark
+        layer, pool = printable(each.deepest.layer), each.deepest.pool
         if len(each.taps) > 1:
             pools = {tap.rpartition("/")[2] for tap in each.taps}
             pool = pool if len(pools) == 1 else f"{len(pools)} pools"

@@ -47,6 +47,9 @@ class Job:
     ----------
     n_calibration : int
         Items that went through the network for the parity gate.
+    check : callable
+        Raises if what was computed must not be kept: cuts may share memory with a network that is
+        trained meanwhile.
     laps : list of dict of stage → seconds
         Of each worker, once `run` has ended.
     units_s : float
@@ -59,6 +62,7 @@ class Job:
     record: EngineRecord
     n_calibration: int
     executor: LocalExecutor
+    check: Callable[[], None]
     laps: list[Seconds] = field(default_factory=list)
     units_s: float = 0.0
 
@@ -91,7 +95,7 @@ class Job:
             found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
             lap("load")
             if found is not None:
-                return cls(spec, store, found, known, 0, executor)
+                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
         reporter.say(f"Prepare engine {name} and compare it with the framework itself")
         batch, prepare_s = _calibration_batch(units, spec, cut)
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
@@ -108,7 +112,8 @@ class Job:
         )
         if checked.engine.name == name:
             store.add_engine(spec_id, record)
-        return cls(spec, store, checked.engine, record, len(batch), executor)
+        n_seen = len(batch)
+        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -153,6 +158,7 @@ class Job:
                     session,
                     self.engine.batch_size,
                     advance,
+                    self.check,
                 )
 
             with closing(self.executor.map(make_worker, plan.units, stop)) as receipts:

@@ -3,7 +3,13 @@
 from cutpoint.store.features import CHUNK_ROWS, Features
 from cutpoint.store.shard import Receipt
 from cutpoint.store.store import DataSet, FeatureStore
-from cutpoint.store.verify import Report, describe_store, rebuild_catalog, verify_store
+from cutpoint.store.verify import (
+    Report,
+    describe_store,
+    mend_store,
+    rebuild_catalog,
+    verify_store,
+)
 
 __all__ = [
     "CHUNK_ROWS",
@@ -13,6 +19,7 @@ __all__ = [
     "Receipt",
     "Report",
     "describe_store",
+    "mend_store",
     "rebuild_catalog",
     "verify_store",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,15 +12,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cutpoint.errors import StoreError
-from cutpoint.store.shard import DIGESTS, HEADER, corrupt
+from cutpoint.files import told
+from cutpoint.store.shard import (
+    DIGESTS,
+    FORMAT,
+    HEADER,
+    MALFORMED,
+    corrupt,
+    open_file,
+    read_json,
+    refuse_format,
+    tensor_entry,
+)
 from cutpoint.types import Array
 
 BLOCK = 16_384  # bytes: a row's blocks are hashed in some 20 µs; their marks take 0.2 % of a shard
 _BLOCKS_AT_ONCE = 64  # 1 MB in memory while a shard is hashed as a whole
 _MARK = hashlib.sha256().digest_size
-_DTYPES = {"F16": "<f2", "F32": "<f4", "U8": "u1"}  # all that is ever written
-_NO_SHARD = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -89,33 +96,23 @@ class CheckedShard:
         wanted : int array
             Row numbers in this shard, in any order; each below ``len(digests)``.
         """
+        if (wanted[1:] <= wanted[:-1]).any():
+            order, back = np.unique(wanted, return_inverse=True)
+            return self.rows(tap, order)[back]
         tensor = self._tensor(tap)
-        order, back = np.unique(wanted, return_inverse=True)
         # Rows a block or less apart are read in one go, the others each for themselves.
-        is_far = np.diff(order) * max(tensor.row_bytes, 1) > BLOCK
-        runs = np.split(order, np.flatnonzero(is_far) + 1)
+        # What lies between two rows is read, too, where it is no more than a block.
+        is_far = wanted[1:] - wanted[:-1] - 1 > BLOCK // max(tensor.row_bytes, 1)
+        runs = split(wanted, is_far)
         with self._open() as file:
             parts = [self._rows(file, tensor, run) for run in runs]
-        found = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return found if np.array_equal(order, wanted) else found[back]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
-        """Open the file; tell one that is gone from one that the disk does not give at present."""
-        try:
-            with self.path.open("rb") as file:
-                yield file
-        except StoreError:
-            raise
-        except (FileNotFoundError, ValueError) as error:  # gone, or a name that no file can have
-            raise corrupt(self.path, getattr(error, "strerror", None) or str(error)) from error
-        except OSError as error:
-            raise StoreError(
-                f'"{self.path}" could not be read.',
-                f"The disk answered: {error.strerror or error}.",
-                "A disk that gives it, and a user who may read it; the file may be whole.",
-                "Try again once the cause is gone.",
-            ) from error
+        """Open the file; one that is gone is told from one the disk does not give at present."""
+        with open_file(self.path) as file, told(self.path, "read"):
+            yield file
 
     def _tensor(self, name: str) -> _Tensor:
         try:
@@ -141,11 +138,12 @@ class CheckedShard:
         safetensors: the header's length in 8 bytes, little-endian; the header, JSON; the tensors.
         """
         start = 8 + int.from_bytes(self._read(file, 0, 8), "little")
+        entries = read_json(self.path, bytes(self._read(file, 8, start)))
         try:
-            header = json.loads(bytes(self._read(file, 8, start)))
-            spec_id = str(json.loads(header.pop("__metadata__")[HEADER])["spec_id"])
-            return spec_id, {name: _placed(entry, start) for name, entry in header.items()}
-        except _NO_SHARD as error:
+            header = read_json(self.path, entries.pop("__metadata__")[HEADER])
+            refuse_format(self.path, header["format"], FORMAT)
+            return str(header["spec_id"]), {n: _placed(e, start) for n, e in entries.items()}
+        except MALFORMED as error:
             raise corrupt(self.path, f"no shard of this format ({error!r})") from error
 
     def _rows(self, file: BinaryIO, tensor: _Tensor, rows: Array) -> Array:
@@ -169,6 +167,11 @@ class CheckedShard:
         return memoryview(data)[start - first * BLOCK : stop - first * BLOCK]
 
 
+def split(rows: Array, is_end: Array) -> list[Array]:
+    """Return the parts of an array that end where it is said; the last one is not asked for."""
+    return np.split(rows, np.flatnonzero(is_end) + 1) if is_end.any() else [rows]
+
+
 def _marks(data: bytes) -> Iterator[bytes]:
     view = memoryview(data)
     for start in range(0, len(data), BLOCK):
@@ -176,12 +179,7 @@ def _marks(data: bytes) -> Iterator[bytes]:
 
 
 def _placed(entry: Mapping[str, Any], start: int) -> _Tensor:
-    """Return the tensor a safetensors header's entry describes, or raise `ValueError`."""
-    dtype = np.dtype(_DTYPES[entry["dtype"]])
-    shape = tuple(int(side) for side in entry["shape"])
-    begin, end = entry["data_offsets"]
-    if not shape or min(shape) < 0 or begin < 0:
-        raise ValueError(f"shape {shape} from byte {begin}")
-    if end - begin != dtype.itemsize * math.prod(shape):
-        raise ValueError(f"shape {shape} in {end - begin} bytes")
-    return _Tensor(dtype, shape, start + int(begin))
+    dtype, shape, begin, _ = tensor_entry(entry)
+    if not shape:
+        raise ValueError("a tensor without rows")
+    return _Tensor(dtype, shape, start + begin)

@@ -14,11 +14,12 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cutpoint.data import Label, as_given
 from cutpoint.errors import StoreCorrupt, StoreError, TapNotFound
 from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
 from cutpoint.store.catalog import Places
-from cutpoint.store.checked import CheckedShard
+from cutpoint.store.checked import CheckedShard, split
 from cutpoint.store.halves import as_read
 from cutpoint.store.shard import corrupt
 from cutpoint.types import Array
@@ -64,8 +65,14 @@ class Features:
         return tuple(tap.name for tap in self.spec.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.fields["classes"])
+    def classes(self) -> tuple[Label, ...]:
+        found = (as_given(name, self.label_type) for name in self.fields["classes"])
+        return tuple(sorted(found))
+
+    @property
+    def label_type(self) -> str:
+        """What labels came as, and come back as: "str", "int", "bool" or "float"."""
+        return str(self.fields.get("label_type", "str"))
 
     @cached_property
     def keys(self) -> Array:
@@ -77,7 +84,7 @@ class Features:
 
     @cached_property
     def labels(self) -> Array:
-        return self._column(2)
+        return _fixed([as_given(row[2], self.label_type) for row in self.fields["items"]])
 
     @cached_property
     def groups(self) -> Array:
@@ -95,6 +102,11 @@ class Features:
     def macs(self) -> dict[str, int]:
         """Layer → multiply-accumulates up to there; empty where the view doesn't say."""
         return dict(self.fields.get("macs", {}))
+
+    @property
+    def layouts(self) -> dict[str, str]:
+        """Tap → layout of its batch, ``"NCHW"``, of each stored map; empty where it isn't known."""
+        return dict(self.fields.get("layouts", {}))
 
     @property
     def precision_check(self) -> dict[str, Any] | None:
@@ -177,9 +189,7 @@ class Features:
             yield self.X(tap, wanted[start : start + n_rows])
 
     def _column(self, place: int) -> Array:
-        column = np.array([row[place] for row in self.fields["items"]], dtype=object)
-        column.flags.writeable = False
-        return column
+        return _fixed([row[place] for row in self.fields["items"]])
 
     @cached_property
     def _digests(self) -> Array:
@@ -189,12 +199,13 @@ class Features:
         """Return rows as they are kept; no more is touched than they take."""
         shard, row = self.places.shard[which], self.places.row[which]
         digests = self._digests[which]
-        order = np.argsort(shard, kind="stable")
+        order = shard.argsort(kind="stable")
         if not len(order):
             return np.empty((0, 0), np.float32)
         if shard[order[0]] < 0:
             raise self._missing(digests[order[0]])
-        groups = np.split(order, np.flatnonzero(np.diff(shard[order])) + 1)
+        ordered = shard[order]
+        groups = split(order, ordered[1:] != ordered[:-1])
         numbers = [int(shard[group[0]]) for group in groups]
         self._open(numbers)
         out: Array | None = None
@@ -231,10 +242,11 @@ class Features:
     def _read(self, shard: int, tap: str, rows: Array, digests: Array) -> Array:
         """Return rows of a shard that is open, which must be those of these payloads."""
         opened = self._opened[shard]
-        is_other = (rows < 0) | (rows >= len(opened.digests))
-        is_other[~is_other] = (opened.digests[rows[~is_other]] != digests[~is_other]).any(axis=1)
-        if is_other.any():
-            what = f"its row {rows[is_other.argmax()]} is not what the catalog says"
+        is_there = (rows >= 0) & (rows < len(opened.digests))
+        found = opened.digests[np.where(is_there, rows, 0)] if len(opened.digests) else digests
+        is_own = is_there & (found == digests).all(axis=1)
+        if not is_own.all():
+            what = f"its row {rows[is_own.argmin()]} is not what the catalog says"
             raise corrupt(opened.path, what)
         return opened.rows(tap, rows)
 
@@ -245,6 +257,13 @@ class Features:
             "An extraction that has ended since.",
             "Repeat the extraction; only what is missing is computed.",
         )
+
+
+def _fixed(values: list[Any]) -> Array:
+    """Return a column that can't be written to."""
+    column = np.array(values, dtype=object)
+    column.flags.writeable = False
+    return column
 
 
 def digest_rows(fields: Mapping[str, Any]) -> Array:

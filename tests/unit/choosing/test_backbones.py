@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from cutpoint.choosing import prior_advice, rank_backbones
 from cutpoint.errors import DataError, UsageError
 from cutpoint.testing import FakeBackbone
-from tests.unit.choosing.test_picking import candidate, ranking
+from tests.unit.choosing.test_picking import candidate, ranking, repeated
 
 
 def backbone(seed: int, accuracy: float | None = None) -> FakeBackbone:
@@ -28,11 +29,21 @@ def test_backbones_are_ordered_by_the_error_of_their_own_choice() -> None:
     assert max(map(len, str(found).splitlines())) <= 100
 
 
-def test_the_cheaper_of_two_that_rows_can_not_tell_apart_is_taken() -> None:
-    dear, cheap = ranking(candidate(190, 1, 500)), ranking(candidate(189, 1, 100))
-    found = rank_backbones([(backbone(0), dear), (backbone(1), cheap)])
+def test_of_two_that_few_rows_can_not_tell_apart_the_static_ranking_s_is_taken() -> None:
+    """It sees no rows, and is a strong baseline; the cheaper one was taken before."""
+    dear, cheap = ranking(candidate(190, 1, 500)), ranking(candidate(190, 1, 100))
+    found = rank_backbones([(backbone(0, 0.7), dear), (backbone(1, 0.6), cheap)])
+    assert found.taken.backbone == "fake:seed0"
+    assert "none is shown to be better, or as good and cheaper" in found.verdict()
+
+
+def test_the_cheaper_of_two_that_many_rows_show_to_be_alike_is_taken() -> None:
+    dear, cheap = (
+        replace(ranking(repeated(candidate(190, 1, macs), 2)), n_train=400) for macs in (500, 100)
+    )
+    found = rank_backbones([(backbone(0, 0.7), dear), (backbone(1, 0.6), cheap)])
     assert found.taken.backbone == "fake:seed1"
-    assert found.static_is == "parameters"
+    assert "cheaper and shown to score no more than 1 point below" in found.verdict()
 
 
 def test_order_beside_a_static_one_needs_three_that_differ() -> None:

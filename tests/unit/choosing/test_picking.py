@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from cutpoint.choosing import Candidate, Ranking, advise, draw
+from cutpoint.choosing.decision import mean_interval
 from cutpoint.metrics import Interval, wilson
 
 N = 200
@@ -36,40 +40,135 @@ def ranking(*candidates: Candidate, **more: object) -> Ranking:
     return Ranking(tuple(order), N, 20, is_grouped=False, **more)
 
 
-def test_the_cheapest_within_one_standard_error_of_the_difference_is_taken() -> None:
-    """Rows that only the best gets right: one is one standard error, two are 1.41."""
-    close, cheap = candidate(189, 1, 500), candidate(188, 0, 100)
-    best = candidate(190, 2, 900)
-    found = ranking(best, close, cheap)
-    assert found.best is best
-    assert found.taken is close
-    assert "the cheapest within one standard error" in found.verdict()
+def repeated(one: Candidate, times: int) -> Candidate:
+    """Return a candidate of so many times as many rows."""
+    more = {"outcomes": np.tile(one.outcomes, times), "losses": np.tile(one.losses, times)}
+    return replace(one, score=wilson(int(more["outcomes"].sum()), N * times), **more)
 
 
-def test_a_winner_alone_in_its_interval_is_taken_and_named() -> None:
-    found = ranking(candidate(195, 2, 900), candidate(120, 0, 100))
-    assert found.taken is found.best
-    assert "no other lies inside its interval" in found.verdict()
+def fused(n_right: int, depth: int, macs: int, first: int = 0) -> Candidate:
+    taps = (f"layer{depth - 1}/gap", f"layer{depth}/gap")
+    more = {"taps": taps, "strategy": "fused", "recipe": "concat | fuse"}
+    return candidate(n_right, depth, macs, first, **more)
 
 
-def test_evidence_can_tell_apart_what_rows_left_out_can_not() -> None:
-    """4 nats are odds of 55 to 1."""
-    best, other = candidate(190, 2, 900, evidence=-0.1), candidate(190, 0, 100, evidence=-0.12)
-    assert ranking(best, other).taken is best
-    near = candidate(190, 0, 100, evidence=-0.11)
-    assert ranking(best, near).taken is near
+def with_prior(*candidates: Candidate, **more: object) -> Ranking:
+    """Return the ranking of candidates, the first of which is the prior."""
+    return ranking(*candidates, prior_taps=candidates[0].taps, **more)
 
 
-def test_errors_that_differ_make_the_difference_less_sure() -> None:
-    """Eleven and ten rows that only one gets right: a difference of 1 row, error √21."""
-    best, other = candidate(190, 2, 900), candidate(189, 0, 100, first=10)
-    assert ranking(best, other).taken is other
+def test_few_rows_choose_nothing_the_last_two_stages_are_taken() -> None:
+    """200 rows that are right or wrong alike are no proof that a cheaper one is as good."""
+    prior, cheap = fused(190, 2, 900), candidate(190, 0, 100)
+    found = with_prior(prior, cheap, candidate(190, 1, 500))
+    assert found.taken is prior
+    assert found.headline() == "Too few to choose: the last two stages are taken."
+    assert found.to_json()["why"] == "prior"
+
+
+def test_enough_rows_that_agree_show_a_cheaper_one_to_be_as_good() -> None:
+    prior, cheap = repeated(fused(190, 2, 900), 2), repeated(candidate(190, 0, 100), 2)
+    found = replace(with_prior(prior, cheap), n_train=2 * N)
+    assert found.taken is cheap
+    assert found.decision.why == "cheaper"
+    assert "cheaper than the last two stages" in found.headline()
+    assert "no more than 1 point below" in found.headline()
+
+
+def test_copies_that_stand_together_are_one_row_and_show_nothing() -> None:
+    """The 400 rows are 200 pairs, which alone agree too rarely."""
+    prior, cheap = repeated(fused(190, 2, 900), 2), repeated(candidate(190, 0, 100), 2)
+    found = replace(with_prior(prior, cheap), n_train=2 * N, groups=np.tile(np.arange(N), 2))
+    assert found.taken is prior
+    assert "Too few" in found.headline()
+
+
+def test_a_cheaper_one_that_may_lose_more_than_the_margin_is_not_taken() -> None:
+    """Of 400 rows 4 more are wrong: one point, and its bound is beyond the margin."""
+    prior, cheap = repeated(fused(190, 2, 900), 2), repeated(candidate(188, 0, 100), 2)
+    found = replace(with_prior(prior, cheap), n_train=2 * N)
+    assert found.taken is prior
+    said = "Nothing is shown to be better, or as good and cheaper: the last two stages are taken."
+    assert found.headline() == said
+
+
+def test_what_is_shown_to_be_better_is_taken() -> None:
+    prior, best = fused(170, 2, 900), candidate(195, 1, 500)
+    found = with_prior(prior, best, candidate(100, 0, 100))
+    assert found.taken is best
+    assert found.headline() == "Taken: layer1/gap, shown to err less than the last two stages."
+
+
+def test_the_more_are_compared_the_more_it_takes_to_show_one_better() -> None:
+    """Six rows of 200 that only one gets right: 2.5 standard errors."""
+    prior, best = fused(184, 2, 900), candidate(190, 2, 900, taps=("a/gap",))
+    assert with_prior(prior, best).taken is best
+    others = [candidate(50 + n, 2, 900, taps=(f"b{n}/gap",)) for n in range(30)]
+    assert with_prior(prior, best, *others).taken is prior
+
+
+def test_without_several_averages_the_prior_is_the_last_tap() -> None:
+    last, cheap = candidate(190, 2, 900), candidate(190, 0, 100)
+    found = ranking(last, cheap)
+    assert found.taken is last
+    assert found.headline() == "Too few to choose: the last tap, layer2/gap, is taken."
 
 
 def test_without_costs_depth_is_the_cost() -> None:
-    best, shallow = candidate(190, 2, None), candidate(190, 0, None)
-    assert ranking(best, shallow).taken is shallow
-    assert "–" in ranking(best, shallow).lines()[1]
+    last, shallow = repeated(candidate(190, 2, None), 2), repeated(candidate(190, 0, None), 2)
+    found = replace(ranking(last, shallow), n_train=2 * N)
+    assert found.taken is shallow
+    assert "–" in found.lines()[1]
+
+
+def test_a_step_down_that_fails_ends_the_way_down() -> None:
+    """Tested one after the other, from dear to cheap, none needs a correction for their number."""
+    prior = repeated(fused(190, 2, 900), 2)
+    worse, cheap = repeated(candidate(150, 1, 500), 2), repeated(candidate(190, 0, 100), 2)
+    assert replace(with_prior(prior, worse, cheap), n_train=2 * N).taken is prior
+
+
+def test_where_nothing_tells_the_labels_apart_that_is_said_and_no_layer_is_named() -> None:
+    blind = np.full(N, 0.25)
+    noise = np.random.default_rng(0).normal(0, 0.01, (2, N))
+    one = candidate(100, 2, 900, losses=blind + noise[0], error=0.25)
+    two = candidate(104, 1, 500, losses=blind + noise[1], error=0.2501)
+    found = ranking(one, two, blind_losses=blind, chance=0.5)
+    assert found.headline().startswith("Nothing tells the labels apart: the best of 2 ways")
+    said = f"{found.verdict()} {advise(found, n_classes=2)}"
+    assert "layer" not in said.replace("no layer is advised", "")
+    assert not any(line.startswith(("→", "=")) for line in found.lines())
+    assert found.to_json()["why"] == "nothing"
+
+
+def test_few_rows_that_are_mostly_right_are_not_called_hopeless() -> None:
+    """Four rows show nothing, neither that the labels can be told nor that they can't."""
+    losses = np.array([0.02, 0.1, 0.02, 0.4])
+    one = candidate(3, 2, 900, outcomes=np.array([1.0, 1, 1, 0]), losses=losses, error=0.135)
+    other = replace(one, taps=("layer0/gap",), macs=100, losses=losses + 0.1)
+    found = Ranking((one, other), 4, 20, is_grouped=False, blind_losses=np.full(4, 0.25))
+    assert not found.tells_nothing
+    assert "Too few to choose" in found.headline()
+
+
+@pytest.mark.parametrize("doubt", [0.05, 0.1])
+def test_bounds_of_paired_differences_hold_as_often_as_they_say(doubt: float) -> None:
+    """Agreement of two classifiers on 60 rows, 4000 times; the standard error is .008 at most."""
+    random = np.random.default_rng(0)
+    gains = random.choice([-1.0, 0.0, 1.0], (4000, 60), p=[0.06, 0.9, 0.04])
+    found = [mean_interval(row, None, doubt, is_bounded=True) for row in gains]
+    held = np.mean([each.low <= -0.02 <= each.high for each in found])
+    assert held > 1 - doubt - 0.03
+    assert mean_interval(np.zeros(3), None, doubt, is_bounded=True).low < -0.25
+
+
+def test_student_s_bounds_are_scipys() -> None:
+    gains = np.random.default_rng(0).normal(0.1, 1, 30)
+    expected = ttest_1samp(gains, 0).confidence_interval(0.9)
+    found = mean_interval(gains, None, 0.1)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    copies = mean_interval(np.repeat(gains, 5), np.repeat(np.arange(30), 5), 0.1)
+    assert (copies.low, copies.high) == pytest.approx((found.low, found.high))
 
 
 def test_the_last_layer_is_the_deepest_alone_averaged() -> None:
@@ -114,7 +213,8 @@ def test_advice_on_values_is_in_points_of_r2_and_counts_no_classes() -> None:
         outcomes = np.full(N, -error)
         return candidate(100, depth, 10, score=score, outcomes=outcomes, error=error)
 
-    said = advise(ranking(of(1.0, 0), of(2.0, 1), kind="values"), n_classes=200)
+    shown = replace(of(1.0, 0), losses=np.full(N, 0.1)), replace(of(2.0, 1), losses=np.ones(N))
+    said = advise(ranking(*shown, kind="values"), n_classes=200)
     assert "With 200 items, use layer0/gap" in said
     assert "+25.0 points of R² over the last tap" in said
     assert "a class" not in said

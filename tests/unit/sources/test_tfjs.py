@@ -15,6 +15,7 @@ from cutpoint.errors import BackboneNotFound, TapNotFound, UsageError, WeightsEr
 from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
 from tests.conformance.networks.keras import plain
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
 
@@ -129,6 +130,11 @@ def test_topologies_of_every_generation_give_the_network(
     expected = keras.Model(source.inputs[0], ends)((BATCH - 127.5) / 127.5, training=False)
     for name, truth in zip(("act/none", "fc/none"), expected, strict=True):
         assert np.abs(found[name] - plain(truth)).max() <= 1e-5 * np.abs(plain(truth)).max()
+
+
+def test_after_training_it_is_no_longer_taken_for_the_files_network(tmp_path: Path) -> None:
+    path = write(tmp_path, keras_2())
+    refused_after_a_step_of_training(cp.load(f"tfjs:{path}", preprocess="tf"), "act")
 
 
 def test_a_folder_or_its_model_json_or_the_bare_path_will_do(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from cutpoint.errors import BackboneNotFound, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 models = import_with_shim("torchvision").models
 
@@ -57,6 +58,11 @@ def test_features_equal_torchvisions_own_with_its_own_transforms(
         truth = expected[layer].numpy()
         error = np.abs(found[f"{layer}/none"] - truth).max()
         assert error <= 1e-5 * max(np.abs(truth).max(), 1e-3), layer
+
+
+def test_after_training_it_is_no_longer_taken_for_torchvisions_network(checkpoints: Path) -> None:
+    put(checkpoints, "squeezenet1_1", models.squeezenet1_1(weights=None).state_dict())
+    refused_after_a_step_of_training(load_backbone("torchvision:squeezenet1_1"), "features.3")
 
 
 def test_weights_that_do_not_fit_are_never_loaded_in_part(checkpoints: Path) -> None:

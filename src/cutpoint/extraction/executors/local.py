@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from cutpoint.arguments import check_workers
 from cutpoint.extraction.interrupt import Stop
 from cutpoint.runtimes.threads import n_cores
 
@@ -23,7 +24,8 @@ class LocalExecutor:
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
-        self.n_workers = n_workers or n_cores()
+        check_workers(n_workers)
+        self.n_workers = n_cores() if n_workers is None else n_workers
 
     def map(
         self,
