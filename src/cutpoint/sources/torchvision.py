@@ -179,8 +179,9 @@ def _n_classes(stored: Mapping[str, Any], network: Any) -> int | None:
     own = network.state_dict()
     last = list(own)[-1]  # of all torchvision's networks, the bias of the classifier
     given = stored.get(last)
-    is_other = getattr(given, "ndim", 0) == 1 and given.shape != own[last].shape
-    return int(given.shape[0]) if is_other and given is not None else None
+    if given is None or given.ndim != 1 or given.shape == own[last].shape:
+        return None
+    return int(given.shape[0])
 
 
 def _network(models: Any, kind: str, transforms: bool, **arguments: Any) -> Any:
