@@ -79,7 +79,7 @@ def changed(**config: Any) -> dict[str, Any]:
 
 
 def test_a_function_that_is_not_known_says_what_to_do() -> None:
-    with pytest.raises(WeightsError, match="function io.read_file as a layer") as caught:
+    with pytest.raises(WeightsError, match=r"function io\.read_file as a layer") as caught:
         built(changed(function="io.read_file"))
     assert "savedmodel:FOLDER" in caught.value.type_next
 

@@ -34,7 +34,7 @@ def test_a_name_alone_finds_its_sources(typed: str, names: tuple[str, ...]) -> N
 
 
 def test_a_misspelt_name_finds_the_nearest() -> None:
-    with pytest.raises(BackboneNotFound, match="Nearest: .*keras:MobileNet"):
+    with pytest.raises(BackboneNotFound, match=r"Nearest: .*keras:MobileNet"):
         load_backbone("mobilnet")
 
 
