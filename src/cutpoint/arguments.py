@@ -43,7 +43,7 @@ def check_choice(name: str, value: Any, choices: Any, example: str) -> None:
         raise UsageError(
             f"{name} is {value!r}.",
             "There is none of that name.",
-            f"One of: {', '.join(choices)}.",
+            f"{name.capitalize()}s: {', '.join(choices)}.",
             f"Type, for example:  {name}={example!r}   or   --{name} {example}",
         )
 

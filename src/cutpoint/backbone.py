@@ -201,13 +201,7 @@ class Backbone:
             If there is no such way to decode, or its items are no photos.
         """
         preprocess = self.spec.preprocess
-        if decode not in DECODES:
-            raise UsageError(
-                f'Photos decoded "{decode}" were asked for.',
-                "There is no such way to decode.",
-                f"Ways: {', '.join(DECODES)}; scaled decodes large JPEGs at a reduced size.",
-                "Type, for example:  --decode scaled",
-            )
+        check_choice("decode", decode, DECODES, "scaled")
         if not isinstance(preprocess, PreprocessSpec):
             raise UsageError(
                 f'Photos decoded "{decode}" were asked for.',

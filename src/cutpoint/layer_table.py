@@ -21,7 +21,7 @@ AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 _ACTIVATIONS = ("act", "elu", "silu", "swish", "mish", "clip")
 _MERGES = ("add", "addv2", "concat", "concatv2", "concatenate")
 _REPEATS = ("broadcast_to", "broadcastto", "expand", "repeat", "repeatvector", "tile")
-# Kinds that give probabilities, and those that hand on what they are given, shaped anew or cast.
+# Kinds that give probabilities; and that hand on what they are given, in another shape or type.
 PROBABILITIES = ("logsoftmax", "log_softmax", "sigmoid", "softmax")
 HANDS_ON = (
     *("cast", "contiguous", "dequantizelinear", "dropout", "expanddims", "flatten", "identity"),

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -274,6 +275,7 @@ def test_extract_uses_a_read_only_store_that_has_all_rows(
     monkeypatch.setattr(os, "open", refusing)
     done = run(*words)
     assert "may only be read: all rows are there; nothing is written" in done.stderr
+    assert "Bad items" not in done.stderr  # there are none
     assert "12 items × " in done.stdout
 
 
@@ -554,3 +556,66 @@ def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_pa
     refused = run("choose", store, "--precision", "bf16", code=2).stderr
     assert "--precision can't be followed beside stored features" in refused
     assert "int4" in run("fit", folder, "-o", tmp_path / "m", "--precision", "int4", code=2).stderr
+
+
+def test_what_pca_keeps_is_printed_by_fit_and_with_the_recipe(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder, stages = colour_folder(), ("--recipe", "gap | concat | pca(4)")
+    common = ("fit", folder, "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
+    before = run(*common, *stages, "--print-recipe").stdout.splitlines()
+    later = "How much of the variance pca keeps is known once it is fitted."
+    assert before == ["gap", "concat", "pca(n_components=4)", later]
+    said = [line for line in run(*common, *stages).stdout.splitlines() if "components" in line]
+    (line,) = [line for line in said if line.startswith("pca(")]
+    assert re.fullmatch(
+        r"pca\(n_components=4\): 4 components keep \d+\.\d % of the variance of 36 columns", line
+    )
+    assert run(*common, *stages, "--print-recipe").stdout.splitlines() == [*before[:3], line]
+    other = run(*common, "--recipe", "gap | concat | pca(5)", "--print-recipe").stdout
+    assert other.splitlines()[-1] == later
+    stored = run("choose", tmp_path / "s", *stages, "--print-recipe").stdout
+    assert stored.splitlines() == [*before[:3], line]
+    each = run("choose", tmp_path / "s", "--recipe", "gap | pca(2)", "--print-recipe").stdout
+    assert [row.split(":")[0] for row in each.splitlines()[2:]] == [
+        f"conv{n}/gap" for n in (1, 2, 3)
+    ]
+    assert run(*common, "--recipe", "gap | l2", "--print-recipe").stdout == "gap\nl2\n"
+
+
+# What a newcomer types first. Rows are those of the networks' own formats.
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("file", "row"),
+    [
+        ("basic_pitch/nmp.onnx", "StatefulPartitionedCall:2"),
+        ("mobilenet_v1_025_tfjs", "conv_pw_13_relu"),
+        ("mobilenet_v1_025_tfjs/model.json", "conv_preds"),
+        ("resnet8_cifar10/resnet8.h5", "dense"),
+        ("speech_embedding/embedding_model.onnx", "conv2d_19"),
+        ("squeezenet11/squeezenet11_fp16.onnx", "fire9/concat_1"),
+        ("vww_mobilenet_v1_025/vww_96.h5", "activation_26"),
+        ("yamnet/yamnet_256_64x96_tl.onnx", "new_head"),
+    ],
+)
+def test_layers_of_a_file_need_no_preprocessing(shared: Path, file: str, row: str) -> None:
+    listed = run("layers", shared / "models" / file).stdout
+    assert any(f" {row} " in line for line in listed.splitlines())
+
+
+@pytest.mark.shared
+def test_audio_of_open_length_is_asked_for_in_its_own_words(shared: Path) -> None:
+    path = shared / "models/speech_embedding/melspectrogram.onnx"
+    told = run("layers", path, code=2).stderr
+    assert '"shape": [?]' in told
+    assert "imagenet" not in told
+
+
+@pytest.mark.shared
+def test_a_tap_at_the_class_probabilities_is_warned_of(
+    shared: Path, colour_folder: Maker, tmp_path: Path
+) -> None:
+    data = colour_folder(per_class=2)
+    words = ("extract", data, "--backbone", shared / "models/mobilenet_v1_025_tfjs")
+    done = run(*words, "--preprocess", "tf", "--tap", "act_softmax", "--store", tmp_path / "s")
+    assert '"act_softmax" are class probabilities' in done.stderr

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -318,7 +319,7 @@ def test_a_predictor_in_int8_carries_its_own_network(tmp_path: Path) -> None:
         again.predict(data[30:], engine="native")
 
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "predictor-v1"
+PREDICTOR_V1 = GOLDEN / "predictor-v1"
 
 
 def _places(fields: object, at: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
@@ -344,35 +345,34 @@ WRONG_SHAPES = ([], [1, 2], {}, {"a": 1}, _deep())
 
 def test_whatever_a_signed_manifest_holds_is_refused_or_predicts(tmp_path: Path) -> None:
     """Signed again after each change, as someone would who means harm."""
-    fields = json.loads((GOLDEN / MANIFEST).read_text())
-    batch = np.zeros((1, 16, 16, 3), np.uint8)
+    fields = json.loads((PREDICTOR_V1 / MANIFEST).read_text())
     skipped = {("sha256",), ("trained_on", 0)}
     places = [p for p in _places(fields) if p and p not in skipped and p[:2] != ("card", "ranking")]
-    folder = shutil.copytree(GOLDEN, tmp_path / "m")
+    changes = [(place, wrong) for place in places for wrong in (*WRONG, *WRONG_SHAPES)]
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
     n_refused = 0
-    for place in places:
-        for wrong in (*WRONG, *WRONG_SHAPES):
-            changed = copy.deepcopy(fields)
-            inner = changed
-            for key in place[:-1]:
-                inner = inner[key]
-            inner[place[-1]] = wrong
-            (folder / MANIFEST).write_text(json.dumps(signed(changed)))
-            try:
-                cp.load_predictor(folder).predict(batch)
-            except CutpointError:
-                n_refused += 1
-    assert n_refused > 300
+    for place, wrong in random.Random(0).sample(changes, 250):
+        changed = copy.deepcopy(fields)
+        inner = changed
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = wrong
+        (folder / MANIFEST).write_text(json.dumps(signed(changed)))
+        try:
+            cp.load_predictor(folder).predict(np.zeros((1, 16, 16, 3), np.uint8))
+        except CutpointError:
+            n_refused += 1
+    assert n_refused > 100
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_learned_arrays_that_are_not_finite_are_refused_when_loading(
     tmp_path: Path, value: float
 ) -> None:
-    arrays = load_file(next(GOLDEN.glob(f"{HEAD}-*")))
-    head = json.loads((GOLDEN / MANIFEST).read_text())["head"]
+    arrays = load_file(next(PREDICTOR_V1.glob(f"{HEAD}-*")))
+    head = json.loads((PREDICTOR_V1 / MANIFEST).read_text())["head"]
     for name in arrays:
-        folder = shutil.copytree(GOLDEN, tmp_path / name)
+        folder = shutil.copytree(PREDICTOR_V1, tmp_path / name)
         wrong = {each: array.copy() for each, array in arrays.items()}
         wrong[name].flat[0] = value
         data = save(wrong)
@@ -383,8 +383,8 @@ def test_learned_arrays_that_are_not_finite_are_refused_when_loading(
 
 
 def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path) -> None:
-    folder = shutil.copytree(GOLDEN, tmp_path / "m")
-    backbone = json.loads((GOLDEN / MANIFEST).read_text())["backbone"]
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
+    backbone = json.loads((PREDICTOR_V1 / MANIFEST).read_text())["backbone"]
     for std in ([float("nan")] * 3, [0, 1, 1], [1, 1]):
         backbone["preprocess"]["std"] = std
         change(folder, backbone=backbone)
@@ -393,14 +393,14 @@ def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path)
 
 
 def test_a_manifest_nested_too_deep_is_refused(tmp_path: Path) -> None:
-    folder = shutil.copytree(GOLDEN, tmp_path / "m")
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
     (folder / MANIFEST).write_text("[" * 100_000)
     with pytest.raises(PredictorError, match="can't be read"):
         cp.load_predictor(folder)
 
 
 def test_a_predictor_of_a_later_format_asks_to_upgrade(tmp_path: Path) -> None:
-    folder = shutil.copytree(GOLDEN, tmp_path / "m")
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
     change(folder, format=2)
     with pytest.raises(PredictorError, match="pip install --upgrade cutpoint-ml"):
         cp.load_predictor(folder)

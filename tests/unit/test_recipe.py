@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -519,7 +521,7 @@ def test_a_pool_that_learns_finds_nothing_in_shuffled_labels() -> None:
     pixels = RANDOM.integers(0, 256, (120, 16, 16, 3)).astype(np.uint8)
     labels = [str(row % 2) for row in range(120)]
     features = cp.extract(
-        pixels, FakeBackbone(), ["conv3"], pool="grid(4)", labels=labels, splits=["train"] * 120,
+        pixels, FakeBackbone(), ["conv1"], pool="grid(4)", labels=labels, splits=["train"] * 120,
         quiet=True,
     )  # fmt: skip
     ranking = cp.choose(features, "attention_pool(n_hidden=16) | l2", quiet=True)
@@ -556,18 +558,17 @@ def test_a_damaged_pool_is_refused_when_loaded(maps: Features) -> None:
 
 
 @few_passes
-def test_channels_last_maps_are_pooled_as_what_they_are(maps: Features) -> None:
+def test_channels_last_maps_are_pooled_as_what_they_are(
+    maps: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same maps, their channels last, under a view that says so: the same columns."""
     rows, tap = maps.rows_of("train"), "conv2/grid(2)"
     recipe = parse_recipe("attention_pool(n_hidden=4, max_epochs=2)")
     _, expected = fit_recipe(recipe, maps, [tap], rows)
 
-    class Turned(Features):
-        def X(self, tap: str, rows: np.ndarray | None = None) -> np.ndarray:  # noqa: N802
-            return np.moveaxis(super().X(tap, rows), 1, -1)
-
-    fields = {**maps.fields, "layouts": {tap: "NHWC"}}
-    turned = Turned(maps.spec, fields, maps.places, maps.shards, maps.folder)
+    whole = Features.X
+    monkeypatch.setattr(Features, "X", lambda *given: np.moveaxis(whole(*given), 1, -1))
+    turned = replace(maps, fields={**maps.fields, "layouts": {tap: "NHWC"}})
     np.testing.assert_allclose(fit_recipe(recipe, turned, [tap], rows)[1], expected, atol=1e-5)
 
 
@@ -598,3 +599,26 @@ def test_queries_that_can_not_share_the_channels_are_told_before_any_work(
             store=tmp_path / "s", quiet=True,
         )  # fmt: skip
     assert not (tmp_path / "s").exists()
+
+
+def test_what_gem_loses_is_told_once_for_all_taps_and_folds() -> None:
+    script = """
+import warnings
+import numpy as np
+import cutpoint as cp
+from cutpoint.store import Features
+from cutpoint.testing import FakeBackbone
+
+warnings.filterwarnings("ignore", ".*tells nothing about")
+whole = Features.X
+Features.X = lambda self, tap, rows=None: whole(self, tap, rows) - 1
+pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3)).astype("uint8")
+labels, splits = ["a", "b", "c"] * 10, ["train"] * 30
+maps = cp.extract(
+    pixels, FakeBackbone(), pool="grid(2)", labels=labels, splits=splits, quiet=True
+)
+cp.choose(maps, "learned_gem(max_epochs=1) | l2", "single", quiet=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("values below zero are lost") == 1

@@ -70,7 +70,7 @@ class BackboneRanking:
 
     @property
     def taken(self) -> Entry:
-        """That of the best static figure, unless rows show one to be better, or as good and cheaper."""
+        """That of the best static figure, unless the rows show a reason to leave it."""
         return next(e for e in self.entries if e.ranking.taken is self.decision.taken)
 
     @property

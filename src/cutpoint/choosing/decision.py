@@ -16,7 +16,7 @@ DOUBT = 0.05
 """Chance, at most, that what the rows are said to show is not so."""
 MARGIN = 0.01
 """What a cheaper candidate may lose: one point of accuracy, of labels right, or of R²."""
-SOME = 0.1
+SOME = 0.05
 """Share of the labels' variance that is worth naming a layer for."""
 WHYS = ("only", "prior", "better", "cheaper")
 
@@ -105,11 +105,11 @@ def mean_interval(
     Agresti and Min, "Simple improved confidence intervals for comparing matched proportions", 2005.
     """
     mean = float(gains.mean())
-    units = gains
+    units: Float64 = gains
     if groups is not None:
         _, group = np.unique(groups, return_inverse=True)
         sums = np.bincount(group, gains)
-        units = sums * (len(sums) / len(gains))
+        units = np.asarray(sums * (len(sums) / len(gains)), np.float64)
     if is_bounded:
         units = np.append(units, (1.0, -1.0))
     n = len(units)
@@ -130,8 +130,12 @@ def _cheapest(
     """Step down from `base` while the next cheaper candidate is shown to lose no more than allowed.
 
     Testing in a fixed order, up to the first that fails, needs no correction for their number.
+    Rows that could not show it of two that are equal are not asked: they would name what looks
+    better by luck.
     """
     taken = base
+    if not can_show_equals(len(base.losses) if groups is None else len(np.unique(groups))):
+        return base
     by_cost: dict[int, Candidate] = {}
     for each in candidates:  # of one cost, the least error
         by_cost.setdefault(each.cost[0], each)

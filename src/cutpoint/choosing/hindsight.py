@@ -50,8 +50,8 @@ class Hindsight:
     n_items : int
     taken : Interval
     comparisons : tuple of Comparison
-        With the last layer, the prior where something else was taken, the best on training rows, and the oracle: the best on these rows,
-        which nobody can know beforehand.
+        With the last layer, the prior where something else was taken, the best on training rows,
+        and the oracle: the best on these rows, which nobody can know beforehand.
     """
 
     split: str

@@ -57,8 +57,8 @@ class PrecisionCheck:
     fp32_accuracy, accuracy : float or None
         Of it, rows left out one by one, 0–1; None if no accuracy was judged.
     gain : Interval or None
-        Their difference, paired bootstrap, 95 % for all of them at once (Bonferroni). None if no item
-        differs, as no interval can be drawn from that.
+        Their difference, paired bootstrap, 95 % for all of them at once (Bonferroni). None if no
+        item differs, as no interval can be drawn from that.
     why_no_accuracy : str
     """
 

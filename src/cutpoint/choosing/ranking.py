@@ -182,9 +182,10 @@ class Ranking:
         """Say what is taken and why, or that nothing tells the labels apart."""
         if self.tells_nothing:
             return (
-                f"Nothing tells the labels apart: the best of {_count(len(self.candidates), 'way')} "
-                f"to read the network has {self.metric} {self.best.score} on rows left out; without "
-                f"looking it would be {self.chance:.3f}. Are the same items in several classes?"
+                "Nothing tells the labels apart: the best of "
+                f"{_count(len(self.candidates), 'way')} to read the network has {self.metric} "
+                f"{self.best.score} on rows left out; without looking it would be "
+                f"{self.chance:.3f}. Are the same items in several classes?"
             )
         taken, prior = self.taken, self._prior_text
         if self.decision.why == "only":

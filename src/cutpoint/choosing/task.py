@@ -236,7 +236,8 @@ def blind_losses(task: Task) -> Float64:
     """Return each row's squared error if it is left out and nothing is known of it, weighted."""
     with np.errstate(divide="ignore", invalid="ignore"):  # all rows are of one group
         scores = with_priors(task, means_without(task))
-    return np.square(scores - task.targets.Y).mean(axis=1) * task.row_weights
+    losses: Float64 = np.square(scores - task.targets.Y).mean(axis=1) * task.row_weights
+    return losses
 
 
 def interval_of(task: Task, outcomes: Float64) -> Interval:

@@ -171,7 +171,7 @@ def refuse_misfit(items: Sequence[Item], preprocess: Preprocess) -> None:
 
 def _fits(array: Array, preprocess: Preprocess) -> bool:
     try:
-        prepare_item(array, preprocess)
+        prepare_item(array, preprocess, "")
     except BadItem:
         return False
     return True

@@ -10,6 +10,7 @@ import numpy as np
 
 from cutpoint.errors import ShapeError
 from cutpoint.heads import LearnedPoolHead
+from cutpoint.pooling import SignedActivationWarning
 from cutpoint.recipe.fitted import FittedRecipe, leak
 from cutpoint.recipe.rows import Rows, joined
 from cutpoint.recipe.spelling import Fitter, Recipe, Stage
@@ -20,7 +21,8 @@ from cutpoint.transforms.select import Selector
 from cutpoint.types import Array
 
 # A recipe is fitted for each tap and fold, and one line is enough.
-warnings.filterwarnings("once", category=FewerThanAsked, append=True)
+for _category in (FewerThanAsked, SignedActivationWarning):
+    warnings.filterwarnings("once", category=_category, append=True)
 
 # Catching warnings changes the whole process, and candidates are fitted in several threads.
 _CATCHING = Lock()

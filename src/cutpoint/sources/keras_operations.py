@@ -148,8 +148,8 @@ def _refused(what: str, why: str) -> WeightsError:
         f"{what} was to be loaded.",
         f"{why}, which Keras 3 can't and cutpoint does not know.",
         f"Functions known ({len(OPERATIONS)}): cast, concat, expand_dims, one_hot, reshape, stack, "
-        "tile, transpose, slices, most of math and of nn. Or the same network in a format that "
-        "holds its graph: SavedModel, or ONNX.",
+        "tile, transpose, slices, most of math and nn. Or the same network in a format that holds "
+        "its graph: SavedModel, or ONNX.",
         "With Keras 2 (package tf_keras), type:  tf_keras.models.load_model(FILE).export(FOLDER)   "
         "then:  cutpoint layers savedmodel:FOLDER --trust-weights",
     )
@@ -163,7 +163,7 @@ def _unary(ops: Any, x: Any, *, kind: str) -> Any:
 
 
 def _binary(ops: Any, x: Any, y: Any, *, kind: str) -> Any:
-    """Call an operation of two arrays; what is no tensor takes the other's type."""
+    """Call an operation of two arrays; what is no tensor takes the type of the other."""
     if not hasattr(x, "dtype"):
         x = ops.convert_to_tensor(x, y.dtype)
     elif not hasattr(y, "dtype"):

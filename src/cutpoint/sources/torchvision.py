@@ -156,15 +156,14 @@ def _which_preprocess(what: str, own: Mapping[str, Preprocess]) -> UsageError:
 
 def _filled(models: Any, kind: str, path: Path, transforms: bool, type_next: str) -> Any:
     """Return the network with a file's weights, its classifier as large as theirs."""
-    stored = read_state_dict(path)
     network = _network(models, kind, transforms)
-    last = list(network.state_dict())[-1]
-    n_classes = stored[last].shape[0] if getattr(stored.get(last), "ndim", 0) else None
-    if n_classes not in (None, network.state_dict()[last].shape[0]):
-        network = _network(models, kind, transforms, num_classes=n_classes)
     try:
+        stored = read_state_dict(path)
+        n_classes = _n_classes(stored, network)
+        if n_classes is not None:
+            network = _network(models, kind, transforms, num_classes=n_classes)
         network.load_state_dict(stored, strict=True)
-    except Exception as error:  # of another network
+    except Exception as error:  # broken, not a plain state dict, or of another network
         raise WeightsError(
             f'Backbone "torchvision:{kind}" was asked for.',
             f'"{path}" does not fit it: {" ".join(str(error).split())[:300]}',
@@ -173,6 +172,16 @@ def _filled(models: Any, kind: str, path: Path, transforms: bool, type_next: str
         ) from error
     refuse_nan(network, f"torchvision:{kind}")
     return network
+
+
+def _n_classes(stored: Mapping[str, Any], network: Any) -> int | None:
+    """Return how many classes weights have, if that differs from the network's own number."""
+    own = network.state_dict()
+    last = list(own)[-1]  # of all torchvision's networks, the bias of the classifier
+    given = stored.get(last)
+    if given is None or given.ndim != 1 or given.shape == own[last].shape:
+        return None
+    return int(given.shape[0])
 
 
 def _network(models: Any, kind: str, transforms: bool, **arguments: Any) -> Any:

@@ -263,7 +263,7 @@ class L1Select(Selector, LabelledTransform):
         the same columns.
     max_iter : int, default 5000
         A warning says if that was too few.
-    tol : float, default 1e-3
+    tol : float, default 1e-4
         Ends when no derivative of the objective is off its optimum by more than this times the
         penalty.
 
@@ -292,7 +292,7 @@ class L1Select(Selector, LabelledTransform):
         keep: int | float | None = None,
         random_state: int = 0,
         max_iter: int = 5000,
-        tol: float = 1e-3,
+        tol: float = 1e-4,
     ) -> None:
         self.C = C
         self.keep = keep
@@ -378,7 +378,7 @@ class LearnedMask(Selector, LabelledTransform):
                 f"A threshold can't be used with a soft mask: threshold={self.threshold:g}.",
                 "A soft mask multiplies every column and drops none.",
                 "One of the two.",
-                f"Type, for example:  mask(soft)   or   mask(threshold={self.threshold:g})",
+                "Type, for example:  mask(soft)",
             )
 
     def fit(self, X: Any, y: Any) -> Self:

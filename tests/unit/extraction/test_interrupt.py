@@ -264,7 +264,7 @@ def test_a_stored_payload_that_was_bad_once_is_not_prepared_again(
     data = read_arrays([encoded(noisy_image(0, 0), "PNG"), *images(3)])
     real = unit_module.prepare_item
 
-    def without_png(payload: object, spec: object, name: str) -> object:
+    def without_png(payload: object, spec: object, name: str = "") -> object:
         if isinstance(payload, bytes):
             raise BadItem("no plug-in")
         return real(payload, spec, name)
@@ -299,6 +299,11 @@ def test_an_executor_yields_what_was_under_way_when_a_unit_failed() -> None:
         list(results)
     assert isinstance(stop.reason, ZeroDivisionError)
     assert len(begun) <= 3
+
+
+def test_a_worker_that_can_not_be_made_is_told_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(LocalExecutor(2).map(lambda: 1 // 0, range(9)))
 
 
 def test_an_executor_yields_all_results() -> None:

@@ -143,6 +143,25 @@ def test_items_that_would_depend_on_their_batch_mates_are_run_alone() -> None:
     np.testing.assert_allclose(cut(batch)["out/none"], truth, rtol=1e-6)
 
 
+def test_rounding_that_grows_keeps_batches() -> None:
+    """Other batch sizes add up in another order; a sine of large numbers makes much of that."""
+    nodes = [
+        helper.make_node("MatMul", ["pixels", "fc"], ["sums"]),
+        helper.make_node("Mul", ["sums", "large"], ["far"]),
+        helper.make_node("Sin", ["far"], ["out"]),
+    ]
+    held = {"fc": floats(2048, 64), "large": np.array(100.0, np.float32)}
+    cut = cut_of(
+        model_of(nodes, held, ["n", 2048], "out"), "out/none", preprocess=ArraySpec((2048,))
+    )
+    batch = floats(3, 2048)
+    together = cut(batch)["out/none"]
+    alone = np.concatenate([cut(batch[row : row + 1])["out/none"] for row in range(3)])
+    assert np.abs(together - alone).max() > 1e-4  # else this tells nothing
+    assert not cut.is_one_by_one
+    assert cut.converts_to
+
+
 def test_a_network_saved_in_training_mode_is_run_in_inference_mode() -> None:
     nodes = [
         helper.make_node(

@@ -40,24 +40,25 @@ class LocalExecutor:
         """
         local, stop, ended = threading.local(), stop or Stop(), SimpleQueue[Future[tuple[R, ...]]]()
 
-        def set_up() -> None:
-            local.work = make_worker()
-
         def work(unit: T) -> tuple[R, ...]:
-            return () if stop() else (local.work(unit),)
+            if stop():
+                return ()
+            try:
+                if not hasattr(local, "work"):
+                    local.work = make_worker()
+                return (local.work(unit),)
+            except BaseException as error:
+                stop.because(error)
+                raise
 
-        n_threads = min(self.n_workers, len(units)) or 1
-        pool = ThreadPoolExecutor(n_threads, "cutpoint", initializer=set_up)
+        pool = ThreadPoolExecutor(min(self.n_workers, len(units)) or 1, "cutpoint")
         try:
             for unit in units:
                 pool.submit(work, unit).add_done_callback(ended.put)
             for _ in units:
                 future = _next(ended, stop)
-                error = future.exception()
-                if error is None:
+                if future.exception() is None:  # else it is the reason to stop
                     yield from future.result()
-                else:
-                    stop.because(error)
         finally:
             pool.shutdown(wait=not stop(), cancel_futures=True)
         if stop.reason is not None:

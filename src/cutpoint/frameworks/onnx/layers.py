@@ -85,6 +85,8 @@ def _answers(graph: Graph) -> set[str]:
         while name in graph.data and name in graph.producers:
             node = graph.producers[name]
             chain.append(name)
+            if _is_softmax(graph, node):
+                chain += node.input
             if node.op_type.lower() in PROBABILITIES or _is_softmax(graph, node):
                 found.update(chain)
                 break
