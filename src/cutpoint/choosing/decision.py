@@ -16,6 +16,9 @@ DOUBT = 0.05
 """Chance, at most, that what the rows are said to show is not so."""
 MARGIN = 0.01
 """What a cheaper candidate may lose: one point of accuracy, of labels right, or of R²."""
+FEWEST = 20
+"""Rows below which none is shown to be better: models that share all but one of so few rows err
+alike, and no bound on their differences holds (4 rows of chest X-rays named the first block)."""
 SOME = 0.05
 """Share of the labels' variance that is worth naming a layer for."""
 WHYS = ("only", "prior", "better", "cheaper")
@@ -50,7 +53,7 @@ def decide(
     The prior is taken unless the rows show that another errs less, by a one-sided bound on the
     paired difference that allows for as many comparisons as there are candidates; of several the
     one of the least error is taken. Then, from dear to cheap, what is cheaper follows as long as it
-    loses no more than `MARGIN`: by the bound too, so that few rows show nothing of the kind.
+    loses no more than `MARGIN`, by a bound too, and is not itself shown to err more.
 
     Parameters
     ----------
@@ -64,7 +67,10 @@ def decide(
     if len(candidates) == 1:
         return Decision(prior, prior, "only")
     others = [each for each in candidates if each is not prior]
-    better = [each for each in others if is_better(each, prior, groups, len(others))]
+    n_units = _n_units(prior, groups)
+    better = [
+        each for each in others if n_units >= FEWEST and is_better(each, prior, groups, len(others))
+    ]
     base = better[0] if better else prior
     taken = _cheapest(candidates, base, groups, unit, is_bounded)
     if taken is not base:
@@ -131,20 +137,25 @@ def _cheapest(
 
     Testing in a fixed order, up to the first that fails, needs no correction for their number.
     Rows that could not show it of two that are equal are not asked: they would name what looks
-    better by luck.
+    better by luck. Near perfection one point is most of the errors there are, and the squared
+    error still tells who comes closer to them.
     """
     taken = base
-    if not can_show_equals(len(base.losses) if groups is None else len(np.unique(groups))):
+    if not can_show_equals(_n_units(base, groups)):
         return base
     by_cost: dict[int, Candidate] = {}
     for each in candidates:  # of one cost, the least error
         by_cost.setdefault(each.cost[0], each)
     for cost in sorted((c for c in by_cost if c < base.cost[0]), reverse=True):
         gain = gain_interval(by_cost[cost], base, groups, is_bounded, 2 * DOUBT)
-        if gain.low < -MARGIN * unit:
+        if gain.low < -MARGIN * unit or is_better(base, by_cost[cost], groups):
             break
         taken = by_cost[cost]
     return taken
+
+
+def _n_units(one: Candidate, groups: Array | None) -> int:
+    return len(one.losses) if groups is None else len(np.unique(groups))
 
 
 def can_show_equals(n_units: int) -> bool:

@@ -107,6 +107,27 @@ def test_the_more_are_compared_the_more_it_takes_to_show_one_better() -> None:
     assert with_prior(prior, best, *others).taken is prior
 
 
+def test_what_errs_more_is_not_as_good_though_it_is_as_often_right() -> None:
+    """Near perfection accuracy hardly differs; 800 rows of caltech20 took a worse layer."""
+    prior, cheap = repeated(fused(190, 2, 900), 2), repeated(candidate(190, 0, 100), 2)
+    random = np.random.default_rng(0)
+    worse = replace(cheap, losses=prior.losses + random.normal(0.02, 0.05, 2 * N))
+    assert replace(with_prior(prior, worse), n_train=2 * N).taken is prior
+    equal = replace(cheap, losses=prior.losses + random.normal(0, 0.05, 2 * N))
+    assert replace(with_prior(prior, equal), n_train=2 * N).taken is equal
+
+
+@pytest.mark.parametrize(("n_rows", "is_taken"), [(4, False), (19, False), (20, True)])
+def test_a_handful_of_rows_shows_none_to_be_better(n_rows: int, is_taken: bool) -> None:
+    """Models that share all but one of so few rows err alike: their spread is no bound."""
+    spread = np.linspace(0, 1e-3, n_rows)
+    many = {"outcomes": np.ones(n_rows)}
+    prior = replace(fused(190, 2, 900), losses=np.full(n_rows, 0.5), **many)
+    better = replace(candidate(195, 2, 900), error=0.1, losses=0.1 + spread, **many)
+    found = Ranking((better, prior), n_rows, 20, is_grouped=False, prior_taps=prior.taps)
+    assert found.taken is (better if is_taken else prior)
+
+
 def test_without_several_averages_the_prior_is_the_last_tap() -> None:
     last, cheap = candidate(190, 2, 900), candidate(190, 0, 100)
     found = ranking(last, cheap)

@@ -79,7 +79,7 @@ def test_both_figures_are_told_kept_and_computed_once(
     features = cp.extract(folder, FakeBackbone(), store=tmp_path / "s", precision="bf16")
     check = features.precision_check
     assert check is not None
-    assert (check["n_items"], check["n_taps"], check["tap"]) == (48, 6, "conv1/gap")
+    assert (check["n_items"], check["n_taps"], check["tap"]) == (48, 7, "conv1/gap")
     assert 0.99 < check["cosine"] < 1
     # Colours are told apart without fault, with this noise or without.
     assert (check["fp32_accuracy"], check["accuracy"], check["gain"]) == (1.0, 1.0, None)
@@ -131,7 +131,7 @@ def test_the_tap_that_loses_most_is_told_whichever_it_is(
     """Else a loss that the deepest tap does not share would go unseen: seen on scans of digits."""
     noisy(10.0, only="conv1")
     monkeypatch.setitem(MIN_COSINES, "bf16", -1.0)
-    with pytest.raises(UsageError, match=r"\(conv1/g[am]p, the worst of 6"):
+    with pytest.raises(UsageError, match=r"\(conv1/g[am]p, the worst of 7"):
         cp.extract(colour_folder(), FakeBackbone(), store=tmp_path / "s", precision="bf16")
 
 
