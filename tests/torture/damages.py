@@ -25,7 +25,7 @@ import cutpoint
 from cutpoint.predictor import MANIFEST, signed
 from cutpoint.spec import canonical_json
 from cutpoint.store import FeatureStore
-from tests.torture.ground import Ground, answer, columns, n_wrong, predictions
+from tests.torture.ground import NETWORK, Ground, answer, columns, n_wrong, predictions
 from tests.torture.tally import CRASHED, LOST, WRONG, Tally
 from tests.torture.trial import attempt, command
 
@@ -57,7 +57,7 @@ def _store(ground: Ground, tally: Tally, damage: Damage, random_: random.Random)
     by_chance = damage in BY_CHANCE
     good = _good_shards(ground, store)
     before = _snapshot(store)
-    read = attempt(ground.folder, lambda: _read(ground, store))
+    read = attempt(ground.folder, lambda: _read(ground, store, with_network=True))
     tally.n_hit += read.value is None or read.value != _whole(ground)
     if tally.check(not read.crash, CRASHED, f"read with {what}: {read.crash}") and read.value:
         found, wrong, names = read.value
@@ -99,11 +99,15 @@ def _whole(ground: Ground) -> list[Any]:
     return [ground.answers["all"], 0, ground.columns["all"]]
 
 
-def _read(ground: Ground, store: Path) -> list[Any]:
-    """Return the answer, how many rows are wrong, and the items; reads all that can be."""
+def _read(ground: Ground, store: Path, with_network: bool = False) -> list[Any]:
+    """Return the answer, how many rows are wrong, and the items.
+
+    The network is read, too, if that is wanted; rows of fp32 do without.
+    """
     features = FeatureStore(store).open()
     found = [answer(features), n_wrong(ground, features), columns(features)]
-    FeatureStore(store).network(ground.spec_id)
+    if with_network and FeatureStore(store).network(ground.spec_id) not in (None, NETWORK):
+        raise AssertionError("a network that is not what was kept")
     return found
 
 
