@@ -501,9 +501,9 @@ def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None
     path = folder / BAD_ROWS
     if quarantined:
         write_csv(path, ("key", "reason"), quarantined)
-    else:
+    elif path.exists():  # else a disk that may only be read would refuse what need not be done
         with told(path, "removed"):
-            path.unlink(missing_ok=True)
+            path.unlink()
 
 
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:

@@ -275,6 +275,7 @@ def test_extract_uses_a_read_only_store_that_has_all_rows(
     monkeypatch.setattr(os, "open", refusing)
     done = run(*words)
     assert "may only be read: all rows are there; nothing is written" in done.stderr
+    assert "Bad items" not in done.stderr  # there are none
     assert "12 items × " in done.stdout
 
 

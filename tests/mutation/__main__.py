@@ -23,7 +23,7 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, sample
@@ -83,8 +83,10 @@ class Run:
 
     copies: queue.Queue[Copy]
     kept: dict[str, str]
-    whole: dict[tuple[str, ...], bool | None]
-    lock: threading.Lock
+    whole: dict[tuple[str, ...], bool | None] = field(default_factory=dict)
+    locks: defaultdict[tuple[str, ...], threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
 
     def judge(self, mutant: Mutant) -> str:
         """Return `KILLED`, `SURVIVED` or `SLOW`."""
@@ -100,8 +102,9 @@ class Run:
         return self.kept[key]
 
     def _on(self, copy: Copy, mutant: Mutant, tests: tuple[str, ...]) -> str:
-        if tests not in self.whole:
-            self.whole[tests] = copy.passes(tests)
+        with self.locks[tests]:  # once, though several wait for it
+            if tests not in self.whole:
+                self.whole[tests] = copy.passes(tests)
         if self.whole[tests] is False:
             raise SystemExit(f"these tests fail on the sources as they are: {' '.join(tests)}")
         if self.whole[tests] is None:
@@ -115,7 +118,7 @@ class Run:
             copy.write(mutant.module, original)
 
     def _keep(self, key: str, mutant: Mutant, found: str) -> None:
-        with self.lock:
+        with self.locks[()]:
             self.kept[key] = found
             with KEPT.open("a") as file:
                 print(json.dumps({"key": key, "name": mutant.name, "found": found}), file=file)
@@ -134,7 +137,7 @@ def main() -> int:
     left = [mutant for mutant in chosen if mutant.name not in reasons]
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
-        run = Run(queue.Queue(), _kept(), {}, threading.Lock())
+        run = Run(queue.Queue(), _kept())
         for number in range(given.processes):
             run.copies.put(Copy(Path(folder) / str(number)))
         with ThreadPoolExecutor(given.processes) as pool:

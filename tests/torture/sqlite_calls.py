@@ -86,7 +86,8 @@ Show = Callable[..., None]
 @contextmanager
 def watched(before: Show, after: Show) -> Iterator[None]:
     """Show SQLite's calls as fields of `Call`; an `OSError` of `before` makes one fail."""
-    library = ctypes.CDLL(_sqlite3.__file__)  # the library that Python's own module is linked to
+    # The library that Python's own module is linked to; or it is part of the program itself.
+    library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))
     library.sqlite3_vfs_find.restype = POINTER(_Vfs)
     layer = _Layer(library.sqlite3_vfs_find(None).contents, before, after)
     library.sqlite3_vfs_register(ctypes.byref(layer.vfs), 1)

@@ -57,11 +57,15 @@ def attempt(
     """
     value, said = folder / "value.json", folder / "said.txt"
     value.unlink(missing_ok=True)
+    said.write_text("")
     sys.stdout.flush()
     sys.stderr.flush()
+    # An interrupt waits until the fork can tell of it: else it would unwind what its parent runs.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pid = os.fork()
     if pid == 0:
         _run(work, value, said)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if while_it_runs is not None:
         while_it_runs(pid)
     _, status = os.waitpid(pid, 0)
@@ -77,6 +81,7 @@ def _run(work: Callable[[], Any], value: Path, said: Path) -> None:
         handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         found = work()
         _write(value, json.dumps(found))
         code = 0

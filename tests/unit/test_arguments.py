@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Idle:
 
 
 def spelled(options: Any) -> str:
-    return str(options)[:60]
+    return re.sub(" at 0x[0-9A-F]+", "", str(options))[:60]  # workers must agree
 
 
 @pytest.mark.parametrize("options", RUN, ids=spelled)

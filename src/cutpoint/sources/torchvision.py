@@ -178,10 +178,8 @@ def _n_classes(stored: Mapping[str, Any], network: Any) -> int | None:
     """Return how many classes weights have, if that differs from the network's own number."""
     own = network.state_dict()
     last = list(own)[-1]  # of all torchvision's networks, the bias of the classifier
-    given = stored.get(last)
-    if given is None or given.ndim != 1 or given.shape == own[last].shape:
-        return None
-    return int(given.shape[0])
+    shape = getattr(stored.get(last), "shape", own[last].shape)
+    return int(shape[0]) if len(shape) == 1 and shape != own[last].shape else None
 
 
 def _network(models: Any, kind: str, transforms: bool, **arguments: Any) -> Any:

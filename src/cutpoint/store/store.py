@@ -311,7 +311,8 @@ class FeatureStore:
         StoreError
             If the catalog can't be used, or a shard can't be read just now, which is no damage.
         """
-        self.catalog.check()
+        if self.catalog.exists():
+            self.catalog.check()
         wrong = self.what_is_wrong(spec_id)
         for error in wrong.values():
             if not isinstance(error, StoreCorrupt):
@@ -319,14 +320,17 @@ class FeatureStore:
         if any(_OTHER_ROWS in error.got for error in wrong.values()):
             # A row claimed wrongly may hide another shard's: what the catalog says of all goes.
             self.catalog.drop(spec_id, {row.name for row in self.catalog.shards(spec_id)})
-        self.catalog.drop(spec_id, wrong)
-        said, taken = [], []
+        if wrong:
+            self.catalog.drop(spec_id, wrong)
+        taken, broken = [], []
         for path in self.orphans(spec_id):
             try:
                 taken.append(read_receipt(path))
             except StoreCorrupt as error:
-                said.append(f"Damaged, moved to {self.move_aside(path)}: {error.got}")
-        self.catalog.fill(taken)
+                broken.append((path, error.got))
+        if taken:
+            self.catalog.fill(taken)
+        said = [f"Damaged, moved to {self.move_aside(path)}: {what}" for path, what in broken]
         n_rows = sum(len(receipt.digests) for _, receipt in taken)
         gone = [name for name in wrong if not self.shard_path(spec_id, name).exists()]
         said += [f"Shard {name} is damaged or gone: its items are computed again" for name in gone]

@@ -231,6 +231,16 @@ def test_mending_takes_whole_shards_in_and_moves_broken_ones_aside(tmp_path: Pat
     assert mend_store(store) == []
 
 
+def test_mending_a_store_without_its_catalog_takes_all_of_it_in(tmp_path: Path) -> None:
+    reference = fill(tmp_path, images(10)).features
+    (tmp_path / "catalog.sqlite").unlink()
+    assert mend_store(FeatureStore(tmp_path)) == [
+        "1 whole shards, 10 rows, are taken into the catalog"
+    ]
+    assert verify_store(FeatureStore(tmp_path)).is_whole
+    same(FeatureStore(tmp_path).open(), reference)
+
+
 def test_rows_that_a_catalog_lost_are_found_again_without_computing(tmp_path: Path) -> None:
     reference = fill(tmp_path, images(10)).features
     change_catalog(tmp_path, "DELETE FROM rows WHERE row IN (2, 3)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -121,7 +121,7 @@ def _said(layer: Any) -> tuple[str, str]:
 def _only_before(layer: Any) -> Any | None:
     """Return the layer whose output the one call of `layer` takes; None if that is not clear."""
     nodes = layer._inbound_nodes
-    before: Sequence[Any] = nodes[0].parent_nodes if len(nodes) == 1 else ()
+    before: list[Any] = nodes[0].parent_nodes if len(nodes) == 1 else []
     return before[0].operation if len(before) == 1 else None
 
 
