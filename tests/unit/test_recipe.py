@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
 import cutpoint as cp
+import cutpoint.recipe.fit as recipe_fit
 from cutpoint.errors import LeakageError, UsageError
 from cutpoint.gram import Moments
 from cutpoint.heads import parse_head
@@ -28,6 +29,12 @@ from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 
 RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said once a process is said in each test."""
+    monkeypatch.setattr(recipe_fit, "_said", set())
 
 
 @pytest.fixture
@@ -156,13 +163,21 @@ def test_widths_that_few_rows_make_equal_are_no_fault(features: Features) -> Non
     assert X[1].shape == (6, 5)
 
 
-@pytest.mark.parametrize("text", ["gap | mean", "gap | pca(10) | softmax", "learned_gem | l2"])
+@pytest.mark.parametrize(
+    ("text", "pool"),
+    [
+        ("gap | mean", "auto"),
+        ("gap | pca(10) | softmax", "auto"),
+        ("learned_gem | l2", "gap"),
+        ("learned_gem | l2 | concat", ["grid(2)", "gap"]),
+    ],
+)
 def test_a_fit_that_can_not_end_does_not_begin(
-    colour_folder: Callable[..., Path], text: str, tmp_path: Path
+    colour_folder: Callable[..., Path], text: str, pool: str | list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"needs one width|taps are vectors"):
         cp.fit(
-            colour_folder(), None, FakeBackbone(), pool="gap", recipe=text, quiet=True,
+            colour_folder(), None, FakeBackbone(), pool=pool, recipe=text, quiet=True,
             store=tmp_path / "s",
         )  # fmt: skip
     assert not (tmp_path / "s").exists()
@@ -350,7 +365,7 @@ def test_a_weighted_sum_of_taps_is_learned_without_the_rows_it_is_judged_on(
     np.testing.assert_array_equal(again.of(features, tests), fitted.of(features, tests))
     ranking = cp.choose(features, recipe, quiet=True)
     assert (ranking.how, len(ranking.candidates)) == ("5-fold", 1)
-    with pytest.raises(UsageError, match="widths 8, 12"):
+    with pytest.raises(UsageError, match="they have 8, 12"):
         fit_recipe(parse_recipe("gap | softmax"), features, taps[:2], rows)
 
 
@@ -601,7 +616,7 @@ def test_queries_that_can_not_share_the_channels_are_told_before_any_work(
     assert not (tmp_path / "s").exists()
 
 
-def test_what_gem_loses_is_told_once_for_all_taps_and_folds() -> None:
+def test_what_holds_for_all_taps_and_folds_is_told_once() -> None:
     script = """
 import warnings
 import numpy as np
@@ -611,14 +626,15 @@ from cutpoint.testing import FakeBackbone
 
 warnings.filterwarnings("ignore", ".*tells nothing about")
 whole = Features.X
-Features.X = lambda self, tap, rows=None: whole(self, tap, rows) - 1
+Features.X = lambda *given: whole(*given) - whole(*given[:2]).max() / 8
 pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3)).astype("uint8")
 labels, splits = ["a", "b", "c"] * 10, ["train"] * 30
 maps = cp.extract(
     pixels, FakeBackbone(), pool="grid(2)", labels=labels, splits=splits, quiet=True
 )
-cp.choose(maps, "learned_gem(max_epochs=1) | l2", "single", quiet=True)
+cp.choose(maps, "learned_gem(max_epochs=1) | l2 | pca(512)", "single", quiet=True)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("values below zero are lost") == 1
+    assert done.stderr.count("asks for more than some taps or rows have") == 1

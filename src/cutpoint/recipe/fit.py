@@ -20,9 +20,10 @@ from cutpoint.transforms.base import FewerThanAsked, Mixed
 from cutpoint.transforms.select import Selector
 from cutpoint.types import Array
 
-# A recipe is fitted for each tap and fold, and one line is enough.
-for _category in (FewerThanAsked, SignedActivationWarning):
-    warnings.filterwarnings("once", category=_category, append=True)
+# A recipe is fitted for each tap and fold, and one line is enough. Python's own "once" forgets
+# what was said whenever a filter changes, as catching warnings does.
+_ONCE = (FewerThanAsked, SignedActivationWarning)
+_said: set[str] = set()
 
 # Catching warnings changes the whole process, and candidates are fitted in several threads.
 _CATCHING = Lock()
@@ -131,11 +132,14 @@ def _fit(rows: Rows, transform: Fitter, y: Array, stage: Stage, groups: Array | 
         warnings.simplefilter("always", FewerThanAsked)
         rows.fit(transform, y, groups)
     for each in caught:
+        what = str(each.message)
         if issubclass(each.category, FewerThanAsked):
             what = f'"{stage}" asks for more than some taps or rows have; what they have is taken.'
-            warnings.warn(what, FewerThanAsked, stacklevel=4)
-        else:
+        if not issubclass(each.category, _ONCE):
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        elif what not in _said:
+            _said.add(what)
+            warnings.warn(what, each.category, stacklevel=4)
 
 
 def _widths_after(transform: Fitter, widths: tuple[int, ...]) -> tuple[int, ...]:
