@@ -85,5 +85,5 @@ def test_an_unknown_preset_names_some() -> None:
 
 def test_a_missing_kerashub_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[kerashub\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[kerashub\]"):
         cp.load("kerashub:resnet_50_imagenet")

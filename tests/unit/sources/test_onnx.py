@@ -333,7 +333,7 @@ def test_a_bomb_is_refused_within_a_memory_cap(
 def test_an_absent_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "net.onnx", convnet())
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(cp.errors.MissingExtra, match=r"cutpoint\[onnx\]"):
+    with pytest.raises(cp.errors.MissingExtra, match=r"cutpoint-ml\[onnx\]"):
         load(path)
 
 
