@@ -529,7 +529,7 @@ def _said(options: FitOptions) -> list[tuple[str, str, Any]]:
         ("taps", "--tap", taps, [AUTO]),
         ("pool", "--pool", list(options.pools), list(DEFAULT_POOLS)),
         ("recipe", "--recipe", str(options.recipe), ""),
-        (option.removeprefix("--"), option, head, RidgeHead.kind),
+        (option.removeprefix("--"), option, head, None),
         ("storage", "--storage", options.storage, AUTO),
         ("strategy", "--strategy", list(options.strategies), list(FitOptions.strategies)),
         ("precision", "--precision", options.precision, "fp32"),
