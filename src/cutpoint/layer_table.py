@@ -426,9 +426,8 @@ def _thinned(found: Sequence[T], at_most: int) -> list[T]:
 
 def _cells(row: Layer) -> tuple[str, ...]:
     stride = "–" if row.stride is None else str(row.stride)
-    tap = "yes" if row.tappable else "no"
-    if row.holds != FEATURES:
-        tap += f" ({row.holds})"
+    held = {INPUT: "input", ANSWER: "classes"}
+    tap = held.get(row.holds, "yes" if row.tappable else "no")
     counts = (human_count(row.params), human_count(row.macs))
     return (str(row.index), row.name, row.kind, row.shape_text, stride, *counts, tap)
 

@@ -22,7 +22,7 @@ from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.layer_table import ClassProbabilities
 from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
-from cutpoint.sources.keras import _own_preprocess
+from cutpoint.sources.keras import _own_preprocess, _trained_side
 from cutpoint.spec import ArraySpec
 from tests.conformance.networks.keras import functional, plain
 
@@ -471,3 +471,12 @@ def test_build_where_it_would_be_idle_is_refused() -> None:
             cp.load(name, build=functional)
     with pytest.raises(UsageError, match="which are for files"):
         cp.load(functional(), "tf", trust_weights=True)
+
+
+@pytest.mark.parametrize(("name", "side"), [("Xception", 299), ("MobileNetV2", 224)])
+def test_without_its_classifier_an_application_keeps_the_side_it_was_trained_on(
+    name: str, side: int
+) -> None:
+    """Keras leaves the input open then; 299 is Keras' own figure."""
+    make = getattr(import_keras().applications, name)
+    assert _trained_side(make, name, {"include_top": False}) == side

@@ -122,6 +122,7 @@ def write(
 # The last tap is the network's own answer, on purpose.
 @pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")
 @pytest.mark.parametrize("topology", [keras_2, keras_1_sequential, keras_3, javascript])
+@pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")  # meant here
 def test_topologies_of_every_generation_give_the_network(
     tmp_path: Path, topology: Callable[[], dict[str, Any]]
 ) -> None:
