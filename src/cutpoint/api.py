@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from cutpoint.arguments import as_path, check_choice, check_workers
 from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.choosing import ChooseOptions, Ranking, extract_checked, rank
-from cutpoint.data import assign_splits, can_be_split, read_dataset, refuse_unlabelled
-from cutpoint.errors import TooManyBadItems, UsageError
-from cutpoint.evaluation import Evaluation, evaluate_predictor
+from cutpoint.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
+from cutpoint.data import (
+    Column,
+    Dataset,
+    assign_splits,
+    can_be_split,
+    has_splits,
+    read_dataset,
+    refuse_unlabelled,
+)
+from cutpoint.engines import check_engine
+from cutpoint.errors import StoreError, TooManyBadItems, UsageError
+from cutpoint.evaluation import Evaluation, check_split, evaluate_predictor
 from cutpoint.extraction import ExtractOptions, Profile
+from cutpoint.files import READ_ONLY
 from cutpoint.fitting import (
     DEFAULT_POOLS,
     FitOptions,
+    check_output,
+    check_request,
+    check_store,
     default_store,
     run_fit,
+    tell_idle_seed,
     write_bad_rows,
 )
 from cutpoint.heads import Head, parse_head
-from cutpoint.layer_table import AUTO
+from cutpoint.layer_table import AUTO, LayerTable
 from cutpoint.predictor import Prediction, Predictor, load_predictor
 from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, parse_recipe
-from cutpoint.report import ReportInputs, write_report
+from cutpoint.report import ReportInputs, require_report, write_report
 from cutpoint.sources import load_backbone, load_object
-from cutpoint.spec import Preprocess
+from cutpoint.spec import DECODES, Preprocess
 from cutpoint.store import Features, FeatureStore
 from cutpoint.style import image_distance
 
@@ -81,6 +95,8 @@ def load(
     UsageError
         If the preprocessing is not known and not stated.
     """
+    if decode is not None:
+        check_choice("decode", decode, DECODES, "scaled")
     found = _load(name, preprocess, trust_weights, build)
     return found if decode is None else found.decoding(decode)
 
@@ -92,6 +108,13 @@ def _load(
     build: Callable[[], Any] | None,
 ) -> Backbone:
     if isinstance(name, Backbone):
+        if preprocess is not None or trust_weights or build is not None:
+            raise UsageError(
+                "preprocess, trust_weights or build was given beside a backbone.",
+                "They say how one is loaded, and it is loaded already.",
+                "The backbone alone, or its name with them.",
+                f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
+            )
         return name
     if isinstance(name, (str, os.PathLike)):
         return load_backbone(os.fspath(name), LoadOptions(preprocess, trust_weights, build))
@@ -105,6 +128,18 @@ def _load(
     return load_object(name, preprocess)
 
 
+def list_layers(
+    name: str, preprocess: str | None = None, *, trust_weights: bool = False
+) -> LayerTable:
+    """Return the layers of a backbone by its name or path.
+
+    Nothing is fed, so how the weights were fed in training need not be known where the file or its
+    configuration knows the shape of an item.
+    """
+    options = LoadOptions(preprocess, trust_weights, only_lists=True)
+    return load_backbone(name, options).layers()
+
+
 def extract(
     data: Any,
     backbone: str | Backbone = DEFAULT_BACKBONE,
@@ -112,9 +147,9 @@ def extract(
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
     *,
-    labels: Sequence[Any] | None = None,
-    groups: Sequence[Any] | None = None,
-    splits: Sequence[str | None] | None = None,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
     engine: str = "auto",
     precision: str = "fp32",
     n_workers: int | None = None,
@@ -142,8 +177,9 @@ def extract(
         ``docs/features.md``.
     store : path, optional
         `default_store` if absent.
-    labels, groups, splits : sequences, optional
-        Only with items given in memory.
+    labels, groups, splits : sequences or mappings, optional
+        Of items in memory a value each, in their order; of files, key → value, with keys as in
+        ``features.keys`` (``"cat/001.jpg"``). They go before what the data brings.
     engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
     precision : {"fp32", "bf16", "fp16", "int8"}
         What the network computes in. Other numbers, so other features: how far from fp32, and
@@ -174,25 +210,36 @@ def extract(
     UsageError
         If no engine computes in `precision` here, or it costs too much accuracy.
     """
+    pools = _several(pool)
+    folder = default_store() if store is None else as_path("store", store)
+    options = ExtractOptions(engine, n_workers, max_bad)
+    check_request(pools, storage, precision, engine, seed)
+    check_store(folder)
+    reporter = Reporter(quiet)
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     if can_be_split(dataset):
+        tell_idle_seed(dataset, seed, reporter)
         dataset = assign_splits(dataset, seed)
-    found, reporter = load(backbone), Reporter(quiet)
+    found = load(backbone)
     reporter.say(f"Load {found.spec.id}")
-    pools = (pool,) if isinstance(pool, str) else pool
     spec = found.feature_spec(taps, pools, storage, precision)
-    options = ExtractOptions(engine, n_workers, max_bad)
-    where = FeatureStore(store or default_store())
+    where = FeatureStore(folder)
     try:
         done = extract_checked(dataset, found, spec, where, options, reporter)
     except TooManyBadItems as error:
         write_bad_rows(where.path, error.quarantined)
         raise
-    write_bad_rows(where.path, done.features.quarantined)
+    try:
+        write_bad_rows(where.path, done.features.quarantined)
+    except StoreError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        reporter.say(f"Bad items are listed in no file: {error.got}")
     if callable(profile):
         profile(done.profile)
     elif profile:
-        reporter.say(str(done.profile))
+        for line in str(done.profile).split("\n"):
+            reporter.say(line)
     return done.features
 
 
@@ -205,13 +252,14 @@ def choose(
     balanced: bool = False,
     nested: bool = False,
     permute_labels: int | None = None,
+    data_set: str | None = None,
     quiet: bool = False,
 ) -> Ranking:
     """Rank layers and pools by training rows that were left out.
 
     Parameters
     ----------
-    features : Features, or the path of a feature store (its newest data set)
+    features : Features, or the path of a feature store
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     strategy : str or sequence of str
@@ -227,19 +275,34 @@ def choose(
         Whether to judge the whole choice, too, on rows left out of it.
     permute_labels : int, optional
         Seed to shuffle the training labels with: a check that choosing finds nothing in nothing.
+    data_set : str, optional
+        Which data set of a feature store, by its name or the digits of its view; the newest, and
+        which that is, is reported, if several are there.
     """
+    options = ChooseOptions(
+        _recipe(recipe), _several(strategy), kind, balanced, nested, permute_labels
+    )
+    check_options(options)
     if not isinstance(features, Features):
-        features = FeatureStore(features).open()
-    if permute_labels is not None and permute_labels < 0:
+        where = FeatureStore(as_path("features", features))
+        features = _stored(where, data_set, Reporter(quiet))
+    elif data_set is not None:
         raise UsageError(
-            f"Labels shuffled with seed {permute_labels} were asked for.",
-            "It is below 0.",
-            "A whole number, 0 or more.",
-            "Type, for example:  permute_labels=0",
+            f'Features were given, and data_set="{data_set}".',
+            f'They are those of "{features.name}".',
+            "The path of a feature store, or features alone.",
+            "Type, for example:  cutpoint.choose(features)",
         )
-    strategies = (strategy,) if isinstance(strategy, str) else tuple(strategy)
-    options = ChooseOptions(_recipe(recipe), strategies, kind, balanced, nested, permute_labels)
     return rank(features, Reporter(quiet), options)
+
+
+def _stored(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
+    """Return one data set of a store; say which, where there are several."""
+    taken = store.data_set(data_set)
+    features, told = store.open(taken.view), store.told(taken)
+    if told and data_set is None:
+        reporter.say(f'{told} Take another with:  data_set="NAME"')
+    return features
 
 
 def fit(
@@ -254,9 +317,9 @@ def fit(
     head: str | Head = "ridge",
     protocol: str = "",
     *,
-    labels: Sequence[Any] | None = None,
-    groups: Sequence[Any] | None = None,
-    splits: Sequence[str | None] | None = None,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
     engine: str = "auto",
     precision: str = "fp32",
     n_workers: int | None = None,
@@ -300,34 +363,36 @@ max_bad, seed, storage, follow_links, quiet
         If the data can't be scored honestly: one class, groups or class sets that differ between
         splits. Raised before anything is computed.
     """
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     options = FitOptions(
         taps=taps,
-        pools=(pool,) if isinstance(pool, str) else tuple(pool),
-        store=Path(store or default_store()),
+        pools=_several(pool),
+        store=default_store() if store is None else as_path("store", store),
         extract=ExtractOptions(engine, n_workers, max_bad),
         seed=seed,
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
         recipe=_recipe(recipe),
-        strategies=(strategy,) if isinstance(strategy, str) else tuple(strategy),
+        strategies=_several(strategy),
         head=parse_head(head) if isinstance(head, str) else head,
         protocol=protocol,
         storage=storage,
         precision=precision,
     )
-    where = None if output is None else Path(output)
+    where = None if output is None else as_path("output", output)
+    if where is not None:
+        check_output(where)
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor
 
 
 def evaluate(
     model: Predictor | str | os.PathLike[str],
     data: Any,
-    split: str = "test",
+    split: str | None = None,
     *,
-    labels: Sequence[Any] | None = None,
-    groups: Sequence[Any] | None = None,
-    splits: Sequence[str | None] | None = None,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
     leave_out_trained: bool = False,
     follow_links: bool = False,
     trust_weights: bool = False,
@@ -341,8 +406,10 @@ def evaluate(
     ----------
     model : Predictor, or the path of a saved one
     data : as in `extract`
-    split : {"test", "val", "train", "all"}
-        If the data brings no splits, those that `fit` drew are drawn again.
+    split : {"test", "val", "train", "all"}, optional
+        By default the test split that the data brings (val, if it has none); or, if it brings no
+        splits, all of it but what the predictor learned from. If "test", "val" or "train" is named
+        and the data brings no splits, those that `fit` drew are drawn again.
     labels, groups, splits, follow_links
         As in `extract`; groups matter where the splits are drawn again.
     leave_out_trained : bool
@@ -359,19 +426,31 @@ def evaluate(
     DataError
         If there are labels the predictor does not know.
     """
+    check_engine(engine)
+    if split is not None:
+        check_split(split, leave_out_trained)
+    page = None if report is None else as_path("report", report)
+    if page is not None:
+        require_report(page, "The HTML report")
     predictor = _predictor(model, trust_weights)
+    if page is not None:
+        _refuse_unranked(predictor)
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     reporter = Reporter(quiet)
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
     refuse_unlabelled(dataset)
+    splits_from = "data" if has_splits(dataset) else "none"
+    if split is None:
+        split = _default_split(dataset)
+        leave_out_trained = leave_out_trained or splits_from == "none"
     if split != "all":
-        if all(item.split is None for item in dataset.items):
-            reporter.say("The data has no splits: they are drawn as fit draws them.")
-            reporter.say("To score all of it:  --split all")
+        splits_from = "data" if has_splits(dataset) else "drawn"
         dataset = assign_splits(dataset, predictor.seed)
-    evaluation = evaluate_predictor(predictor, dataset, split, leave_out_trained, reporter, engine)
-    if report is not None:
+    evaluation = evaluate_predictor(
+        predictor, dataset, split, leave_out_trained, reporter, engine, splits_from
+    )
+    if page is not None:
         words = ["cutpoint", "evaluate", _shown(model), _shown(data), "--split", split]
         words += ["--leave-out-trained"] if leave_out_trained else []
         words += ["--follow-links"] if follow_links else []
@@ -381,7 +460,7 @@ def evaluate(
         inputs = ReportInputs(
             predictor, evaluation, dataset, command, dataset.warnings, evaluation.quarantined
         )
-        write_report(inputs, Path(report))
+        write_report(inputs, page)
     return evaluation
 
 
@@ -403,18 +482,57 @@ def predict(
     trust_weights : bool
         As in `load`, for the predictor's backbone.
     """
+    check_engine(engine)
+    check_workers(n_workers)
     predictor = _predictor(model, trust_weights)
     return predictor.predict(data, engine, n_workers, Reporter(quiet))
 
 
+def _default_split(dataset: Dataset) -> str:
+    """Return what is scored if no split is named: what `fit` would hold out, or all."""
+    splits = {item.split for item in dataset.items} - {None}
+    return ("test" if "test" in splits or "val" not in splits else "val") if splits else "all"
+
+
+def _refuse_unranked(predictor: Predictor) -> None:
+    if "ranking" not in predictor.card:
+        raise UsageError(
+            "No report can be made of this predictor.",
+            "It doesn't say how it was chosen: `fit` writes that into its card.",
+            "A predictor made by `fit`; or the scores without a report.",
+            "Leave out report",
+        )
+
+
+def _several(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name or several as a tuple; what is neither is told where it is checked."""
+    return (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+
+
 def _recipe(recipe: str | Recipe) -> Recipe:
-    return recipe if isinstance(recipe, Recipe) else parse_recipe(recipe)
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise UsageError(
+            f"The recipe is a {type(recipe).__name__}.",
+            "A recipe is stages in one line of text.",
+            "Text, or what `cutpoint.recipe.parse_recipe` makes of it.",
+            'Type, for example:  recipe="gem | l2 | concat | pca(64)"',
+        )
+    return parse_recipe(recipe)
 
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:
-    if isinstance(model, Predictor):
-        return model
-    return load_predictor(model, trust_weights=trust_weights)
+    if not isinstance(model, Predictor):
+        return load_predictor(model, trust_weights=trust_weights)
+    if trust_weights:
+        raise UsageError(
+            "trust_weights was given beside a predictor that is loaded already.",
+            "It says what may be loaded, and nothing is.",
+            "The predictor alone, or its path.",
+            "Leave out trust_weights",
+        )
+    return model
 
 
 def _shown(given: Any) -> str:

@@ -6,6 +6,7 @@
     ├── UsageError (ValueError)            an argument no run can serve; exit code 2
     │   ├── BackboneNotFound (LookupError)
     │   ├── TapNotFound (LookupError)
+    │   ├── NoSuchAttribute (AttributeError)
     │   └── ShapeError
     ├── DataError (ValueError)             the data set as a whole can't be used
     │   ├── LeakageError                   rows would be scored by what they taught
@@ -21,16 +22,22 @@
 
 from __future__ import annotations
 
+from cutpoint.text import printable
+
 
 class CutpointError(Exception):
-    """Base of all errors: what was asked, what we got, what would do, what to type next."""
+    """Base of all errors: what was asked, what we got, what would do, what to type next.
+
+    Names in it may come from files, so each part is printed as one line.
+    """
 
     def __init__(self, asked: str, got: str, would_do: str, type_next: str) -> None:
         super().__init__(asked, got, would_do, type_next)
         self.asked, self.got, self.would_do, self.type_next = asked, got, would_do, type_next
 
     def __str__(self) -> str:
-        return "\n".join((self.asked, self.got, self.would_do, self.type_next))
+        parts = (self.asked, self.got, self.would_do, self.type_next)
+        return "\n".join(map(printable, parts))
 
 
 class UsageError(CutpointError, ValueError):
@@ -43,6 +50,10 @@ class BackboneNotFound(UsageError, LookupError):
 
 class TapNotFound(UsageError, LookupError):
     """The backbone has no such layer, or it can't be a tap."""
+
+
+class NoSuchAttribute(UsageError, AttributeError):
+    """An object has no such attribute, and what is meant is to be had elsewhere."""
 
 
 class ShapeError(UsageError):

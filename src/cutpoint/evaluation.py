@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.data import Dataset, Item, digest_payload, read_payload
+from cutpoint.data import Dataset, Item, Label, digest_payload, read_payload
 from cutpoint.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.metrics import Scores, score
 from cutpoint.predictor import Predictor, short_digest
-from cutpoint.progress import Reporter, printable
+from cutpoint.progress import Reporter
+from cutpoint.text import printable
 from cutpoint.types import Array
 
 SPLITS = ("test", "val", "train", "all")
@@ -24,8 +25,8 @@ class Verdict:
     """One scored item."""
 
     key: str
-    truth: str
-    predicted: str
+    truth: Label
+    predicted: Label
     probability: float
 
     @property
@@ -40,7 +41,8 @@ class Evaluation:
     Attributes
     ----------
     split : str
-    classes : tuple of str
+    classes : tuple of str, int, bool or float
+        In the type that labels came in when the predictor was fitted.
     scores : Scores
     verdicts : tuple of Verdict
         In the order of the items.
@@ -48,14 +50,37 @@ class Evaluation:
     quarantined : tuple of (key, reason)
     n_left_out : int
         Items not scored because the predictor had learned from equal bytes.
+    splits_from : {"data", "drawn", "none"}
+        Whether the data brought its splits, they were drawn as `fit` draws them, or there are none.
+    n_other_splits : int
+        Items not scored because they are in other splits.
     """
 
     split: str
-    classes: tuple[str, ...]
+    classes: tuple[Label, ...]
     scores: Scores
     verdicts: tuple[Verdict, ...]
     quarantined: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
+    splits_from: str = "data"
+    n_other_splits: int = 0
+
+    @property
+    def scored(self) -> str:
+        """What was scored, and what was not."""
+        what = "all items" if self.split == "all" else f"split {self.split}"
+        what += {
+            "data": "",
+            "drawn": ", drawn as fit draws it",
+            "none": "; the data has no splits",
+        }[self.splits_from]
+        left_out = [
+            (self.n_left_out, "trained on, left out"),
+            (len(self.quarantined), "quarantined"),
+            (self.n_other_splits, "in other splits"),
+        ]
+        rest = "".join(f"; {count} {why}" for count, why in left_out if count)
+        return f"{len(self.verdicts)} items: {what}{rest}"
 
     @property
     def confidence(self) -> Array:
@@ -70,19 +95,18 @@ class Evaluation:
             "split": self.split,
             "classes": list(self.classes),
             "scores": self.scores.to_json(),
+            "n_scored": len(self.verdicts),
             "n_quarantined": len(self.quarantined),
             "n_left_out": self.n_left_out,
+            "n_other_splits": self.n_other_splits,
+            "splits_from": self.splits_from,
         }
 
     def lines(self) -> list[str]:
         """Return the evaluation as aligned text."""
-        rows = self.scores.lines()
+        rows = [("scored", self.scored), *self.scores.lines()]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {text}" for name, text in rows]
-        if self.n_left_out:
-            lines.append(f"{self.n_left_out} items left out: equal bytes were trained on")
-        if self.quarantined:
-            lines.append(f"{len(self.quarantined)} items quarantined")
         if len(self.classes) <= MAX_CLASSES_PRINTED:
             lines += self._confusion_lines()
         return lines
@@ -107,6 +131,7 @@ def evaluate_predictor(
     leave_out_trained: bool,
     reporter: Reporter,
     engine: str = "auto",
+    splits_from: str = "data",
 ) -> Evaluation:
     """Predict the items of one split and score them.
 
@@ -127,13 +152,7 @@ def evaluate_predictor(
     DataError
         If the split is empty or has classes the predictor does not know.
     """
-    if split not in SPLITS:
-        raise UsageError(
-            f'A score on split "{split}" was asked for.',
-            "There is no split of that name.",
-            f"Splits: {', '.join(SPLITS)}.",
-            "Type, for example:  --split test",
-        )
+    check_split(split, leave_out_trained)
     items = [item for item in dataset.items if split in ("all", item.split)]
     check_classes(predictor, dataset, items, split)
     n_all = len(items)
@@ -149,7 +168,27 @@ def evaluate_predictor(
         quarantined=dataset.quarantined
         + tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
         n_left_out=n_all - len(items),
+        splits_from=splits_from,
+        n_other_splits=len(dataset) - n_all,
     )
+
+
+def check_split(split: str, leave_out_trained: bool) -> None:
+    """Raise `UsageError` unless there is such a split, and items may be left out of it."""
+    if split not in SPLITS:
+        raise UsageError(
+            f'There is no split "{split}" to score.',
+            "Items are scored by the split they are in, or all of them.",
+            f"Splits: {', '.join(SPLITS)}.",
+            "Type, for example:  --split test",
+        )
+    if split == "train" and leave_out_trained:
+        raise UsageError(
+            "The training score was asked for, without the items that were trained on.",
+            "Nothing would be left.",
+            "The training score of all, or another split.",
+            "Leave out --leave-out-trained",
+        )
 
 
 def make_evaluation(
@@ -159,6 +198,8 @@ def make_evaluation(
     probabilities: Array,
     quarantined: tuple[tuple[str, str], ...] = (),
     n_left_out: int = 0,
+    splits_from: str = "data",
+    n_other_splits: int = 0,
 ) -> Evaluation:
     """Return the evaluation of `probabilities`, one row an item."""
     if not items:
@@ -169,14 +210,22 @@ def make_evaluation(
             "Look at the reasons with:  cutpoint predict MODEL FILES",
         )
     classes = predictor.classes
-    truth = np.array([classes.index(str(item.label)) for item in items])
+    places = {str(name): place for place, name in enumerate(classes)}
+    truth = np.array([places[str(item.label)] for item in items])
     columns = probabilities.argmax(axis=1)
     verdicts = tuple(
-        Verdict(item.key, str(item.label), classes[column], float(row[column]))
-        for item, row, column in zip(items, probabilities, columns, strict=True)
+        Verdict(item.key, classes[place], classes[column], float(row[column]))
+        for item, place, row, column in zip(items, truth, probabilities, columns, strict=True)
     )
     return Evaluation(
-        split, classes, score(probabilities, truth), verdicts, quarantined, n_left_out
+        split,
+        classes,
+        score(probabilities, truth),
+        verdicts,
+        quarantined,
+        n_left_out,
+        splits_from,
+        n_other_splits,
     )
 
 
@@ -192,12 +241,13 @@ def check_classes(
             "Type, for example:  --split all",
         )
     labels = {str(item.label) for item in items}
-    unknown = sorted(labels - set(predictor.classes))
+    known = [str(name) for name in predictor.classes]
+    unknown = sorted(labels - set(known))
     if unknown:
         raise DataError(
             f'Split "{split}" of "{dataset.name}" was to be scored.',
             f"The predictor does not know: {', '.join(unknown[:5])}.",
-            f"Items of its {len(predictor.classes)} classes: {', '.join(predictor.classes[:5])}, …",
+            f"Items of its {len(known)} classes: {', '.join(known[:5])}, …",
             f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
         )
 

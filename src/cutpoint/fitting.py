@@ -6,45 +6,50 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from cutpoint.backbone import Backbone
+from cutpoint.arguments import check_choice, check_seed, check_writable
+from cutpoint.backbone import STORAGES, Backbone
 from cutpoint.choosing import (
     ChooseOptions,
     Hindsight,
     Ranking,
     advise,
+    check_options,
     extract_checked,
     look_back,
     rank,
     rank_maps,
 )
 from cutpoint.choosing.task import Task
-from cutpoint.data import Dataset, assign_splits, check_for_fit, refuse_unlearnable
-from cutpoint.errors import DataError, TooManyBadItems, UsageError
+from cutpoint.data import Dataset, assign_splits, check_for_fit, has_splits, refuse_unlearnable
+from cutpoint.engines import refuse_precision
+from cutpoint.errors import DataError, ShapeError, TooManyBadItems, UsageError
 from cutpoint.evaluation import Evaluation, make_evaluation
 from cutpoint.extraction import Extraction, ExtractOptions
 from cutpoint.extraction.plan import human_seconds
 from cutpoint.extraction.quantising import network_of
-from cutpoint.heads import Head, RidgeHead, find_protocol, fit_protocol, spell_head
+from cutpoint.files import told
+from cutpoint.heads import HEADS, Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.heads.protocol_run import check_for_predictor
-from cutpoint.layer_table import AUTO, LayerTable
-from cutpoint.pooling import space_axes
+from cutpoint.layer_table import AUTO, Layer, LayerTable
+from cutpoint.pooling import canonical_pool, map_layouts, pooled_width
 from cutpoint.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.progress import Reporter
-from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
-from cutpoint.report import ReportInputs, write_report
-from cutpoint.spec import FeatureSpec, TapSpec
+from cutpoint.recipe import Recipe, check_widths, fit_recipe, parse_recipe
+from cutpoint.report import ReportInputs, require_report, write_report
+from cutpoint.spec import PRECISIONS, FeatureSpec, TapSpec
 from cutpoint.store import Features, FeatureStore
 from cutpoint.tables import write_csv
 from cutpoint.types import Array
 
 DEFAULT_POOLS = ("auto",)
+DEFAULT_STRATEGIES = ("single", "fused")
 SPLITS, REPORT = "splits.csv", "report.html"
 
 
@@ -61,10 +66,7 @@ def default_store() -> Path:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What to try and where to keep it; fields as in `cutpoint.fit`.
-
-    `load_words` are the options the backbone was loaded with, for the command in the report.
-    """
+    """What to try and where to keep it; fields as in `cutpoint.fit`."""
 
     taps: Sequence[str | int] | str = AUTO
     pools: tuple[str, ...] = DEFAULT_POOLS
@@ -73,15 +75,20 @@ class FitOptions:
     seed: int = 0
     allow_group_overlap: bool = False
     follow_links: bool = False
-    load_words: tuple[str, ...] = ()
     recipe: Recipe = field(default_factory=Recipe)
     head: Head = field(default_factory=RidgeHead)
     storage: str = AUTO
-    strategies: tuple[str, ...] = ("single", "fused")
+    strategies: tuple[str, ...] = DEFAULT_STRATEGIES
     protocol: str = ""
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
+        """Raise `UsageError` for what no run can serve, before there is one."""
+        check_request(self.pools, self.storage, self.precision, self.extract.engine, self.seed)
+        check_store(self.store)
+        refuse_named_twice(self.recipe, self.taps, self.pools)
+        check_options(ChooseOptions(recipe=self.recipe, strategies=self.strategies))
+        self._check_head()
         if not self.protocol:
             return
         if spell_head(self.head) != RidgeHead.kind:
@@ -92,6 +99,23 @@ class FitOptions:
                 f"Type, for example:  --protocol {self.protocol}",
             )
         check_for_predictor(find_protocol(self.protocol), self.recipe.aggregate)
+
+    def _check_head(self) -> None:
+        if not isinstance(self.head, Head):
+            raise UsageError(
+                f"The head is a {type(self.head).__name__}, and heads are cutpoint's own.",
+                "Others can't be calibrated on rows left out, nor saved without pickle.",
+                f"Heads: {', '.join(HEADS)}; or fit your own on features.X(tap).",
+                'Type, for example:  head="svm"   or   --head "knn(k=20)"',
+            )
+        self.head.check_parameters()
+        if self.head.takes == "maps" and self.strategies != DEFAULT_STRATEGIES:
+            raise UsageError(
+                f"The head {self.head.kind} was asked for, with strategies.",
+                "It trains on one stored map, so no taps are put together.",
+                "A head that takes vectors, or no strategy.",
+                "Leave out strategy",
+            )
 
     @property
     def head_words(self) -> tuple[str, str]:
@@ -126,18 +150,23 @@ def run_fit(
 ) -> FitResult:
     """Split, extract, choose, fit, score the held-out rows, write the outputs."""
     if output is not None:
-        refuse_foreign(output)
+        check_output(output)
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
     refuse_unlearnable(dataset)
+    if not options.protocol:  # which draws by the seed, too
+        tell_idle_seed(dataset, options.seed, reporter)
+    splits_from = "data" if has_splits(dataset) else "drawn"
     dataset = assign_splits(dataset, options.seed)
     check_for_fit(dataset, options.allow_group_overlap)
+    _check_size(dataset, options)
     for line in find_protocol(options.protocol).lines() if options.protocol else ():
         reporter.say(line)
     reporter.say(f"Load {backbone.spec.id}")
     _refuse_recipe_of_maps(options)
     taps, pools = recipe_taps(backbone, options.recipe, options.taps, options.pools)
     spec = backbone.feature_spec(taps, pools, options.storage, options.precision)
+    check_recipe(options.recipe, spec, backbone.layers(), dataset.counts().get("train"))
     layouts = _map_layouts(backbone, spec, options.head)
     store = FeatureStore(options.store)
     try:
@@ -163,6 +192,7 @@ def run_fit(
     predictor = _fit_head(backbone, features, ranking, options, layouts)
     split, fresh = _held_out(predictor, dataset, features)
     evaluation = _score_held_out(predictor, dataset, features, split, fresh)
+    evaluation = replace(evaluation, splits_from=splits_from)
     hindsight = None if layouts else look_back(Task.of(features, choice), ranking, fresh, split)
     result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight)
     predictor.card = _card(result, options)
@@ -171,13 +201,122 @@ def run_fit(
     return result
 
 
+def tell_idle_seed(dataset: Dataset, seed: int, reporter: Reporter) -> None:
+    """Say so if a seed was named that draws nothing."""
+    if seed and has_splits(dataset):
+        reporter.say(f"Warning: seed {seed} draws no split, as the data brings its own")
+
+
+def _check_size(dataset: Dataset, options: FitOptions) -> None:
+    n_rows = len(dataset.only("train"))
+    check_options(ChooseOptions(recipe=options.recipe, strategies=options.strategies), n_rows)
+
+
+def check_output(folder: Path) -> None:
+    """Raise an error unless predictor and report can be made here and written to `folder`."""
+    refuse_foreign(folder)
+    check_writable(folder, "The predictor")
+    require_report(folder / REPORT, "The HTML report")
+
+
+def check_store(folder: Path) -> None:
+    """Raise `UsageError` if `folder` can't be one. One that is read-only may hold all there is."""
+    blocking = next((each for each in (folder, *folder.absolute().parents) if each.is_file()), None)
+    if blocking is not None:
+        raise UsageError(
+            f'Features can\'t be kept in "{folder}".',
+            f'"{blocking}" is a file.',
+            "A folder, which need not be there yet.",
+            'Type, for example:  --store features   or   store="features"',
+        )
+
+
+def check_request(
+    pools: Sequence[str], storage: str, precision: str, engine: str, seed: int
+) -> None:
+    """Raise `UsageError` for what no extraction can serve, whatever the network."""
+    if not pools or not all(isinstance(pool, str) for pool in pools):
+        raise UsageError(
+            f"The pools are {pools!r}.",
+            "A pool is named by text.",
+            "One pool at least.",
+            'Type, for example:  pool="gap"   or   --pool "gem(3)"',
+        )
+    for pool in pools:
+        if pool != AUTO:
+            canonical_pool(pool)
+    check_choice("storage", storage, STORAGES, "fp32")
+    check_choice("precision", precision, PRECISIONS, "bf16")
+    refuse_precision(engine, precision)
+    check_seed(seed)
+
+
+def refuse_named_twice(
+    recipe: Recipe, taps: Sequence[str | int] | str, pools: Sequence[str]
+) -> None:
+    """Raise `UsageError` if both the recipe and the options name taps, or pools."""
+    twice = [
+        name
+        for name, is_twice in (
+            ("taps", recipe.n_stages is not None and taps != AUTO),
+            ("pools", recipe.pools and tuple(pools) != DEFAULT_POOLS),
+        )
+        if is_twice
+    ]
+    if twice:
+        raise UsageError(
+            f"{' and '.join(twice).capitalize()} are named twice: "
+            f'by the recipe "{recipe}" and beside it.',
+            "One of the two would not be followed.",
+            "Only the recipe, or a recipe without them.",
+            f"Leave out {' and '.join(f'--{name[:-1]}' for name in twice)}",
+        )
+
+
 def recipe_taps(
     backbone: Backbone, recipe: Recipe, taps: Sequence[str | int] | str, pools: Sequence[str]
 ) -> tuple[Sequence[str | int] | str, Sequence[str]]:
-    """Return taps and pools, those of the recipe before those of the options."""
+    """Return taps and pools, of the recipe or of the options."""
+    refuse_named_twice(recipe, taps, pools)
     if taps == AUTO:
         taps = recipe.taps(backbone.layers()) or AUTO
     return taps, recipe.pools or pools
+
+
+def check_recipe(
+    recipe: Recipe, spec: FeatureSpec, table: LayerTable, n_rows: int | None = None
+) -> None:
+    """Raise `UsageError` unless a recipe can take the taps; nothing is computed before.
+
+    Parameters
+    ----------
+    n_rows : int, optional
+        Training rows, where known.
+    """
+    layouts = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
+    vectors = [tap for tap in spec.taps if tap.name not in layouts]
+    if recipe.pools_maps and vectors:
+        typed = replace(recipe, pools=("grid(4)",))
+        raise UsageError(
+            f'The recipe "{recipe}" pools stored maps itself; {len(vectors)} of '
+            f"{len(spec.taps)} taps are vectors.",
+            f"{', '.join(tap.name for tap in vectors)[:200]}.",
+            "The pool grid(n), a smaller map, or none, the whole activation.",
+            f'Type, for example:  --recipe "{typed}"   (or:  --pool "grid(4)")',
+        )
+    taken = spec.taps if recipe.pools_maps else vectors
+    widths = {tap.name: _columns(table[tap.layer], tap, recipe.pools_maps) for tap in taken}
+    check_widths(recipe, {tap: width for tap, width in widths.items() if width}, n_rows)
+
+
+def _columns(layer: Layer, tap: TapSpec, of_map: bool) -> int | None:
+    """Return a tap's columns, or its map's channels; None where the network doesn't say."""
+    if of_map or tap.pool == "gram":
+        return layer.channels if of_map else None
+    try:
+        return pooled_width(layer, tap.pool)
+    except ShapeError:
+        return None
 
 
 def _refuse_recipe_of_maps(options: FitOptions) -> None:
@@ -198,7 +337,7 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
     if head.takes != "maps":
         return {}
     table = backbone.layers()
-    found = {tap.name: table[tap.layer].layout for tap in spec.taps if _is_map(tap, table)}
+    found = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
     if not found:
         raise UsageError(
             f"The head {head.kind} was asked for.",
@@ -207,11 +346,6 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             f'Type, for example:  --pool "grid(4)" --head {head.kind}',
         )
     return found
-
-
-def _is_map(tap: TapSpec, table: LayerTable) -> bool:
-    is_whole = tap.pool.partition("(")[0] in ("grid", "none")
-    return is_whole and bool(space_axes(table[tap.layer].layout))
 
 
 def _fit_head(
@@ -224,7 +358,7 @@ def _fit_head(
     rows = features.rows_of("train")
     taken = ranking.taken
     recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
-    labels = features.labels[rows].astype(str)
+    labels = np.array(features.labels[rows].tolist())  # of the type they came in
     groups = features.group_numbers(rows)
     if options.protocol:
         head = fit_protocol(options.protocol, X, labels, options.seed, groups)
@@ -274,6 +408,7 @@ def _score_held_out(
         [items[key] for key in features.keys[fresh]],
         predictor.head.predict_proba(predictor.recipe.of(features, fresh)),
         n_left_out=len(features.rows_of(split)) - len(fresh),
+        n_other_splits=len(features) - len(features.rows_of(split)),
     )
 
 
@@ -290,6 +425,7 @@ def _card(result: FitResult, options: FitOptions) -> dict[str, Any]:
         "precision_check": result.features.precision_check,
         "layers": {tap.layer: table[tap.layer].macs for tap in spec.taps},
         "ranking": result.ranking.to_json(),
+        "variance_kept": result.predictor.recipe.variance_kept(),
         "head": {
             "text": options.head_words[1],
             "chosen": result.predictor.head.chosen,
@@ -324,6 +460,7 @@ def _write_outputs(result: FitResult, options: FitOptions, output: Path) -> None
         "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
         **_precision_line(features),
+        **({"variance": "; ".join(kept)} if (kept := predictor.recipe.variance_lines()) else {}),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     command = _command(result, options, output)
@@ -361,34 +498,46 @@ def _precision_line(features: Features) -> dict[str, str]:
 
 def write_bad_rows(folder: Path, quarantined: Sequence[tuple[str, str]]) -> None:
     """Write ``bad_rows.csv`` with key and reason; without bad rows there is no such file."""
-    if not quarantined:
-        (folder / BAD_ROWS).unlink(missing_ok=True)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_csv(folder / BAD_ROWS, ("key", "reason"), quarantined)
+    path = folder / BAD_ROWS
+    if quarantined:
+        write_csv(path, ("key", "reason"), quarantined)
+    elif path.exists():  # else a disk that may only be read would refuse what need not be done
+        with told(path, "removed"):
+            path.unlink()
 
 
 def _command(result: FitResult, options: FitOptions, output: Path) -> str:
-    """Return the command line that repeats the run."""
-    data, backbone = result.dataset.name, result.predictor.backbone.load_name
-    if not Path(data).exists():
-        return f"cp.fit(<{data}>, {str(output)!r}, {backbone!r}, seed={options.seed}, …)"
-    words = ["cutpoint", "fit", data, "-o", str(output), "--backbone", backbone]
-    words += options.load_words
-    taps = [options.taps] if isinstance(options.taps, str) else options.taps
-    for tap in [] if options.taps == AUTO else taps:
-        words += ["--tap", str(tap)]
-    for pool in options.pools:
-        words += ["--pool", pool]
-    words += ["--recipe", str(options.recipe)] if str(options.recipe) else []
-    words += options.head_words
-    words += ["--storage", options.storage] if options.storage != AUTO else []
-    for strategy in options.strategies:
-        words += ["--strategy", strategy]
-    words += ["--precision", options.precision] if options.precision != "fp32" else []
-    words += ["--store", str(options.store), "--seed", str(options.seed)]
-    words += ["--max-bad", str(options.extract.max_bad)]
-    words += ["--engine", options.extract.engine]
-    words += ["--allow-group-overlap"] if options.allow_group_overlap else []
-    words += ["--follow-links"] if options.follow_links else []
+    """Return what repeats the run: a command line, or Python where none can say it."""
+    data, backbone = result.dataset.name, result.predictor.backbone
+    said = _said(options)
+    if not (Path(data).exists() and backbone.can_be_typed):
+        given = repr(data) if Path(data).exists() else f"<{data}>"
+        words = [given, repr(str(output)), backbone.load_call]
+        return f"cp.fit({', '.join([*words, *(f'{key}={value!r}' for key, _, value in said)])})"
+    words = ["cutpoint", "fit", data, "-o", str(output), *backbone.load_words]
+    for _, option, value in said:
+        values = value if isinstance(value, list) else [value]
+        words += [option] if value is True else [w for v in values for w in (option, str(v))]
     return shlex.join(words)
+
+
+def _said(options: FitOptions) -> list[tuple[str, str, Any]]:
+    """Return what differs from the defaults, as (Python's word, the command line's, value)."""
+    taps = [options.taps] if isinstance(options.taps, str) else list(options.taps)
+    option, head = options.head_words
+    chosen = [
+        ("taps", "--tap", taps, [AUTO]),
+        ("pool", "--pool", list(options.pools), list(DEFAULT_POOLS)),
+        ("recipe", "--recipe", str(options.recipe), ""),
+        (option.removeprefix("--"), option, head, None),
+        ("storage", "--storage", options.storage, AUTO),
+        ("strategy", "--strategy", list(options.strategies), list(FitOptions.strategies)),
+        ("precision", "--precision", options.precision, "fp32"),
+        ("store", "--store", str(options.store), ""),
+        ("seed", "--seed", options.seed, None),
+        ("max_bad", "--max-bad", options.extract.max_bad, None),
+        ("engine", "--engine", options.extract.engine, None),
+        ("allow_group_overlap", "--allow-group-overlap", options.allow_group_overlap, False),
+        ("follow_links", "--follow-links", options.follow_links, False),
+    ]
+    return [(key, word, value) for key, word, value, default in chosen if value != default]

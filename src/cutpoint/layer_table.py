@@ -9,17 +9,31 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, takewhile
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from cutpoint.errors import TapNotFound, UsageError
+from cutpoint.errors import NoSuchAttribute, TapNotFound, UsageError
+from cutpoint.text import printable
 
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 # Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
 _ACTIVATIONS = ("act", "elu", "silu", "swish", "mish", "clip")
 _MERGES = ("add", "addv2", "concat", "concatv2", "concatenate")
+_REPEATS = ("broadcast_to", "broadcastto", "expand", "repeat", "repeatvector", "tile")
+# Kinds that give probabilities; and that hand on what they are given, in another shape or type.
+PROBABILITIES = ("logsoftmax", "log_softmax", "sigmoid", "softmax")
+HANDS_ON = (
+    *("cast", "contiguous", "dequantizelinear", "dropout", "expanddims", "flatten", "identity"),
+    *("permute", "quantizelinear", "reshape", "squeeze", "transpose", "unsqueeze", "view"),
+)
+FEATURES, INPUT, ANSWER = "features", "input", "probabilities"  # what a layer holds
+IS_INPUT = "it is the network's input, before anything is computed"
 T = TypeVar("T")
+
+
+class ClassProbabilities(UserWarning):
+    """A tap holds what the network's final softmax or sigmoid gives."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,12 @@ class Layer:
         Whether features can be read here.
     is_block : bool
         Whether the layer is made of further layers.
+    holds : {"features", "input", "probabilities"}
+        "input": the input itself, or what is made of it by nothing that was learned, such as a
+        cast, a one-hot or a mask. "probabilities": what the network's final softmax or sigmoid
+        gives. `LayerTable.auto_taps` takes features alone.
+    why_no_tap : str
+        Why no features can be read here; empty where they can.
     """
 
     index: int
@@ -61,11 +81,23 @@ class Layer:
     tappable: bool = True
     is_block: bool = False
     layout: str = "NCHW"
+    holds: str = FEATURES
+    why_no_tap: str = ""
 
     @property
     def channels(self) -> int | None:
         """Size of the channel axis."""
         return self.shape[self.layout.index("C")] if "C" in self.layout else None
+
+    @property
+    def output(self) -> NoReturn:
+        """Raise `NoSuchAttribute`: a row of the table has no tensor, as a layer of Keras has."""
+        raise NoSuchAttribute(
+            f'Layer "{self.name}" has no attribute "output": it is a row of the table of layers.',
+            f"It describes a {self.kind} and holds no tensor.",
+            "What ends at the layer and a new head can be connected to; or its features.",
+            f'Type:  backbone.symbolic("{self.name}")   or   backbone.cut("{self.name}")',
+        )
 
     @property
     def shape_text(self) -> str:
@@ -75,10 +107,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerTable:
-    """Layers in execution order; indexable by name or index, printable."""
+    """Layers in execution order; indexable by name or index, printable.
+
+    Attributes
+    ----------
+    backbone : str
+    rows : tuple of Layer
+    input_name : str
+        What the network calls its input, where that is no layer.
+    """
 
     backbone: str
     rows: tuple[Layer, ...]
+    input_name: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -115,7 +156,7 @@ class LayerTable:
     def find(self, pattern: str) -> LayerTable:
         """Return the layers whose name matches the glob `pattern`."""
         rows = tuple(row for row in self.rows if fnmatch.fnmatchcase(row.name, pattern))
-        return LayerTable(self.backbone, rows)
+        return LayerTable(self.backbone, rows, self.input_name)
 
     def select(self, *taps: str | int) -> tuple[Layer, ...]:
         """Return the tappable layers meant by names, indices or globs, in execution order.
@@ -142,7 +183,9 @@ class LayerTable:
         places = self._places()
         names = self._block_ends(places) or _chain(places)
         if not names:
-            names = [row.name for row in self.rows if row.tappable][-1:]
+            usable = [row for row in self.rows if row.tappable]
+            names = [row.name for row in usable if row.holds == FEATURES][-1:]
+            names = names or [row.name for row in usable][-1:]
         return tuple(_thinned(names, at_most))
 
     def inner_taps(self, at_most: int = 12) -> tuple[str, ...]:
@@ -199,13 +242,18 @@ class LayerTable:
         return _names_attention(row) and not any(map(_names_attention, above))
 
     def _places(self) -> list[Layer]:
-        """Return the tappable layers with maps or tokens, pure padding left out."""
+        """Return the tappable layers with maps or tokens of features.
+
+        Left out are those that only pad, or say one thing in many places.
+        """
         return [
             row
             for row in self.rows
             if row.tappable
+            and row.holds == FEATURES
             and (row.stride is not None or "T" in row.layout)
             and "pad" not in row.kind.lower()
+            and row.kind.lower() not in _REPEATS
         ]
 
     def _block_ends(self, places: list[Layer]) -> list[str]:
@@ -238,6 +286,13 @@ class LayerTable:
 
     def _not_found(self, asked: str, name: str) -> TapNotFound:
         names = [row.name for row in self.rows] or ["none"]
+        if name and name == self.input_name:
+            return TapNotFound(
+                f'Layer "{name}" of backbone {self.backbone} was asked for as a tap.',
+                f"No features can be read there: {IS_INPUT}.",
+                "The first layers: " + ", ".join(f'"{each}"' for each in names[:3]) + ".",
+                f"List them with:  cutpoint layers {self.backbone}",
+            )
         nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
         return TapNotFound(
             f"No {asked} in backbone {self.backbone}.",
@@ -255,11 +310,18 @@ class LayerTable:
         )
 
     def _not_tappable(self, layer: Layer) -> TapNotFound:
-        usable = [row.name for row in self.rows if row.tappable]
+        usable = [row for row in self.rows if row.tappable]
+        near = difflib.get_close_matches(layer.name, [row.name for row in usable], n=3)
+        # Names of inputs are like no others; the next layers are what may have been meant.
+        near = near or [row.name for row in usable if row.index > layer.index][:3]
+        near = near or [row.name for row in usable][-3:]
+        why = layer.why_no_tap or "its output comes from several places or is no plain array"
         return TapNotFound(
             f'Layer "{layer.name}" of backbone {self.backbone} was asked for as a tap.',
-            f"Its output {layer.shape_text} comes from several places or is no plain array.",
-            "Nearest: " + ", ".join(difflib.get_close_matches(layer.name, usable, n=3)) + ".",
+            f"No features can be read there: {why}.",
+            "Nearest: " + ", ".join(f'"{name}"' for name in near) + "."
+            if near
+            else "It has no layer at which features can be read.",
             f"List them with:  cutpoint layers {self.backbone}",
         )
 
@@ -269,7 +331,7 @@ class LayerTable:
     def cells(self) -> list[tuple[str, ...]]:
         """Return the table as text, header first."""
         header = ("index", "name", "kind", "shape", "stride", "params", "MACs", "tap")
-        return [header, *(_cells(row) for row in self.rows)]
+        return [header, *(tuple(map(printable, _cells(row))) for row in self.rows)]
 
     def __str__(self) -> str:
         cells = self.cells()
@@ -282,6 +344,33 @@ class LayerTable:
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def warn_of_probabilities(layers: Sequence[Layer]) -> str:
+    """Return what to say of taps that hold the network's own answer; empty if there are none."""
+    names = dict.fromkeys(f'"{layer.name}"' for layer in layers if layer.holds == ANSWER)
+    if not names:
+        return ""
+    return (
+        f"Features at {', '.join(names)} are class probabilities, the network's answer to its own "
+        "question (its final softmax or sigmoid): a layer before tells more of other things"
+    )
+
+
+def end_in_probabilities(rows: Sequence[Layer]) -> list[Layer]:
+    """Return `rows` with the last marked, if they come from a softmax or sigmoid alone.
+
+    For networks of one output whose graph is not known: the last layers, of one cost, of which the
+    first gives probabilities and the others hand them on or are the blocks around.
+    """
+    for place in range(len(rows) - 1, -1, -1):
+        kind = rows[place].kind.lower()
+        if kind in PROBABILITIES:
+            ends = (replace(row, holds=ANSWER) for row in rows[place:])
+            return [*rows[:place], *ends]
+        if not rows[place].is_block and kind not in HANDS_ON:
+            break
+    return list(rows)
 
 
 def _chain(places: list[Layer]) -> list[str]:
@@ -337,7 +426,8 @@ def _thinned(found: Sequence[T], at_most: int) -> list[T]:
 
 def _cells(row: Layer) -> tuple[str, ...]:
     stride = "–" if row.stride is None else str(row.stride)
-    tap = "yes" if row.tappable else "no"
+    held = {INPUT: "input", ANSWER: "classes"}
+    tap = held.get(row.holds, "yes" if row.tappable else "no")
     counts = (human_count(row.params), human_count(row.macs))
     return (str(row.index), row.name, row.kind, row.shape_text, stride, *counts, tap)
 

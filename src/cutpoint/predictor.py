@@ -15,12 +15,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from cutpoint.arguments import as_path
 from cutpoint.backbone import STORAGES, Backbone, LoadOptions
-from cutpoint.data import Item, read_items
+from cutpoint.data import Item, Label, read_items
 from cutpoint.engines import (
     ENGINES,
     KeptModel,
     QuantisedCut,
+    check_engine,
     checked_engine,
     compiled_id,
     engine_identity,
@@ -30,15 +32,24 @@ from cutpoint.errors import BadItem, ModalityError, PredictorError, UsageError
 from cutpoint.extraction import Described, describe
 from cutpoint.extraction.executors import LocalExecutor
 from cutpoint.extraction.plan import CALIBRATION_SIZE
-from cutpoint.extraction.unit import prepare
+from cutpoint.extraction.unit import prepare, refuse_misfit
+from cutpoint.files import told, write_durably
 from cutpoint.heads import Head, head_from_state
 from cutpoint.metrics import Interval
+from cutpoint.preprocess.recipes import check_preprocess
 from cutpoint.progress import Reporter
 from cutpoint.recipe import FittedRecipe
 from cutpoint.sources import load_backbone
-from cutpoint.spec import PRECISIONS, BackboneSpec, FeatureSpec, TapSpec, canonical_json
+from cutpoint.spec import (
+    PRECISIONS,
+    BackboneSpec,
+    FeatureSpec,
+    PreprocessSpec,
+    TapSpec,
+    canonical_json,
+)
 from cutpoint.store.halves import as_read
-from cutpoint.store.shard import write_durably
+from cutpoint.text import printable
 from cutpoint.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
@@ -56,8 +67,8 @@ class Prediction:
     Attributes
     ----------
     key : str
-    label : str or None
-        None if the item is bad.
+    label : str, int, bool, float or None
+        In the type that labels came in; None if the item is bad.
     probability : float
         Of that label, calibrated; NaN if the item is bad.
     reason : str
@@ -65,7 +76,7 @@ class Prediction:
     """
 
     key: str
-    label: str | None
+    label: Label | None
     probability: float
     reason: str = ""
 
@@ -110,8 +121,9 @@ class Predictor:
         return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.head.classes_)
+    def classes(self) -> tuple[Label, ...]:
+        """In the order of the columns of `probabilities`, in the type the labels came in."""
+        return tuple(self.head.classes_.tolist())
 
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
@@ -127,7 +139,7 @@ class Predictor:
             found = self.card["evaluation"]
             accuracy = Interval(**found["scores"]["accuracy"])
             lines.append(f"accuracy on split {found['split']}: {accuracy} (95 %, Wilson)")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def predict(
         self,
@@ -146,7 +158,7 @@ class Predictor:
         n_workers : int, optional
             Threads; as many as cores by default.
         """
-        items = read_items(data)
+        items = read_items(data, reporter.say if reporter else lambda line: None)
         probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))
@@ -161,11 +173,13 @@ class Predictor:
         reporter: Reporter | None = None,
     ) -> tuple[Float64, dict[int, str]]:
         """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
+        check_engine(engine)
+        executor = LocalExecutor(n_workers)
         out = np.full((len(items), len(self.classes)), np.nan)
         reasons: dict[int, str] = {}
         if not items:
             return out, reasons
-        executor = LocalExecutor(n_workers)
+        refuse_misfit(items, self.backbone.spec.preprocess)
         reporter = reporter or Reporter(quiet=True)
         ready = self._engine(items, engine, executor.n_workers, reporter)
         starts = range(0, len(items), _CHUNK)
@@ -203,6 +217,7 @@ class Predictor:
         self, items: Sequence[Item], name: str, n_threads: int, reporter: Reporter
     ) -> Engine:
         """Return the engine, through the parity gate on the first items that can be prepared."""
+        self.backbone.refuse_changed()  # the cut is from an earlier call
         cut = self._cut
         name, note = preferred_engine(name, cut)
         if note and self.precision == "fp32":  # else it is refused, and that says why
@@ -246,7 +261,7 @@ class Predictor:
         An older predictor of that name is replaced, at once or not at all; whatever else lies in
         its folder is left alone. A folder of another kind is refused.
         """
-        folder = Path(path).resolve()
+        folder = as_path("path", path).resolve()
         refuse_foreign(folder)
         recipe, before = self.recipe.to_state()
         head, learned = self.head.to_state()
@@ -261,9 +276,10 @@ class Predictor:
         # One rename makes the new predictor valid; until then the older one is.
         fields = self._fields(recipe, {**head, "file": file, "sha256": sha256})
         write_durably(folder / MANIFEST, json.dumps(signed(fields), indent=1).encode())
-        for old in folder.glob(f"{HEAD}-*.safetensors"):
-            if old.name != file:
-                old.unlink()
+        with told(folder, "written"):
+            for old in folder.glob(f"{HEAD}-*.safetensors"):
+                if old.name != file:
+                    old.unlink()
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -292,11 +308,12 @@ def refuse_foreign(folder: Path) -> None:
         (folder / MANIFEST).exists() or {each.name for each in folder.iterdir()} <= {BAD_ROWS}
     )
     if folder.exists() and not is_ours:
+        other = (folder.resolve() / "model.cutpoint") if folder.is_dir() else f"{folder}.cutpoint"
         raise UsageError(
-            f'A predictor was to be saved as "{folder}".',
+            f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {folder.with_name(folder.name + '.cutpoint')}",
+            f"Type, for example:  -o {other}",
         )
 
 
@@ -321,7 +338,14 @@ def load_predictor(
     ModalityError
         If it reads another kind of item than this release does.
     """
-    folder = Path(path)
+    folder = as_path("path", path)
+    if backbone is not None and trust_weights:
+        raise UsageError(
+            "trust_weights was given beside a backbone that is loaded already.",
+            "It says what may be loaded, and nothing is.",
+            "The backbone alone.",
+            "Leave out trust_weights",
+        )
     fields = _read_manifest(folder)
     if not isinstance(fields.get("modality"), str):
         raise _broken(folder, f"{MANIFEST} names no modality")
@@ -338,6 +362,23 @@ def load_predictor(
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
 
 
+def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
+    """Return the recipe of a saved predictor, without loading its backbone.
+
+    Raises
+    ------
+    PredictorError
+        If it is no predictor, or was changed or cut short.
+    """
+    folder = Path(path)
+    fields = _read_manifest(folder)
+    try:
+        arrays = _read_arrays(folder, fields["head"])
+        return _recipe(folder, fields["recipe"], _part(arrays, RECIPE))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
 def signed(fields: dict[str, Any]) -> dict[str, Any]:
     """Return `fields` with the sha256 of their canonical JSON."""
     bare = {name: value for name, value in fields.items() if name != "sha256"}
@@ -347,7 +388,7 @@ def signed(fields: dict[str, Any]) -> dict[str, Any]:
 def _predictor(
     folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
 ) -> Predictor:
-    spec = BackboneSpec.from_json(fields["backbone"])
+    spec = _backbone_spec(folder, fields["backbone"])
     options = LoadOptions(spec.preprocess, trust_weights)
     found = backbone or load_backbone(fields["load_name"], options)
     if found.spec != spec:
@@ -360,7 +401,7 @@ def _predictor(
     _check_parts(folder, fields, found, recipe, head)
     precision = fields.get("precision", "fp32")  # a field younger than the format
     network = _network(folder, precision, _part(arrays, NETWORK))
-    return Predictor(
+    made = Predictor(
         backbone=found,
         recipe=recipe,
         head=head,
@@ -371,16 +412,40 @@ def _predictor(
         precision=precision,
         network=network,
     )
+    try:
+        str(made)  # a card that can't be printed is told now, as all else that is misspelt
+    except (ValueError, OverflowError) as error:
+        raise _broken(folder, f"its card can't be printed ({error})") from error
+    return made
+
+
+def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
+    try:
+        spec = BackboneSpec.from_json(fields)
+        if isinstance(spec.preprocess, PreprocessSpec):
+            check_preprocess(spec.preprocess)
+        return spec
+    except (ValueError, OverflowError) as error:
+        raise _broken(folder, f"its backbone is misspelt ({error})") from error
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _broken(folder, f"{MANIFEST} can't be read ({error})") from error
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        found = fields.get("format") if isinstance(fields, dict) else None
-        raise _broken(folder, f"its format is {found}, this release reads {FORMAT}")
+    if not isinstance(fields, dict):
+        raise _broken(folder, f"{MANIFEST} holds no JSON object")
+    found = fields.get("format")
+    if type(found) is int and found > FORMAT:
+        raise PredictorError(
+            f'The predictor "{folder}" is of a later release.',
+            f"Its format is {found}.",
+            f"This release reads format {FORMAT}.",
+            "Upgrade with:  pip install --upgrade cutpoint-ml",
+        )
+    if found != FORMAT:
+        raise _broken(folder, f"its format is {found!r}, this release reads {FORMAT}")
     if signed(fields)["sha256"] != fields.get("sha256"):
         raise _broken(folder, f"{MANIFEST} was changed after it was written")
     return fields
@@ -390,8 +455,8 @@ def _read_arrays(folder: Path, fields: dict[str, Any]) -> dict[str, Array]:
     try:
         data = (folder / Path(fields["file"]).name).read_bytes()
         arrays: dict[str, Array] = load(data)
-    except (OSError, SafetensorError) as error:
-        raise _broken(folder, f"{fields['file']} can't be read ({error})") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _broken(folder, f"{fields['file']!r} can't be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != fields["sha256"]:
         raise _broken(folder, f"{fields['file']} differs from the digest in {MANIFEST}")
     return arrays

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from cutpoint.text import printable
+
 Advance = Callable[[int], None]
 PLAIN_EVERY_S = 5.0
 
@@ -25,7 +27,7 @@ class Reporter:
         return self._stream or sys.stderr
 
     def say(self, line: str) -> None:
-        """Print one line, control characters made visible."""
+        """Print one line; what is in it can't make another."""
         if not self.quiet:
             print(printable(line), file=self.stream, flush=True)
 
@@ -97,9 +99,3 @@ def _rich_bar(title: str, total: int, unit: str, stream: TextIO) -> Iterator[Adv
             progress.update(task, advance=n, rate=done / max(time.monotonic() - start, 1e-9))
 
         yield advance
-
-
-def printable(text: str) -> str:
-    """Return `text` safe for any terminal: control characters and broken Unicode as escapes."""
-    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    return shown.encode("utf-8", "backslashreplace").decode()

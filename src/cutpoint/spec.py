@@ -223,3 +223,20 @@ class FeatureSpec:
 def canonical_json(fields: Mapping[str, Any]) -> str:
     """Return the one spelling of `fields` that is hashed and stored."""
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def parse_json(text: str) -> Any:
+    """Return what a person wrote as JSON; ValueError where an object says a field twice.
+
+    Python takes the last of them without a word.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"said twice: {', '.join(twice)}")
+        return fields
+
+    return json.loads(text, object_pairs_hook=once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -40,12 +41,21 @@ class Stateful:
 
     @classmethod
     def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """Return the fitted estimator that `to_state` described."""
+        """Return the fitted estimator that `to_state` described.
+
+        Raises
+        ------
+        ValueError
+            If what it learned is not finite: no `fit` here leaves that, and all it makes of any
+            row would be NaN.
+        """
         parameters = {name: _from_json(value) for name, value in fields["parameters"].items()}
         made = cls(**parameters)
         learned = {name: _from_json(value) for name, value in fields["learned"].items()}
         own = {name: np.array(array, order="C") for name, array in arrays.items()}
         for name, value in {**learned, **own}.items():
+            if not _is_finite(value):
+                raise ValueError(f"{name} holds NaN or infinity")
             if made._is_saved(name):
                 setattr(made, name, value)
         if "feature_names_in_" in learned:
@@ -59,6 +69,16 @@ class Stateful:
 
 def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    if isinstance(value, np.ndarray):
+        return bool(np.isfinite(value).all())
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _to_json(value: Any) -> Any:

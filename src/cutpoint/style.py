@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from cutpoint.backbone import Backbone
+from cutpoint.errors import BadItem, DataError, UsageError
 from cutpoint.preprocess import prepare_item
+from cutpoint.text import printable
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,15 @@ class ImageDistance:
     style: dict[str, float]
 
     def __str__(self) -> str:
-        width = max(map(len, [*self.content, *self.style, "layer"]))
+        names = {layer: printable(layer) for layer in [*self.style, *self.content]}
+        width = max(map(len, [*names.values(), "layer"]))
         lines = [f"{'layer':<{width}}  {'content':>10}  {'style':>10}"]
-        for layer in dict.fromkeys([*self.style, *self.content]):
+        for layer, name in names.items():
             cells = (
                 f"{found[layer]:>10.4g}" if layer in found else f"{'–':>10}"
                 for found in (self.content, self.style)
             )
-            lines.append(f"{layer:<{width}}  {'  '.join(cells)}")
+            lines.append(f"{name:<{width}}  {'  '.join(cells)}")
         return "\n".join(lines)
 
 
@@ -83,6 +86,13 @@ def image_distance(
     >>> cp.image_distance(grey, grey, FakeBackbone(), style=["conv2"]).style
     {'conv2': 0.0}
     """
+    if not isinstance(backbone, Backbone):
+        raise UsageError(
+            f"The backbone is a {type(backbone).__name__}.",
+            "Distances are measured in the layers of a backbone.",
+            "What `cutpoint.load` returns.",
+            'Type, for example:  cp.image_distance(a, b, cp.load("packaged:efficientnet_lite0"))',
+        )
     table = backbone.layers()
     by_stride = {row.stride: row.name for row in table.maps()}
     contents = _names(backbone, content, list(by_stride.values())[-1:])
@@ -106,7 +116,15 @@ def _names(backbone: Backbone, taps: Sequence[str | int] | None, otherwise: list
 
 def _prepared(image: Any, backbone: Backbone) -> Any:
     payload = Path(image).read_bytes() if isinstance(image, (str, Path)) else image
-    return prepare_item(payload, backbone.spec.preprocess)[0]
+    try:
+        return prepare_item(payload, backbone.spec.preprocess)[0]
+    except BadItem as error:
+        raise DataError(
+            "One of the two images can't be used.",
+            f"Why: {error.reason}.",
+            "A path, the bytes of a file, a PIL image or a uint8 array (height, width, 3).",
+            'Type, for example:  cp.image_distance("a.jpg", "b.jpg", backbone)',
+        ) from error
 
 
 def _mean_square(pair: Any) -> float:

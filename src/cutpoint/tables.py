@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from cutpoint.files import write_durably
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -15,11 +18,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
     A text that a spreadsheet would run as a formula gets a leading ``'`` (OWASP, "CSV Injection").
     File names that are no valid Unicode come out as their own bytes.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or refuses; an older file of that name is as it was then.
     """
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    write_durably(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _harmless(cell: Any) -> Any:

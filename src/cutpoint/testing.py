@@ -15,6 +15,7 @@ import numpy as np
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.pooling import NUMPY, apply_pool
+from cutpoint.preprocess import stated_preprocess
 from cutpoint.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
 from cutpoint.types import Array, Batch, Cut, Features
 
@@ -30,12 +31,14 @@ class FakeBackbone(Backbone):
     ----------
     seed : int
         Draws the weights; part of the fingerprint.
+    preprocess : PreprocessSpec
+        How photos become arrays of 16×16×3; −1 to 1 by default.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, preprocess: Preprocess = _SPEC) -> None:
         weights = _draw(seed)
         digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
-        spec = BackboneSpec("fake", f"seed{seed}", "image", digest, _SPEC)
+        spec = BackboneSpec("fake", f"seed{seed}", "image", digest, preprocess)
         super().__init__(spec, lambda: weights, _FakeFramework)
 
 
@@ -47,15 +50,20 @@ class FakeCut:
     converts_to: tuple[str, ...] = ()
     why_native = ""
 
-    def __init__(self, weights: Sequence[Array], taps: Sequence[TapSpec]) -> None:
+    def __init__(
+        self, weights: Sequence[Array], taps: Sequence[TapSpec], preprocess: Preprocess = _SPEC
+    ) -> None:
         self.taps = tuple(taps)
+        assert isinstance(preprocess, PreprocessSpec)
+        self._mean = np.array(preprocess.mean, np.float32)
+        self._std = np.array(preprocess.std, np.float32)
         self.n_forward = 0
         depth = max(_index(tap.layer) for tap in taps) + 1
         self._weights = tuple(weights[:depth])
 
     def __call__(self, batch: Batch) -> Features:
         self.n_forward += len(batch)
-        maps = (np.moveaxis(batch, 3, 1).astype(np.float32) - 127.5) / 127.5
+        maps = np.moveaxis((batch.astype(np.float32) - self._mean) / self._std, 3, 1)
         found: Features = {}
         for index, weight in enumerate(self._weights):
             maps = np.maximum(np.einsum("oi,nihw->nohw", weight, _halved(maps)), 0)
@@ -73,6 +81,8 @@ class FakeCut:
 
 
 class _FakeFramework:
+    WHEN_CHANGED = "backbone = FakeBackbone()"
+
     @staticmethod
     def list_layers(network: Any, preprocess: Preprocess, name: str) -> LayerTable:
         rows, macs, channels = [], 0, 3
@@ -89,17 +99,24 @@ class _FakeFramework:
     def make_cut(
         network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
     ) -> Cut:
-        return FakeCut(network, taps)
+        return FakeCut(network, taps, spec.preprocess)
 
     @staticmethod
-    def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> Any:
+    def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
         raise no_symbolic(layer, "NumPy alone")
+
+    @staticmethod
+    def weights_digests(network: Any) -> dict[str, str]:
+        names = (f"conv{index + 1}" for index in range(len(network)))
+        found = (hashlib.sha256(weight.tobytes()).hexdigest() for weight in network)
+        return dict(zip(names, found, strict=True))
 
 
 def load_fake(name: str, options: LoadOptions) -> Backbone:
     """Return ``fake:seed0`` and its like; the source of that name."""
-    found, stated = FakeBackbone(int(name.removeprefix("seed") or 0)), options.preprocess
-    return found.decoding(stated.decode) if isinstance(stated, PreprocessSpec) else found
+    stated = options.preprocess or _SPEC
+    spec = stated_preprocess(stated, f"fake:{name}", _SPEC.array_shape)
+    return FakeBackbone(int(name.removeprefix("seed") or 0), spec)
 
 
 def _draw(seed: int) -> tuple[Array, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -95,7 +95,15 @@ class Engine(Protocol):
 
 
 class Framework(Protocol):
-    """The one face of each folder in ``frameworks/``."""
+    """The one face of each folder in ``frameworks/``.
+
+    Attributes
+    ----------
+    WHEN_CHANGED : str
+        What to type for a backbone that goes on after the network of `backbone` was changed.
+    """
+
+    WHEN_CHANGED: str
 
     def list_layers(self, network: Any, preprocess: Preprocess, name: str) -> LayerTable:
         """Return the layers of `network`, fed as `preprocess` says; `name` is for messages."""
@@ -105,5 +113,12 @@ class Framework(Protocol):
     ) -> Cut:
         """Return `network` cut at `taps`, which are layers of `table`."""
 
-    def symbolic(self, network: Any, layer: Layer, preprocess: Preprocess) -> Any:
-        """Return what ends at `layer` and a new head can be connected to."""
+    def symbolic(self, network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
+        """Return what ends at `layer` and a new head can be connected to, frozen or not."""
+
+    def weights_digests(self, network: Any) -> Mapping[str, str]:
+        """Return the digest of each weight, statistic and other buffer, and of the structure.
+
+        They are compared within one process alone, and tell any change of the numbers that a pass
+        in inference mode gives.
+        """

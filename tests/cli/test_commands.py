@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,11 +17,13 @@ from unittest.mock import patch
 
 import pytest
 
+import cutpoint.cli
 from cutpoint.cli import main
 from cutpoint.engines import ENGINES, gate
 from cutpoint.store import FeatureStore
 from tests.conftest import noisy_image, write_image
 from tests.unit.choosing.test_precision import engine_that_adds
+from tests.unit.store.helpers import fill, images
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"
@@ -181,7 +185,8 @@ def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path:
     refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
     assert "Error: A score on 60 items was asked for." in refused.stderr
     done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
-    assert json.loads(done.stdout)["split"] == "test"
+    assert json.loads(done.stdout)["split"] == "all"
+    assert "--split all --leave-out-trained" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "r.html").exists()
 
 
@@ -211,6 +216,69 @@ def test_store_info_and_verify(model: Path, tmp_path: Path) -> None:
     run("store", "verify", tmp_path / "nowhere", code=2)
 
 
+def test_store_verify_names_what_a_stopped_run_left_and_how_to_take_it_in(tmp_path: Path) -> None:
+    fill(tmp_path, images(12))
+    rows = FeatureStore(tmp_path).catalog
+    (row,) = rows.shards()
+    rows.drop(row.spec_id, [row.name])
+    told = run("store", "verify", tmp_path, code=1).stdout  # its data set has lost its rows
+    assert f"whole, but not in the catalog: {row.spec_id}/{row.name}" in told
+    assert f"cutpoint store verify --mend {tmp_path}" in told
+    done = run("store", "verify", "--mend", tmp_path)
+    assert "1 whole shards, 12 rows, are taken into the catalog" in done.stderr
+    assert done.stdout.splitlines()[-1] == "whole"
+    assert json.loads(run("store", "verify", tmp_path, "--json").stdout)["orphans"] == []
+
+
+def test_a_shard_that_can_not_be_read_now_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, images(12))
+    real = Path.open
+
+    def refusing(self: Path, *words: object, **more: object) -> object:
+        if self.suffix == ".safetensors":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    told = run("store", "verify", tmp_path, code=1).stdout
+    assert "can't be read now: " in told
+    assert "Input/output error" in told
+    assert "DAMAGED" not in told
+
+
+def test_an_error_of_the_machine_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*words: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "somewhere")
+
+    monkeypatch.setattr("cutpoint.store.describe_store", refusing)
+    told = run("store", "info", tmp_path, code=1).stderr
+    assert told == "Error: the system answered: [Errno 5] Input/output error: 'somewhere'\n"
+
+
+def test_extract_uses_a_read_only_store_that_has_all_rows(
+    colour_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = colour_folder(per_class=4)
+    words = ("extract", data, FAKE, "--store", tmp_path / "s")
+    run(*words)
+    real = os.open
+
+    def refusing(path: object, flags: int, *more: object, **named: object) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    done = run(*words)
+    assert "may only be read: all rows are there; nothing is written" in done.stderr
+    assert "Bad items" not in done.stderr  # there are none
+    assert "12 items × " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -238,12 +306,106 @@ def test_odd_taps_and_splits_are_wrong_usage(
     assert "Splits: test, val, train, all." in told
 
 
+def test_options_that_can_not_be_are_refused_before_any_work(
+    model: Path, colour_folder: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, store = colour_folder(per_class=2), tmp_path / "new"
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine.txt").write_text("kept")
+    monkeypatch.chdir(here)
+    fits = ("fit", data, "-b", FAKE, "--store", store)
+    chooses = ("choose", data, "-b", FAKE, "--store", store)
+    evaluates, predicts = ("evaluate", model, data), ("predict", model, data)
+    for words in (
+        (*fits, "-o", "."),
+        (*fits, "-o", "/"),
+        (*fits, "-o", tmp_path / "m2", "--engine", "cuda"),
+        (*fits, "-o", tmp_path / "m2", "--max-bad", "nan"),
+        (*fits, "-o", tmp_path / "m2", "--seed", "-1"),
+        (*fits, "-o", tmp_path / "m2", "--head", "ridge(alphas=0)"),
+        (*fits, "-o", tmp_path / "m2", "--strategy", "best"),
+        (*fits, "-o", tmp_path / "m2", "--pool", "gap", "--recipe", "gem | l2"),
+        (*fits, "-o", here / "mine.txt" / "m"),
+        ("extract", data, FAKE, "-o", store, "--engine", "cuda"),
+        ("extract", data, FAKE, "-o", here / "mine.txt"),
+        ("extract", data, FAKE, "-o", store, "--workers", "0"),
+        (*chooses, "--kind", "numbers"),
+        (*chooses, "--kind", "values", "--balanced"),
+        (*chooses, "--strategy", "best"),
+        (*chooses, "--engine", "cuda"),
+        (*chooses, "--plot", "."),
+        (*chooses, "--advise-only"),
+        ("choose", tmp_path / "s", "--engine", "native"),
+        ("choose", tmp_path / "s", "--storage", "fp16"),
+        ("choose", tmp_path / "s", "--trust-weights"),
+        (*evaluates, "--engine", "cuda"),
+        (*evaluates, "--split", "tset"),
+        (*evaluates, "--report", "."),
+        (*evaluates, "--split", "train", "--leave-out-trained"),
+        (*predicts, "--engine", "cuda"),
+        (*predicts, "--workers", "0"),
+    ):
+        run(*words, code=2)
+    labels = run(*chooses, "--kind", "values", code=1).stderr
+    assert "Not all labels are numbers" in labels
+    assert not store.exists()
+    assert not (tmp_path / "m2").exists()
+    assert os.listdir(here) == ["mine.txt"]
+
+
+def test_evaluate_says_in_json_what_was_scored(model: Path, colour_folder: Maker) -> None:
+    found = json.loads(run("evaluate", model, colour_folder(), "--json").stdout)
+    assert (found["split"], found["splits_from"]) == ("all", "none")
+    assert (found["n_scored"], found["n_left_out"], found["n_other_splits"]) == (12, 48, 0)
+    drawn = json.loads(run("evaluate", model, colour_folder(), "--json", "--split", "test").stdout)
+    assert (drawn["splits_from"], drawn["n_other_splits"]) == ("drawn", 48)
+
+
+def test_labels_that_are_whole_numbers_are_so_in_json(tmp_path: Path) -> None:
+    rows = []
+    for number in range(20):
+        write_image(tmp_path / f"{number}.png", noisy_image(number % 2, number))
+        rows.append({"path": f"{number}.png", "label": number % 2})
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run("fit", tmp_path / "d.jsonl", "-o", tmp_path / "m", "-b", FAKE, "-q")
+    found = json.loads(run("predict", tmp_path / "m", tmp_path / "d.jsonl", "--json").stdout)
+    assert {type(each["label"]) for each in found} == {int}
+    scores = json.loads(run("evaluate", tmp_path / "m", tmp_path / "d.jsonl", "--json").stdout)
+    assert scores["classes"] == [0, 1]
+
+
 def test_class_names_can_not_speak_to_the_terminal(colour_folder: Maker, tmp_path: Path) -> None:
     folder = colour_folder()
     (folder / "red").rename(folder / "\x1b[31mred")
     text = run("fit", folder, "-o", tmp_path / "m", "-b", FAKE).stdout
     assert "\x1b" not in text
     assert "\\x1b[31mred" in text
+
+
+def test_names_can_not_forge_a_line_of_predict(model: Path, tmp_path: Path) -> None:
+    names = ["a.png\nb.png  green  1.000.png", "c\u202egnp.png", "d\r\x1b[2Ke.png"]
+    for name in names:
+        write_image(tmp_path / "new" / name, noisy_image(0, 50))
+    done = run("predict", model, tmp_path / "new")
+    lines = done.stdout.split("\n")
+    assert len(lines) == 4
+    assert lines[0].startswith("a.png\\nb.png  green  1.000.png  red")
+    assert lines[1].startswith("c\\u202egnp.png")
+    assert lines[2].startswith("d\\r\\x1b[2Ke.png")
+    keys = [
+        each["key"] for each in json.loads(run("predict", model, tmp_path / "new", "--json").stdout)
+    ]
+    assert keys == names
+
+
+def test_commands_print_by_echo_alone() -> None:
+    """`echo` makes what came with data printable, so nothing may go around it."""
+    folder = Path(cutpoint.cli.__file__).parent
+    for path in folder.glob("*.py"):
+        text = path.read_text().replace("typer.echo(cutpoint.__version__)", "")
+        n_allowed = 2 if path.name == "options.py" else 0  # echo itself, and JSON
+        assert text.count("typer.echo(") == n_allowed, path
 
 
 def test_json_is_valid_whatever_the_scores(model: Path, colour_folder: Maker) -> None:
@@ -392,5 +554,68 @@ def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_pa
     facts = json.loads(run("extract", folder, FAKE, "-o", store, "--json").stdout)
     assert (facts["precision"], facts["precision_check"]) == ("fp32", None)
     refused = run("choose", store, "--precision", "bf16", code=2).stderr
-    assert "Stored features were given, and --precision" in refused
+    assert "--precision can't be followed beside stored features" in refused
     assert "int4" in run("fit", folder, "-o", tmp_path / "m", "--precision", "int4", code=2).stderr
+
+
+def test_what_pca_keeps_is_printed_by_fit_and_with_the_recipe(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    folder, stages = colour_folder(), ("--recipe", "gap | concat | pca(4)")
+    common = ("fit", folder, "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
+    before = run(*common, *stages, "--print-recipe").stdout.splitlines()
+    later = "How much of the variance pca keeps is known once it is fitted."
+    assert before == ["gap", "concat", "pca(n_components=4)", later]
+    said = [line for line in run(*common, *stages).stdout.splitlines() if "components" in line]
+    (line,) = [line for line in said if line.startswith("pca(")]
+    assert re.fullmatch(
+        r"pca\(n_components=4\): 4 components keep \d+\.\d % of the variance of 36 columns", line
+    )
+    assert run(*common, *stages, "--print-recipe").stdout.splitlines() == [*before[:3], line]
+    other = run(*common, "--recipe", "gap | concat | pca(5)", "--print-recipe").stdout
+    assert other.splitlines()[-1] == later
+    stored = run("choose", tmp_path / "s", *stages, "--print-recipe").stdout
+    assert stored.splitlines() == [*before[:3], line]
+    each = run("choose", tmp_path / "s", "--recipe", "gap | pca(2)", "--print-recipe").stdout
+    assert [row.split(":")[0] for row in each.splitlines()[2:]] == [
+        f"conv{n}/gap" for n in (1, 2, 3)
+    ]
+    assert run(*common, "--recipe", "gap | l2", "--print-recipe").stdout == "gap\nl2\n"
+
+
+# What a newcomer types first. Rows are those of the networks' own formats.
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("file", "row"),
+    [
+        ("basic_pitch/nmp.onnx", "StatefulPartitionedCall:2"),
+        ("mobilenet_v1_025_tfjs", "conv_pw_13_relu"),
+        ("mobilenet_v1_025_tfjs/model.json", "conv_preds"),
+        ("resnet8_cifar10/resnet8.h5", "dense"),
+        ("speech_embedding/embedding_model.onnx", "conv2d_19"),
+        ("squeezenet11/squeezenet11_fp16.onnx", "fire9/concat_1"),
+        ("vww_mobilenet_v1_025/vww_96.h5", "activation_26"),
+        ("yamnet/yamnet_256_64x96_tl.onnx", "new_head"),
+    ],
+)
+def test_layers_of_a_file_need_no_preprocessing(shared: Path, file: str, row: str) -> None:
+    listed = json.loads(run("layers", shared / "models" / file, "--json").stdout)
+    assert row in [each["name"] for each in listed]
+
+
+@pytest.mark.shared
+def test_audio_of_open_length_is_asked_for_in_its_own_words(shared: Path) -> None:
+    path = shared / "models/speech_embedding/melspectrogram.onnx"
+    told = run("layers", path, code=2).stderr
+    assert '"shape": [?]' in told
+    assert "imagenet" not in told
+
+
+@pytest.mark.shared
+def test_a_tap_at_the_class_probabilities_is_warned_of(
+    shared: Path, colour_folder: Maker, tmp_path: Path
+) -> None:
+    data = colour_folder(per_class=2)
+    words = ("extract", data, shared / "models/mobilenet_v1_025_tfjs", "--max-bad", 1)
+    done = run(*words, "--preprocess", "tf", "--tap", "act_softmax", "-o", tmp_path / "s")
+    assert '"act_softmax" are class probabilities' in done.stderr

@@ -10,14 +10,17 @@ import pkgutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
+import cutpoint as cp
 from cutpoint import frameworks
 from cutpoint.backbone import Backbone
 from cutpoint.engines import checked_engine, preferred_engine
-from cutpoint.errors import CutpointError, ShapeError, TapNotFound, UsageError
+from cutpoint.errors import CutpointError, ShapeError, TapNotFound, UsageError, WeightsError
 from cutpoint.layer_table import Layer
 from cutpoint.pooling import NUMPY, apply_pool, pooled_shape, pools_of, space_axes
 from cutpoint.spec import TapSpec
@@ -97,6 +100,51 @@ def test_the_table_is_in_order_and_found_again(made: Made) -> None:
         made.backbone.get_layer("no_such_layer")
 
 
+def test_a_network_that_was_changed_is_told_and_what_to_type_then_works(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backbone = case.make(tmp_path).backbone
+    tap = tappable(backbone)[-1].name
+    before = backbone.feature_spec([tap])
+    change_one_weight(backbone.network)
+    for ask in (backbone.feature_spec, lambda: backbone.cut(tap)):
+        with pytest.raises(WeightsError, match="no longer holds the weights") as caught:
+            ask()
+    names = {"cp": cp, "onnx": onnx, "backbone": backbone}
+    exec(caught.value.type_next.removeprefix("Type:  "), names)
+    anew = names["backbone"]
+    is_undone = hasattr(backbone.network, "graph_def")  # no source reads a bare graph
+    assert (anew.feature_spec([tap]).fingerprint() == before.fingerprint()) == is_undone
+    changed, found = (each.cut(tap)(BATCH) for each in (backbone_as_it_is(backbone), anew))
+    for name, rows in found.items():
+        assert np.allclose(rows, changed[name], atol=1e-5) != is_undone
+
+
+def change_one_weight(network: Any) -> None:
+    """Add one to a weight of the first layer, by the framework's own means."""
+    if isinstance(network, onnx.ModelProto):
+        tensor = network.graph.initializer[0]
+        values = onnx.numpy_helper.to_array(tensor) + 1
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    elif hasattr(network, "graph_def"):
+        import tensorflow as tf
+
+        node = next(node for node in network.graph_def.node if node.op == "Const")
+        values = tf.make_ndarray(node.attr["value"].tensor) + 1
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
+    elif hasattr(network, "get_weights"):
+        network.weights[0].assign(network.get_weights()[0] + 1)
+    else:
+        next(network.parameters()).data += 1
+
+
+def backbone_as_it_is(backbone: Backbone) -> Backbone:
+    """Return a backbone that takes the network for what its spec names."""
+    network, framework = backbone.network, backbone._held.framework
+    return Backbone(backbone.spec, lambda: network, lambda: framework)
+
+
 def test_strides_are_those_of_the_maps(made: Made) -> None:
     """The networks halve with "same" borders or lose less than a pixel in eight."""
     for row in made.backbone.layers().maps():
@@ -106,6 +154,7 @@ def test_strides_are_those_of_the_maps(made: Made) -> None:
 
 
 MAP_POOLS = ["gap", "gmp", "gem", "gem(2)", "sgem", "rmac", "h2t(64)", "flatten", "gram", "none"]
+MAP_POOLS += ["spp(adaptive)", "spp(1,3,max,adaptive)"]
 FINE_POOLS = ["spp", "spp(max)", "spp(1,3)", "grid(2)"]  # on maps of 4 × 4 places or more
 TOKEN_POOLS = ["gap", "gmp", "sgem", "cls", "mean", "cls+mean", "h2t(64)", "flatten", "gram"]
 

@@ -145,6 +145,7 @@ def test_squeezenet(
 # --- basic-pitch: SavedModel = ONNX -----------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")  # meant here
 def test_basic_pitch(shared: Path) -> None:
     """A tone of 440 Hz, in both: the same notes, contours and onsets, and the note is A4."""
     folder = shared / "models" / "basic_pitch"

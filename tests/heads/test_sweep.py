@@ -72,6 +72,7 @@ def test_fitting_twice_gives_equal_bytes(fitted: Any) -> None:
         np.testing.assert_array_equal(array, arrays[name])
 
 
+@pytest.mark.filterwarnings("ignore:.*tells nothing about")  # there is nothing to tell
 @pytest.mark.parametrize("kind", [kind for kind in HEADS if HEADS[kind].takes == "vectors"])
 def test_copies_of_a_row_in_one_group_flatter_no_head(kind: str) -> None:
     """Noise, each row four times: left out together, its copies teach nothing."""

@@ -5,7 +5,9 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.errors import TapNotFound, UsageError
-from cutpoint.spec import PRECISIONS
+from cutpoint.layer_table import ClassProbabilities
+from cutpoint.sources import load_object
+from cutpoint.spec import PRECISIONS, ArraySpec
 from cutpoint.testing import FakeBackbone
 from tests.unit.store.helpers import images
 
@@ -57,3 +59,12 @@ def test_precision_is_part_of_the_id_and_must_be_known() -> None:
     assert backbone.feature_spec() == backbone.feature_spec(precision="fp32")
     with pytest.raises(UsageError, match="Precisions: fp32, bf16, fp16, int8"):
         backbone.feature_spec(precision="int4")
+
+
+def test_a_cut_at_the_class_probabilities_is_warned_of() -> None:
+    torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Softmax(1))
+    backbone = load_object(network, ArraySpec((4,)))
+    with pytest.warns(ClassProbabilities, match='"1" are class probabilities'):
+        backbone.cut(-1)
+    backbone.cut("0")

@@ -16,6 +16,7 @@ def test_every_error_shows_its_four_parts_in_order() -> None:
     ("error", "builtin"),
     [
         (errors.TapNotFound, LookupError),
+        (errors.NoSuchAttribute, AttributeError),
         (errors.BackboneNotFound, LookupError),
         (errors.ShapeError, ValueError),
         (errors.LeakageError, ValueError),

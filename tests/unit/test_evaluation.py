@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.errors import DataError, LeakageError, ModalityError
+from cutpoint.errors import DataError, LeakageError, ModalityError, UsageError
 from cutpoint.predictor import Predictor
+from cutpoint.store import FeatureStore
 from cutpoint.testing import FakeBackbone
+from tests.conftest import noisy_image
 
 Maker = Callable[..., Path]
 
@@ -25,18 +28,69 @@ def test_the_test_split_is_drawn_again_and_scores_what_fit_reported(
     fitted: tuple[Predictor, Path],
 ) -> None:
     model, folder = fitted
-    found = cp.evaluate(model, folder, quiet=True)
+    found = cp.evaluate(model, folder, "test", quiet=True)
+    assert found.splits_from == "drawn"
     reported = model.card["evaluation"]["scores"]
     assert found.scores.n_items == reported["n_items"] == 12
     assert found.scores.accuracy.value == reported["accuracy"]["value"]
     assert found.scores.log_loss == pytest.approx(reported["log_loss"], abs=1e-5)
 
 
-def test_drawn_splits_are_told(
-    fitted: tuple[Predictor, Path], capsys: pytest.CaptureFixture[str]
+def test_without_splits_all_is_scored_that_was_not_trained_on(
+    fitted: tuple[Predictor, Path], colour_folder: Maker
 ) -> None:
-    cp.evaluate(fitted[0], fitted[1])
-    assert "To score all of it:  --split all" in capsys.readouterr().err
+    """Once a fifth of new data was scored, and only stderr said so."""
+    model, folder = fitted
+    new = cp.evaluate(model, colour_folder(name="new", seed=1), quiet=True)
+    assert (new.split, new.splits_from, new.scores.n_items) == ("all", "none", 60)
+    assert (new.n_left_out, new.n_other_splits) == (0, 0)
+    known = cp.evaluate(model, folder, quiet=True)
+    assert (known.split, known.scores.n_items, known.n_left_out) == ("all", 12, 48)
+    assert known.to_json()["n_left_out"] == 48
+    assert known.scored == "12 items: all items; the data has no splits; 48 trained on, left out"
+    assert known.scored in known.lines()[0]
+
+
+def test_splits_that_the_data_brings_are_followed(
+    fitted: tuple[Predictor, Path], colour_folder: Maker, tmp_path: Path
+) -> None:
+    for split, seed in (("train", 1), ("test", 2)):
+        colour_folder(per_class=4, name=f"split/{split}", seed=seed)
+    found = cp.evaluate(fitted[0], tmp_path / "split", quiet=True)
+    assert (found.split, found.splits_from, found.n_other_splits) == ("test", "data", 12)
+    assert {key.split("/")[0] for key in (v.key for v in found.verdicts)} == {"test"}
+    (tmp_path / "split" / "test").rename(tmp_path / "split" / "val")
+    assert cp.evaluate(fitted[0], tmp_path / "split", quiet=True).split == "val"
+
+
+def test_the_training_score_without_what_was_trained_on_is_refused(
+    fitted: tuple[Predictor, Path],
+) -> None:
+    with pytest.raises(UsageError, match="Nothing would be left"):
+        cp.evaluate(fitted[0], fitted[1], "train", leave_out_trained=True, quiet=True)
+
+
+@pytest.mark.parametrize("labels", [[3, 10, 1], [True, False], [2.0, 10.0]])
+def test_labels_come_back_in_the_type_they_came_in(labels: list[object], tmp_path: Path) -> None:
+    y = [labels[place % len(labels)] for place in range(12 * len(labels))]
+    images = np.stack([noisy_image(labels.index(each), n) for n, each in enumerate(y)])
+    for given in (y, np.array(y)):
+        model = cp.fit(images, tmp_path / "m", FakeBackbone(), labels=given, quiet=True)
+    for each in (model, cp.load_predictor(tmp_path / "m")):
+        assert each.classes == tuple(sorted(labels))
+        assert {type(name) for name in each.classes} == {type(labels[0])}
+        predicted = cp.predict(each, images, quiet=True)
+        assert np.mean([p.label == truth for p, truth in zip(predicted, y, strict=True)]) > 0.8
+        assert {type(p.label) for p in predicted} == {type(labels[0])}
+    found = cp.evaluate(model, images, "all", labels=y, leave_out_trained=True, quiet=True)
+    assert found.classes == model.classes
+    assert {v.truth for v in found.verdicts} == set(labels)
+    assert json.loads(json.dumps(found.to_json()))["classes"] == sorted(labels)
+    features = cp.extract(images, FakeBackbone(), store=tmp_path / "s", labels=y, quiet=True)
+    for each in (features, FeatureStore(tmp_path / "s").open()):
+        assert each.labels.tolist() == y
+        assert each.classes == tuple(sorted(labels))
+    assert cp.choose(features, quiet=True).taken.score.value > 0.8
 
 
 def test_rows_it_was_fitted_on_are_refused_unless_the_training_score_is_named(
@@ -90,7 +144,7 @@ def test_bad_files_are_counted_and_not_scored(
     found = cp.evaluate(fitted[0], new, "all", quiet=True)
     assert found.scores.n_items == 59
     assert found.quarantined == (("red/000.png", "empty file (0 bytes)"),)
-    assert "1 items quarantined" in found.lines()
+    assert "; 1 quarantined" in found.lines()[0]
 
 
 def test_the_confusion_matrix_is_printed_for_a_few_classes(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
+import re
+import shlex
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import cutpoint as cp
+from cutpoint.cli.app import app
 from cutpoint.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.fitting import default_store
 from cutpoint.store import FeatureStore
@@ -141,6 +147,35 @@ def test_case_20_equal_photos_across_splits_warn_and_are_left_out_of_the_score(
     assert model.card["evaluation"]["n_left_out"] == 6
     assert model.card["evaluation"]["scores"]["n_items"] == 30
     assert "LEAKAGE" in (tmp_path / "m" / "report.html").read_text()
+
+
+def test_equal_photos_under_two_labels_are_listed(colour_folder: Maker, tmp_path: Path) -> None:
+    folder = colour_folder(per_class=10)
+    shutil.copy(folder / "red" / "001.png", folder / "green" / "copy.png")
+    shutil.copy(folder / "red" / "002.png", folder / "red" / "copy.png")
+    features = cp.extract(folder, FakeBackbone(), store=tmp_path / "s", quiet=True)
+    (told,) = [w for w in features.warnings if w.startswith("CONFLICT")]
+    listed = "green/copy.png (green) = red/001.png (red)"
+    assert told == f"CONFLICT: 1 payloads have several labels: {listed}"
+
+
+def test_groups_given_beside_a_folder_keep_patients_apart(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    """They were dropped without a word, so a patient's photos were on both sides."""
+    folder = colour_folder(per_class=20)
+    keys = [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+    groups = {key: f"p{int(Path(key).stem) // 4}" for key in keys}
+    fit(folder, tmp_path / "m", groups=groups)
+    with (tmp_path / "m" / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    sides: dict[str, set[str]] = {}
+    for row in rows:
+        sides.setdefault(groups[row["key"]], set()).add(row["split"])
+    assert len(sides) == 5
+    assert all(len(side) == 1 for side in sides.values())
+    with pytest.raises(UsageError, match="matched by position"):
+        fit(folder, groups=["p"] * 60)
 
 
 def test_case_21_a_file_that_changes_or_goes_during_the_run_is_quarantined(
@@ -325,12 +360,64 @@ def test_odd_names_survive_from_folder_to_report(colour_folder: Maker, tmp_path:
     assert "<b>.png" not in report
 
 
+def repeated(folder: Path) -> str:
+    """Return what the report of a fit says to repeat it with."""
+    (text,) = re.findall(r"<pre>(.*?)</pre>", (folder / "report.html").read_text(), re.DOTALL)
+    return html.unescape(text)
+
+
 def test_the_report_repeats_the_exact_command(colour_folder: Maker, tmp_path: Path) -> None:
     folder = colour_folder()
     fit(folder, tmp_path / "m o", seed=3, pool="gmp", store=tmp_path / "s", taps="conv[12]")
-    report = (tmp_path / "m o" / "report.html").read_text()
-    assert "--tap &#39;conv[12]&#39; --pool gmp" in report
-    assert "--seed 3" in report
+    assert "--tap 'conv[12]' --pool gmp" in repeated(tmp_path / "m o")
+    assert "--seed 3" in repeated(tmp_path / "m o")
+
+
+def test_what_the_report_says_to_type_gives_the_same_predictor(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    """A backbone remembers how it was loaded, so that a fit from Python can be typed."""
+    folder, recipe = colour_folder(), tmp_path / "p.json"
+    spec = replace(FakeBackbone().spec.preprocess, mean=(100.0, 110.0, 120.0))
+    recipe.write_text(json.dumps(spec.to_json()))
+    backbone = cp.load("fake:seed5", str(recipe), trust_weights=True, decode="scaled")
+    model = fit(
+        folder, tmp_path / "a", backbone=backbone, pool=["gap", "gmp"], seed=2, max_bad=0.2,
+        recipe="l2 | power(0.5)", head="logistic(C=3)", strategy="single", storage="fp16",
+        store=tmp_path / "s", engine="native", follow_links=True, allow_group_overlap=True,
+    )  # fmt: skip
+    said = repeated(tmp_path / "a")
+    for words in (
+        f"--preprocess {recipe}",
+        "--decode scaled",
+        "--trust-weights",
+        "--engine native",
+    ):
+        assert words in said
+    command = [tmp_path / "b" if w == str(tmp_path / "a") else w for w in shlex.split(said)]
+    found = CliRunner().invoke(app, [str(word) for word in command[1:]])
+    assert found.exit_code == 0, found.output
+    again = cp.load_predictor(tmp_path / "b", trust_weights=True)
+    assert repeated(tmp_path / "b").replace(str(tmp_path / "b"), str(tmp_path / "a")) == said
+    assert again.backbone.spec == model.backbone.spec
+    files = sorted(folder.rglob("*.png"))[:5]
+    assert cp.predict(again, files, quiet=True) == cp.predict(model, files, quiet=True)
+
+
+def test_what_no_command_line_can_say_is_repeated_in_python(
+    colour_folder: Maker, tmp_path: Path
+) -> None:
+    spec = FakeBackbone().spec.preprocess
+    folder = colour_folder()
+    fit(folder, tmp_path / "m", backbone=cp.load("fake:seed0", spec), pool="gap", seed=4)
+    said = repeated(tmp_path / "m")
+    assert said.startswith(f"cp.fit({str(folder)!r}, {str(tmp_path / 'm')!r}, cp.load('fake:seed0'")
+    assert f"preprocess={spec!r}" in said
+    assert "pool=['gap']" in said
+    names = {"cp": cp, "PreprocessSpec": type(spec)}
+    again = eval(said.replace(str(tmp_path / "m"), str(tmp_path / "n")), names)
+    assert again.backbone.spec.preprocess == spec
+    assert again.seed == 4
 
 
 def test_items_in_memory_are_not_given_as_a_path_to_repeat(tmp_path: Path) -> None:

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from cutpoint.errors import TapNotFound, UsageError
-from cutpoint.layer_table import Layer, LayerTable, human_count
+from cutpoint.layer_table import (
+    Layer,
+    LayerTable,
+    end_in_probabilities,
+    human_count,
+    warn_of_probabilities,
+)
 
 
 def table() -> LayerTable:
@@ -126,3 +132,64 @@ def test_side_by_side_a_bias_is_no_end_of_a_block_and_adding_branches_up_is() ->
         for i, (name, kind, macs, params) in enumerate(steps)
     ]
     assert LayerTable("flat", tuple(rows)).inner_taps() == ("gelu", "relu")
+
+
+def test_a_row_has_no_output_and_says_where_a_tensor_is_to_be_had() -> None:
+    """As Keras' users type it: ``get_layer("conv1").output``."""
+    row = Layer(0, "conv1", "Conv", (None, 8, 4, 4), 2, 8, 8)
+    with pytest.raises(AttributeError, match=r'backbone\.symbolic\("conv1"\)'):
+        _ = row.output
+    assert not hasattr(row, "output")
+    assert getattr(row, "output", None) is None
+
+
+def test_a_layer_that_is_no_tap_says_why_and_what_is_near() -> None:
+    why = "it is the network's input, before anything is computed"
+    rows = (
+        Layer(
+            0, "input_1", "InputLayer", (None, 8, 8, 3), 1, 0, 0, False, False, "NHWC", "input", why
+        ),
+        Layer(1, "conv", "Conv2D", (None, 8, 8, 4), 1, 108, 6912, layout="NHWC"),
+    )
+    with pytest.raises(TapNotFound, match="it is the network's input") as caught:
+        LayerTable("net", rows).select("input_1")
+    assert caught.value.would_do == 'Nearest: "conv".'
+    tapped = [line.split()[-1] for line in str(LayerTable("net", rows)).splitlines()]
+    assert tapped == ["tap", "input", "yes"]
+
+
+def test_the_input_of_a_graph_is_no_layer_and_says_so() -> None:
+    with pytest.raises(TapNotFound, match="it is the network's input"):
+        LayerTable("toy", table().rows, "pixels").select("pixels")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "held"),
+    [
+        (["Linear", "Softmax"], ["features", "probabilities"]),
+        (["Linear", "sigmoid", "flatten"], ["features", "probabilities", "probabilities"]),
+        (["Softmax", "Linear"], ["features", "features"]),
+        (["Sigmoid", "mul"], ["features", "features"]),
+    ],
+)
+def test_what_a_final_softmax_gives_is_known(kinds: list[str], held: list[str]) -> None:
+    rows = [Layer(i, kind, kind, (None, 4), None, 0, 8) for i, kind in enumerate(kinds)]
+    found = end_in_probabilities(rows)
+    assert [row.holds for row in found] == held
+    names = [row.name for row in found if row.holds == "probabilities"]
+    assert all(f'"{name}"' in warn_of_probabilities(found) for name in names)
+    assert bool(warn_of_probabilities(found)) == bool(names)
+
+
+def test_auto_taps_take_the_last_features_and_no_probabilities() -> None:
+    rows = [
+        Layer(i, kind, kind, (None, 4), None, 0, 8, layout="NC")
+        for i, kind in enumerate(["Linear", "Softmax"])
+    ]
+    assert LayerTable("mlp", tuple(end_in_probabilities(rows))).auto_taps() == ("Linear",)
+
+
+def test_auto_taps_leave_out_what_says_one_thing_in_many_places() -> None:
+    rows = [Layer(0, "conv", "Conv", (None, 4, 8, 8), 1, 9, 8)]
+    rows.append(Layer(1, "gate", "Expand", (None, 4, 8, 8), 1, 0, 9))
+    assert LayerTable("net", tuple(rows)).auto_taps() == ("conv",)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +15,7 @@ from safetensors.numpy import load_file, save
 
 import cutpoint as cp
 from cutpoint.data import read_dataset
-from cutpoint.errors import ModalityError, PredictorError, UsageError
+from cutpoint.errors import CutpointError, ModalityError, PredictorError, UsageError
 from cutpoint.predictor import HEAD, MANIFEST, Predictor, signed
 from cutpoint.spec import PreprocessSpec
 from cutpoint.testing import FakeBackbone
@@ -209,7 +211,7 @@ def test_another_class_set_is_refused(saved: Path) -> None:
 
 def test_a_later_format_and_missing_fields_are_refused(saved: Path) -> None:
     change(saved, format=2)
-    with pytest.raises(PredictorError, match="its format is 2"):
+    with pytest.raises(PredictorError, match="Its format is 2"):
         cp.load_predictor(saved)
 
 
@@ -315,3 +317,90 @@ def test_a_predictor_in_int8_carries_its_own_network(tmp_path: Path) -> None:
     assert found != replace(again, network=b"", precision="fp32").predict(data[30:])
     with pytest.raises(UsageError, match="The engine native computes in fp32"):
         again.predict(data[30:], engine="native")
+
+
+PREDICTOR_V1 = GOLDEN / "predictor-v1"
+
+
+def _places(fields: object, at: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """Return the paths of all values in JSON, of lists the first."""
+    pairs: list[tuple[object, object]] = []
+    if isinstance(fields, dict):
+        pairs = list(fields.items())
+    elif isinstance(fields, list):
+        pairs = list(enumerate(fields[:1]))
+    return [at, *(place for key, value in pairs for place in _places(value, (*at, key)))]
+
+
+def _deep() -> list[object]:
+    found: list[object] = []
+    for _ in range(50):
+        found = [found]
+    return found
+
+
+WRONG = (None, "", "x\0y", "../x", "\ud800", -1, 1.5, 10**30, float("nan"), float("inf"), True)
+WRONG_SHAPES = ([], [1, 2], {}, {"a": 1}, _deep())
+
+
+def test_whatever_a_signed_manifest_holds_is_refused_or_predicts(tmp_path: Path) -> None:
+    """Signed again after each change, as someone would who means harm."""
+    fields = json.loads((PREDICTOR_V1 / MANIFEST).read_text())
+    skipped = {("sha256",), ("trained_on", 0)}
+    places = [p for p in _places(fields) if p and p not in skipped and p[:2] != ("card", "ranking")]
+    changes = [(place, wrong) for place in places for wrong in (*WRONG, *WRONG_SHAPES)]
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
+    n_refused = 0
+    for place, wrong in random.Random(0).sample(changes, 250):
+        changed = copy.deepcopy(fields)
+        inner = changed
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = wrong
+        (folder / MANIFEST).write_text(json.dumps(signed(changed)))
+        try:
+            cp.load_predictor(folder).predict(np.zeros((1, 16, 16, 3), np.uint8))
+        except CutpointError:
+            n_refused += 1
+    assert n_refused > 100
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_learned_arrays_that_are_not_finite_are_refused_when_loading(
+    tmp_path: Path, value: float
+) -> None:
+    arrays = load_file(next(PREDICTOR_V1.glob(f"{HEAD}-*")))
+    head = json.loads((PREDICTOR_V1 / MANIFEST).read_text())["head"]
+    for name in arrays:
+        folder = shutil.copytree(PREDICTOR_V1, tmp_path / name)
+        wrong = {each: array.copy() for each, array in arrays.items()}
+        wrong[name].flat[0] = value
+        data = save(wrong)
+        head_file(folder).write_bytes(data)
+        change(folder, head={**head, "sha256": hashlib.sha256(data).hexdigest()})
+        with pytest.raises(PredictorError, match="holds NaN or infinity"):
+            cp.load_predictor(folder)
+
+
+def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path) -> None:
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
+    backbone = json.loads((PREDICTOR_V1 / MANIFEST).read_text())["backbone"]
+    for std in ([float("nan")] * 3, [0, 1, 1], [1, 1]):
+        backbone["preprocess"]["std"] = std
+        change(folder, backbone=backbone)
+        with pytest.raises(PredictorError, match="its backbone is misspelt"):
+            cp.load_predictor(folder)
+
+
+def test_a_manifest_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
+    (folder / MANIFEST).write_text("[" * 100_000)
+    with pytest.raises(PredictorError, match="can't be read"):
+        cp.load_predictor(folder)
+
+
+def test_a_predictor_of_a_later_format_asks_to_upgrade(tmp_path: Path) -> None:
+    folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
+    change(folder, format=2)
+    with pytest.raises(PredictorError, match="pip install --upgrade cutpoint-ml"):
+        cp.load_predictor(folder)

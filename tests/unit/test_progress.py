@@ -6,7 +6,7 @@ import re
 import pytest
 
 from cutpoint import progress
-from cutpoint.progress import Reporter, printable
+from cutpoint.progress import Reporter
 
 
 class Terminal(io.StringIO):
@@ -42,5 +42,7 @@ def test_quiet_says_nothing() -> None:
     assert stream.getvalue() == ""
 
 
-def test_control_characters_and_broken_unicode_are_shown_as_escapes() -> None:
-    assert printable("a\x1b[31mb\udce9") == "a\\x1b[31mb\\udce9"
+def test_what_is_said_is_one_line_whatever_is_in_it() -> None:
+    stream = io.StringIO()
+    Reporter(stream=stream).say("first: a\x1b[31m\nWarning: forged\u202e")
+    assert stream.getvalue() == "first: a\\x1b[31m\\nWarning: forged\\u202e\n"

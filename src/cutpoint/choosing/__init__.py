@@ -20,7 +20,8 @@ from cutpoint.choosing.precision import PrecisionCheck, check_precision, extract
 from cutpoint.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.speeds import measure_speeds, worth_timing
-from cutpoint.choosing.task import KINDS, ChooseOptions
+from cutpoint.choosing.strategies import check_options
+from cutpoint.choosing.task import KINDS, ChooseOptions, targets_of, variance_lines
 
 __all__ = [
     "KINDS",
@@ -38,6 +39,7 @@ __all__ = [
     "Selection",
     "Sweep",
     "advise",
+    "check_options",
     "check_precision",
     "draw",
     "extract_checked",
@@ -50,5 +52,7 @@ __all__ = [
     "rank",
     "rank_backbones",
     "rank_maps",
+    "targets_of",
+    "variance_lines",
     "worth_timing",
 ]

@@ -16,6 +16,7 @@ from cutpoint.choosing.decision import MARGIN, Decision, decide
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.errors import DataError
 from cutpoint.layer_table import human_count
+from cutpoint.text import printable
 
 _BECAUSE = {
     "only": "",
@@ -91,7 +92,8 @@ class BackboneRanking:
             macs = "–" if taken.macs is None else human_count(taken.macs)
             mark = "→" if each is self.taken else ""
             place = str(order.index(each) + 1)
-            rows.append((mark, each.backbone, taken.tap, macs, str(taken.score), static, place))
+            names = printable(each.backbone), printable(taken.tap)
+            rows.append((mark, *names, macs, str(taken.score), static, place))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
@@ -108,7 +110,7 @@ class BackboneRanking:
         return f"{said}."
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), *textwrap.wrap(self.verdict(), 98)])
+        return "\n".join([*self.lines(), *textwrap.wrap(printable(self.verdict()), 98)])
 
     @property
     def _metric(self) -> str:

@@ -33,6 +33,13 @@ def make_folds(truth: Array, groups: Array | None) -> list[tuple[Array, Array]]:
             "Look at them with:  numpy.unique(groups)",
         )
     counts = np.bincount(truth)
+    if counts.max() < 2:
+        raise UsageError(
+            f"{len(truth)} training rows are too few for folds: no class has two.",
+            "A fold judges rows of classes that others were learned from.",
+            "Two rows or more of a class.",
+            "Leave out what is judged in folds: --nested, a recipe that learns, or a strategy",
+        )
     n_folds = max(2, min(N_FOLDS, int(counts[counts > 0].min()), n_groups))
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
     with warnings.catch_warnings():  # a class of one row can't be even over folds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cutpoint.choosing.nested import nested_score
+from cutpoint.choosing.nested import check_nested, nested_score
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.strategies import judge_all
 from cutpoint.choosing.task import ChooseOptions, Task, permuted
@@ -33,6 +33,8 @@ def rank(
     if options.permute is not None:
         features = permuted(features, options.permute)
     task = Task.of(features, options)
+    if options.nested or options.permute is not None:
+        check_nested(task)
     ranking = judge_all(task, reporter)
     if not (options.nested or options.permute is not None):
         return ranking

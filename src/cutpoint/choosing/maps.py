@@ -20,14 +20,14 @@ _CHUNK_ROWS = 64  # maps in memory at a time
 
 @dataclass(frozen=True)
 class _MapMeans(Features):
-    """Features whose stored maps are seen as their means; `layouts` are by tap name."""
+    """Features whose stored maps are seen as their means; layouts are by tap name."""
 
-    layouts: Mapping[str, str] = field(default_factory=dict)
+    of_maps: Mapping[str, str] = field(default_factory=dict)
 
     def X(self, tap: str, rows: Array | None = None) -> Array:  # noqa: N802  scikit-learn's name
         wanted = np.arange(len(self)) if rows is None else rows
         parts = [
-            pool_gap(super(_MapMeans, self).X(tap, part).astype(np.float32), self.layouts[tap])
+            pool_gap(super(_MapMeans, self).X(tap, part).astype(np.float32), self.of_maps[tap])
             for part in np.split(wanted, range(_CHUNK_ROWS, len(wanted), _CHUNK_ROWS))
         ]
         return np.concatenate(parts)
@@ -52,7 +52,7 @@ def rank_maps(
         If there are no training rows with labels of two classes.
     """
     means = _MapMeans(
-        features.spec, features.fields, features.places, features.shards, features.folder,
-        features._checked, layouts,
+        features.spec, features.fields, features.places, features.folder,
+        features._opened, layouts,
     )  # fmt: skip
     return rank(means, reporter, ChooseOptions(strategies=("single",), taps=tuple(layouts)))

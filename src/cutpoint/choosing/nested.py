@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cutpoint.choosing.sets import Choice, judge_in_folds
 from cutpoint.choosing.strategies import judge_all
 from cutpoint.choosing.task import Task, interval_of, outcomes_of
+from cutpoint.errors import UsageError
 from cutpoint.metrics import Interval
 from cutpoint.progress import Reporter
 from cutpoint.recipe import parse_recipe
+
+
+def check_nested(task: Task) -> None:
+    """Raise `UsageError` if a fold leaves too few rows to choose on."""
+    for learn, _ in task.folds:
+        n_classes = len(np.unique(task.targets.truth[learn]))
+        if len(learn) < 2 or (task.targets.kind == "classes" and n_classes < 2):
+            raise UsageError(
+                f"nested can't be had of {len(task.rows)} training rows.",
+                f"A fold leaves {len(learn)} of {n_classes} classes to choose on.",
+                "Two rows or more of each class.",
+                "Leave out --nested",
+            )
 
 
 def nested_score(task: Task, reporter: Reporter) -> Interval:

@@ -292,7 +292,7 @@ def _too_much_lost(check: PrecisionCheck) -> UsageError:
     lost = -(check.gain.value if check.gain else 0.0)
     return UsageError(
         f"Features in precision {check.precision} were asked for.",
-        "\n".join(_lines(f"{check}.")),
+        f"{check}.",
         f"A precision that loses {MAX_LOSS:.0%} at most, or no more than chance; this loses "
         f"{lost:.1%}.",
         "Leave --precision away for fp32",

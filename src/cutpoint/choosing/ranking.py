@@ -22,6 +22,7 @@ from cutpoint.choosing.decision import (
 )
 from cutpoint.layer_table import human_count
 from cutpoint.metrics import Interval
+from cutpoint.text import printable
 from cutpoint.types import Array, Float64
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
@@ -296,7 +297,7 @@ class Ranking:
         return [*lines, f"   … and {left_out} more"] if left_out else lines
 
     def __str__(self) -> str:
-        said = [textwrap.wrap(text, 98) for text in (self.headline(), self.details())]
+        said = [textwrap.wrap(printable(text), 98) for text in (self.headline(), self.details())]
         return "\n".join([*said[0], *self.lines(), *said[1]])
 
     def _header(self) -> tuple[str, ...]:
@@ -308,7 +309,7 @@ class Ranking:
         mark = "=" if each in self.tied else ""
         mark = "→" if each is self.taken else mark
         mark = "" if self.tells_nothing else mark
-        layer, pool = each.deepest.layer, each.deepest.pool
+        layer, pool = printable(each.deepest.layer), each.deepest.pool
         if len(each.taps) > 1:
             pools = {tap.rpartition("/")[2] for tap in each.taps}
             pool = pool if len(pools) == 1 else f"{len(pools)} pools"

@@ -7,12 +7,20 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
+from cutpoint.arguments import check_choice, check_seed
 from cutpoint.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.choosing.columns import Sweep, head2toe
 from cutpoint.choosing.prior_taps import prior_taps
 from cutpoint.choosing.ranking import Ranking
 from cutpoint.choosing.sets import N_ALPHAS, Choice, as_candidate, judge_in_folds, judge_set
-from cutpoint.choosing.task import Task, blind_losses, chance_of
+from cutpoint.choosing.task import (
+    KINDS,
+    ChooseOptions,
+    Task,
+    blind_losses,
+    chance_of,
+    refuse_unfit_recipe,
+)
 from cutpoint.errors import UsageError
 from cutpoint.gram import MAX_EXACT, Grams, greedy_forward, nonnegative_weights, normalised_gram
 from cutpoint.progress import Reporter
@@ -57,7 +65,7 @@ def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
     more draws from generators that all threads share, or holds Gram matrices of all layers.
     """
     recipe, strategies = task.options.recipe, task.options.strategies
-    _check(task)
+    check_options(task.options, len(task.rows))
     makers: list[Maker] = []
     dear: list[Maker] = []
     if "single" in strategies or recipe.aggregate:
@@ -72,7 +80,7 @@ def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
         makers, dear = [], makers + dear
     if not (makers or dear):
         raise _refused(
-            task,
+            task.options,
             f"There is one tap, {task.taps[0]}, and nothing to make it one with",
             "Two taps or more, or the strategy single",
         )
@@ -86,7 +94,7 @@ def _at_once(task: Task) -> int:
     the Gram matrix, copies, its vectors and what LAPACK works in (seen: 6.2 at 2500 rows).
     """
     n_rows, one = len(task.rows), task.rows[:1]
-    widths = [int(task.features.X(tap, one).shape[1]) for tap in task.taps]
+    widths = [task.features.X(tap, one).size for tap in task.taps]  # of maps, all places
     is_joined = task.options.recipe.aggregate or n_rows > MAX_EXACT  # else sums, tap by tap
     width = sum(widths) if is_joined else max(widths)
     return MAX_BYTES // (6 * 8 * min(n_rows, MAX_EXACT) ** 2 + 12 * n_rows * width)
@@ -170,30 +178,40 @@ def _grams(task: Task, taps: Sequence[str]) -> Grams:
     return Grams(taps, gram_of)
 
 
-def _check(task: Task) -> None:
-    """Raise `UsageError` unless all strategies are known and can serve the task."""
-    options = task.options
+def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
+    """Raise `UsageError` unless all strategies are known and can serve so many training rows."""
+    check_choice("kind", options.kind, KINDS, "values")
+    if options.permute is not None:
+        check_seed(options.permute, "permute_labels")
+    if options.balanced and options.kind != "classes":
+        raise UsageError(
+            f"balanced was asked for with labels of kind {options.kind}.",
+            "It weighs rows so that classes count the same.",
+            "One class an item, or rows that are not weighted.",
+            "Leave out --balanced",
+        )
+    refuse_unfit_recipe(options)
     asked = set(options.strategies)
     unknown = asked - set(STRATEGIES)
     if unknown or not asked:
-        what = f"Unknown: {', '.join(sorted(unknown)) or 'all'}"
-        raise _refused(task, what, f"Strategies: {', '.join(STRATEGIES)}")
+        what = f"Unknown: {', '.join(sorted(map(str, unknown))) or 'all'}"
+        raise _refused(options, what, f"Strategies: {', '.join(STRATEGIES)}")
     if options.recipe.aggregate and asked - {"single", "fused"}:
         what = f'The recipe "{options.recipe}" makes the taps one itself'
-        raise _refused(task, what, "A recipe that leaves the taps apart, or strategy single")
+        raise _refused(options, what, "A recipe that leaves the taps apart, or strategy single")
     if options.kind != "classes" and asked & _OF_CLASSES:
         what = (
             f"Labels are {options.kind}, and {', '.join(sorted(asked & _OF_CLASSES))} need classes"
         )
-        raise _refused(task, what, "One class an item, or other strategies")
-    if len(task.rows) > MAX_EXACT and asked & _OF_GRAMS:
-        what = f"{len(task.rows)} rows need a matrix of as many rows and columns a layer"
-        raise _refused(task, what, f"Up to {MAX_EXACT} training rows, or other strategies")
+        raise _refused(options, what, "One class an item, or other strategies")
+    if n_rows > MAX_EXACT and asked & _OF_GRAMS:
+        what = f"{n_rows} rows need a matrix of as many rows and columns a layer"
+        raise _refused(options, what, f"Up to {MAX_EXACT} training rows, or other strategies")
 
 
-def _refused(task: Task, what: str, would_do: str) -> UsageError:
+def _refused(options: ChooseOptions, what: str, would_do: str) -> UsageError:
     return UsageError(
-        f"The strategies {', '.join(task.options.strategies) or 'none'} were asked for.",
+        f"The strategies {', '.join(map(str, options.strategies)) or 'none'} were asked for.",
         f"{what}.",
         f"{would_do}.",
         "Type, for example:  --strategy single --strategy fused",

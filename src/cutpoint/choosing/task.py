@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
+from cutpoint.arguments import check_choice
 from cutpoint.choosing.folds import N_FOLDS, make_folds
 from cutpoint.errors import DataError, UsageError
 from cutpoint.gram import Targets
 from cutpoint.metrics import Interval, bootstrap, wilson
-from cutpoint.recipe import Recipe
+from cutpoint.recipe import Recipe, fit_recipe
 from cutpoint.store import Features
-from cutpoint.transforms import TRANSFORMS
-from cutpoint.transforms.base import LabelledTransform
 from cutpoint.types import Array, Float64
 
 KINDS = ("classes", "labels", "values")
@@ -66,7 +66,7 @@ class Task:
     @classmethod
     def of(cls, features: Features, options: ChooseOptions, rows: Array | None = None) -> Task:
         """Return the task of all training rows, or of some."""
-        _refuse_unfit_recipe(options)
+        refuse_unfit_recipe(options)
         rows = training_rows(features) if rows is None else rows
         targets = read_targets(features, rows, options.kind)
         return cls(features, rows, targets, features.group_numbers(rows), options)
@@ -90,8 +90,10 @@ class Task:
 
     @cached_property
     def taps(self) -> tuple[str, ...]:
-        """Names of the taps that are vectors, shallow to deep."""
+        """Names of the taps that the recipe can take, shallow to deep: vectors, or stored maps."""
         names = [tap.name for tap in self.features.spec.taps]
+        if self.options.recipe.pools_maps:
+            return self._maps(names)
         found = self.options.taps or tuple(n for n in names if _is_vector(self.features, n))
         if not found:
             raise UsageError(
@@ -99,6 +101,19 @@ class Task:
                 "All of them hold whole activations or matrices (pools none, grid and gram).",
                 "Taps pooled to vectors.",
                 "Extract with:  --pool gap --pool gmp",
+            )
+        return found
+
+    def _maps(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the taps that are stored maps, for pools that learn."""
+        found = tuple(name for name in names if name in self.features.layouts)
+        if not found:
+            raise UsageError(
+                f'The recipe "{self.options.recipe}" needs stored maps; "{self.features.name}" has '
+                "none.",
+                f"Taps: {', '.join(names)}.",
+                "Taps kept with their places, by the pools grid(n) and none, by this release.",
+                'Extract with:  --pool "grid(4)"',
             )
         return found
 
@@ -130,10 +145,27 @@ def training_rows(features: Features) -> Array:
     return features.rows_of("train") if has_splits else np.arange(len(features))
 
 
+def variance_lines(features: Features, recipe: Recipe) -> list[str]:
+    """Return what each PCA of a recipe keeps, fitted on training rows; nothing without one."""
+    if not any(stage.name == "pca" for stage in (*recipe.before, *recipe.after)):
+        return []
+    task = Task.of(features, ChooseOptions(recipe))
+    fits = {
+        taps: fit_recipe(recipe, features, taps, task.rows)[0]
+        for taps in recipe.candidates(task.taps)
+    }
+    many = len(fits) > 1
+    return [
+        f"{taps[0]}: {line}" if many else line
+        for taps, fitted in fits.items()
+        for line in fitted.variance_lines()
+    ]
+
+
 def permuted(features: Features, seed: int) -> Features:
     """Return `features` with the labels of the training rows shuffled."""
     rows = training_rows(features)
-    labels = features.labels
+    labels = features.labels.copy()
     labels[rows] = np.random.default_rng(seed).permutation(labels[rows])
     items = [
         [*row[:2], label, *row[3:]]
@@ -150,17 +182,15 @@ def read_targets(features: Features, rows: Array, kind: str) -> Targets:
     DataError
         If labels are missing, are of one class, or are no numbers where they should be.
     """
-    labels = features.labels[rows]
-    if kind not in KINDS:
-        raise UsageError(
-            f'A ranking with labels of kind "{kind}" was asked for.',
-            "There is no such kind.",
-            f"Kinds: {', '.join(KINDS)}.",
-            "Type, for example:  --kind values",
-        )
+    return targets_of(features.name, features.labels[rows], kind)
+
+
+def targets_of(name: str, labels: Array, kind: str) -> Targets:
+    """Return labels as targets; raises as `read_targets`, `name` the data's."""
+    check_choice("kind", kind, KINDS, "values")
     known = {label for label in labels if label is not None}
     if len(known) < 2 or any(label is None for label in labels):
-        raise _unlearnable(features, f"Its {len(labels)} training rows have {len(known)} classes")
+        raise _unlearnable(name, f"Its {len(labels)} training rows have {len(known)} classes")
     if kind == "classes":
         return Targets.of_classes(labels.astype(str))
     if kind == "labels":
@@ -168,7 +198,7 @@ def read_targets(features: Features, rows: Array, kind: str) -> Targets:
     try:
         return Targets.of_values(np.array([float(label) for label in labels]))
     except ValueError as error:
-        raise _unlearnable(features, f"Not all labels are numbers ({error})") from error
+        raise _unlearnable(name, f"Not all labels are numbers ({error})") from error
 
 
 def outcomes_of(targets: Targets, scores: Array) -> Float64:
@@ -206,8 +236,8 @@ def blind_losses(task: Task) -> Float64:
     """Return each row's squared error if it is left out and nothing is known of it, weighted."""
     with np.errstate(divide="ignore", invalid="ignore"):  # all rows are of one group
         scores = with_priors(task, means_without(task))
-    losses: Float64 = np.square(scores - task.targets.Y).mean(axis=1)
-    return losses * task.row_weights
+    losses: Float64 = np.square(scores - task.targets.Y).mean(axis=1) * task.row_weights
+    return losses
 
 
 def interval_of(task: Task, outcomes: Float64) -> Interval:
@@ -244,9 +274,10 @@ def _is_vector(features: Features, tap: str) -> bool:
     return pool not in ("none", "grid", "gram") or features.X(tap, np.array([0])).ndim == 2
 
 
-def _refuse_unfit_recipe(options: ChooseOptions) -> None:
+def refuse_unfit_recipe(options: ChooseOptions) -> None:
+    """Raise `UsageError` if the recipe learns from classes and labels are none."""
     stages = (*options.recipe.before, *options.recipe.after)
-    supervised = [s.name for s in stages if issubclass(TRANSFORMS[s.name], LabelledTransform)]
+    supervised = [stage.name for stage in stages if stage.needs_classes]
     if supervised and options.kind != "classes":
         raise UsageError(
             f'The recipe "{options.recipe}" was asked for with labels of kind {options.kind}.',
@@ -256,9 +287,9 @@ def _refuse_unfit_recipe(options: ChooseOptions) -> None:
         )
 
 
-def _unlearnable(features: Features, what: str) -> DataError:
+def _unlearnable(name: str, what: str) -> DataError:
     return DataError(
-        f'A ranking of the taps of "{features.name}" was asked for.',
+        f'A ranking of the taps of "{name}" was asked for.',
         f"{what}.",
         "Training rows (split train) that all have labels, of two classes or more.",
         "Extract from class folders or a manifest with the column `label`.",

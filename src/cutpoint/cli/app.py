@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 
 import typer
 
 import cutpoint
 from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 from cutpoint.errors import CutpointError, UsageError
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
@@ -55,11 +57,27 @@ def main() -> None:
     except CutpointError as error:
         _tell(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except (OSError, MemoryError) as error:  # the machine's, from where none is expected
+        print(f"Error: the system answered: {printable(str(error))}", file=sys.stderr)
+        sys.exit(1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             told = "Stopped. What was committed is kept; the same command goes on from there."
             print(told, file=sys.stderr)
+            _leave_workers()
         raise
+
+
+def _leave_workers() -> None:
+    """Leave at once where threads still work, after a second Ctrl-C; else Python waits for them.
+
+    To the store that is a kill, which it is made for.
+    """
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 def _tell(error: CutpointError) -> None:
@@ -67,4 +85,4 @@ def _tell(error: CutpointError) -> None:
         parts = ("asked", "got", "would_do", "type_next")
         fields = {"error": type(error).__name__} | {part: getattr(error, part) for part in parts}
         print(json.dumps(fields))
-    print(f"Error: {printable(str(error))}", file=sys.stderr)
+    print(f"Error: {error}", file=sys.stderr)  # each part is one line, whatever is in it

@@ -14,7 +14,9 @@ from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     Decode,
     EngineName,
+    FollowLinks,
     Json,
+    MaxBad,
     Pools,
     Precision,
     PreprocessName,
@@ -26,6 +28,7 @@ from cutpoint.cli.options import (
     Strategies,
     Taps,
     TrustWeights,
+    echo,
     pool_list,
     print_json,
     print_recipe,
@@ -36,7 +39,9 @@ from cutpoint.errors import UsageError
 
 if TYPE_CHECKING:
     from cutpoint.choosing import BackboneRanking, Ranking
-    from cutpoint.store import Features
+    from cutpoint.data import Dataset
+    from cutpoint.progress import Reporter
+    from cutpoint.store import Features, FeatureStore
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -48,6 +53,12 @@ def choose(
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="source:name, or a path; repeat to compare. DATA."),
+    ] = None,
+    data_set: Annotated[
+        str | None,
+        typer.Option(
+            "--data-set", metavar="NAME", help="Of FEATURES: a name or view, else the newest."
+        ),
     ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
@@ -83,6 +94,8 @@ def choose(
     store: Store = None,
     engine: EngineName = "auto",
     precision: Precision = "fp32",
+    max_bad: MaxBad = 0.01,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -90,32 +103,62 @@ def choose(
     from cutpoint import api
     from cutpoint.choosing import (
         ChooseOptions,
+        check_options,
         measure_speeds,
         rank,
         rank_backbones,
         worth_timing,
     )
+    from cutpoint.data import read_dataset
     from cutpoint.extraction.quantising import cut_of
-    from cutpoint.fitting import default_store, recipe_taps
+    from cutpoint.fitting import check_recipe, default_store, recipe_taps
     from cutpoint.progress import Reporter
     from cutpoint.recipe import parse_recipe
+    from cutpoint.report import require_report
     from cutpoint.store import FeatureStore
 
     if show_recipe:
-        print_recipe(recipe)
+        print_recipe(recipe, _variance_lines(recipe, features))
         return
     if similarity != "unknown" and not advise_only:
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
     if advise_only:
-        _print_prior(features, similarity, as_json)
+        _refuse_idle(
+            {
+                "--backbone": backbone,
+                "--tap": tap,
+                "--pool": pool,
+                "--preprocess": preprocess,
+                "--decode": decode,
+                "--trust-weights": trust_weights,
+                "--recipe": recipe,
+                "--strategy": strategy,
+                "--kind": kind != "classes",
+                "--balanced": balanced,
+                "--nested": nested,
+                "--permute-labels": permute_labels is not None,
+                "--plot": plot,
+                "--storage": storage != "auto",
+                "--store": store,
+                "--engine": engine != "auto",
+                "--precision": precision != "fp32",
+            },
+            "--advise-only",
+            "It measures nothing, so they would not be followed.",
+            "--advise-only with --similarity alone, or without it a ranking.",
+        )
+        _print_prior(features, data_set, similarity, as_json, quiet)
         return
     strategies = tuple(strategy or DEFAULT_STRATEGIES)
     stages = parse_recipe(recipe)
     options = ChooseOptions(stages, strategies, kind, balanced, nested, permute_labels)
+    check_options(options)
+    if plot is not None:
+        require_report(plot, "A picture of the candidates", ["matplotlib"])
     reporter = Reporter(quiet)
     found = FeatureStore(features)
     if found.exists():
-        _refuse_settled(
+        _refuse_idle(
             {
                 "--backbone": backbone,
                 "--tap": tap,
@@ -123,28 +166,43 @@ def choose(
                 "--preprocess": preprocess,
                 "--decode": decode,
                 "--precision": precision != "fp32",
+                "--max-bad": max_bad != 0.01,
+                "--follow-links": follow_links,
                 "--store": store,
-            }
+                "--storage": storage != "auto",
+                "--engine": engine != "auto",
+                "--trust-weights": trust_weights,
+            },
+            "stored features",
+            "They are extracted already, and are what they are.",
+            "The data in their place, or FEATURES alone.",
         )
-        described = found.open()
+        described = _opened(found, data_set, reporter)
         _print_ranking(rank(described, reporter, options), described, plot, as_json)
         return
+    _refuse_data_set(data_set)
     if plot is not None and len(backbone or ()) > 1:
         raise _only("--plot", "draws the layers of one backbone")
+    dataset = read_dataset(features)
+    _refuse_labels(dataset, kind)
     where = store or default_store()
     rankings, checks = [], {}
     for name in backbone or [DEFAULT_BACKBONE]:
         loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
+        spec = loaded.feature_spec(taps, pools, storage, precision)
+        check_recipe(options.recipe, spec, loaded.layers())
         described = api.extract(
-            features,
+            dataset,
             loaded,
             taps,
             pools,
             where,
             engine=engine,
             precision=precision,
+            max_bad=max_bad,
             storage=storage,
+            follow_links=follow_links,
             quiet=quiet,
         )
         checks[loaded.spec.id] = described.precision_check
@@ -158,6 +216,16 @@ def choose(
     _print_comparison(rank_backbones(rankings), checks, as_json)
 
 
+def _variance_lines(recipe: str, path: Path) -> list[str]:
+    """Return what PCA keeps of the variance, fitted on the training rows of stored features."""
+    from cutpoint.choosing import variance_lines
+    from cutpoint.recipe import parse_recipe
+    from cutpoint.store import FeatureStore
+
+    found = FeatureStore(path)
+    return variance_lines(found.open(), parse_recipe(recipe)) if found.exists() else []
+
+
 def _only(what: str, why: str) -> UsageError:
     return UsageError(
         f"{what} was given.",
@@ -167,15 +235,15 @@ def _only(what: str, why: str) -> UsageError:
     )
 
 
-def _refuse_settled(options: Mapping[str, object]) -> None:
-    """Raise `UsageError` naming the options given that stored features have behind them."""
+def _refuse_idle(options: Mapping[str, object], beside: str, why: str, would_do: str) -> None:
+    """Raise `UsageError` naming the options given that nothing would follow."""
     given = [name for name, value in options.items() if value]
     if given:
         raise UsageError(
-            f"Stored features were given, and {', '.join(given)}.",
-            "They are extracted already, and are what they are.",
-            "The data in their place, or FEATURES alone.",
-            "List the options with:  cutpoint choose --help",
+            f"{', '.join(given)} can't be followed beside {beside}.",
+            why,
+            would_do,
+            f"Leave out {', '.join(given)}",
         )
 
 
@@ -187,14 +255,16 @@ def _print_comparison(
         print_json({**compared.to_json(), "precision_checks": checks})
         return
     for entry in compared.entries:
-        typer.echo(f"\n{entry.backbone}")
+        echo("")
+        echo(entry.backbone)
         check = checks[entry.backbone]
         if check is not None:
             print_wrapped(check["text"])
         for line in entry.ranking.lines(4):
-            typer.echo(line)
+            echo(line)
         print_wrapped(entry.ranking.verdict())
-    typer.echo(f"\n{compared}")
+    for line in f"\n{compared}".split("\n"):
+        echo(line)
 
 
 def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_json: bool) -> None:
@@ -206,30 +276,63 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
 
         write_choice_plot(ranking, plot)
     if as_json:
-        precision = {"precision_check": features.precision_check}
-        print_json({**ranking.to_json(), **precision, "advice": advice})
+        facts = {"data_set": features.name, "precision_check": features.precision_check}
+        print_json({**ranking.to_json(), **facts, "advice": advice})
         return
     print_wrapped(f"{features.name}: {features.spec.backbone.id}")
     print_wrapped(ranking.headline())
     if features.precision_check is not None:
         print_wrapped(features.precision_check["text"])
     for line in [*ranking.lines(), "", *draw(ranking), ""]:
-        typer.echo(line)
+        echo(line)
     print_wrapped(ranking.details())
     print_wrapped(advice)
     if plot is not None:
-        typer.echo(f"Picture: {plot}")
+        echo(f"Picture: {plot}")
 
 
-def _print_prior(data: Path, similarity: str, as_json: bool) -> None:
+def _refuse_labels(dataset: Dataset, kind: str) -> None:
+    """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
+    import numpy as np
+
+    from cutpoint.choosing import targets_of
+    from cutpoint.data import has_splits
+
+    items = dataset.only("train").items if has_splits(dataset) else dataset.items
+    targets_of(dataset.name, np.array([item.label for item in items], object), kind)
+
+
+def _refuse_data_set(data_set: str | None) -> None:
+    if data_set is not None:
+        raise _only("--data-set", "goes with stored features, and there are none at that path")
+
+
+def _opened(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
+    """Return one data set of a store; say which, where there are several."""
+    taken = store.data_set(data_set)
+    features, told = store.open(taken.view), store.told(taken)
+    if told and data_set is None:
+        reporter.say(f"{told} Take another with:  --data-set NAME")
+    return features
+
+
+def _print_prior(
+    data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
+) -> None:
     from cutpoint.choosing import prior_advice
     from cutpoint.data import read_dataset
+    from cutpoint.progress import Reporter
     from cutpoint.store import FeatureStore
 
     found = FeatureStore(data)
-    items = found.open() if found.exists() else read_dataset(data)
+    if found.exists():
+        items: Features | Dataset = _opened(found, data_set, Reporter(quiet))
+    else:
+        _refuse_data_set(data_set)
+        items = read_dataset(data)
     advice = prior_advice(len(items), len(items.classes), similarity)
     if as_json:
         print_json(advice.to_json())
     else:
-        typer.echo(str(advice))
+        for line in str(advice).split("\n"):
+            echo(line)

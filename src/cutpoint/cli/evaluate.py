@@ -15,6 +15,7 @@ from cutpoint.cli.options import (
     ModelArgument,
     Quiet,
     TrustWeights,
+    echo,
     print_json,
 )
 
@@ -22,7 +23,12 @@ from cutpoint.cli.options import (
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
-    split: Annotated[str, typer.Option("--split", help="test, val, train or all.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="test, val, train or all. Default: test; all if the data has no splits."
+        ),
+    ] = None,
     leave_out_trained: Annotated[
         bool, typer.Option("--leave-out-trained", help="Leave out items that were trained on.")
     ] = False,
@@ -53,6 +59,6 @@ def evaluate(
         print_json(evaluation.to_json())
         return
     for line in evaluation.lines():
-        typer.echo(line)
+        echo(line)
     if report is not None:
-        typer.echo(f"Report: {report}")
+        echo(f"Report: {report}")

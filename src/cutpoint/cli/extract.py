@@ -23,6 +23,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    echo,
     pool_list,
     print_json,
     print_wrapped,
@@ -36,7 +37,8 @@ def extract(
         str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
     ] = "packaged:efficientnet_lite0",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Store. Default: the user's cache.")
+        Path | None,
+        typer.Option("--output", "--store", "-o", help="Store. Default: the user's cache."),
     ] = None,
     preprocess: PreprocessName = None,
     trust_weights: TrustWeights = False,
@@ -97,5 +99,6 @@ def extract(
     for warning in features.warnings:
         print_wrapped(f"Warning: {warning}")
     if features.quarantined:
-        typer.echo(f"{len(features.quarantined)} items quarantined, see {store / BAD_ROWS}")
-    typer.echo(f"{len(features)} items × {len(features.taps)} taps in {store}")
+        listed = f", see {store / BAD_ROWS}" if (store / BAD_ROWS).exists() else ""
+        echo(f"{len(features.quarantined)} items quarantined{listed}")
+    echo(f"{len(features)} items × {len(features.taps)} taps in {store}")

@@ -31,7 +31,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
-    load_words,
+    echo,
     pool_list,
     print_json,
     print_recipe,
@@ -76,13 +76,13 @@ def fit(
     from cutpoint.choosing import advise
     from cutpoint.data import read_dataset
     from cutpoint.extraction import ExtractOptions
-    from cutpoint.fitting import REPORT, FitOptions, default_store, run_fit
+    from cutpoint.fitting import REPORT, FitOptions, check_output, default_store, run_fit
     from cutpoint.heads import parse_head
     from cutpoint.predictor import BAD_ROWS
     from cutpoint.recipe import parse_recipe
 
     if show_recipe:
-        print_recipe(recipe)
+        print_recipe(recipe, fitted_lines(recipe, output))
         return
     options = FitOptions(
         taps=tap_list(tap),
@@ -92,7 +92,6 @@ def fit(
         seed=seed,
         allow_group_overlap=allow_group_overlap,
         follow_links=follow_links,
-        load_words=load_words(preprocess, trust_weights, decode),
         recipe=parse_recipe(recipe),
         head=parse_head(head),
         protocol=protocol,
@@ -100,6 +99,7 @@ def fit(
         precision=precision,
         strategies=tuple(strategy or DEFAULT_STRATEGIES),
     )
+    check_output(output)
     dataset = read_dataset(data, follow_links=follow_links)
     found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
     result = run_fit(dataset, found, options, output, Reporter(quiet))
@@ -109,19 +109,32 @@ def fit(
         return
     print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
-        typer.echo(line)
+        echo(line)
     print_wrapped(result.ranking.details())
     if result.predictor.recipe.tap_weights:
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
+    for line in result.predictor.recipe.variance_lines():
+        print_wrapped(line)
     for warning in result.features.warnings:
         print_wrapped(f"Warning: {warning}")
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
-        typer.echo(line)
+        echo(line)
     for line in result.hindsight.lines() if result.hindsight else ():
-        typer.echo(line)
+        echo(line)
     if result.features.quarantined:
-        typer.echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
-    typer.echo(f"Predictor: {output}")
-    typer.echo(f"Report:    {report}")
-    typer.echo(f"Features:  {result.predictor.card['store']}")
+        echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
+    echo(f"Predictor: {output}")
+    echo(f"Report:    {report}")
+    echo(f"Features:  {result.predictor.card['store']}")
+
+
+def fitted_lines(recipe: str, output: Path) -> list[str]:
+    """Return what PCA keeps of the variance, if `output` is a predictor of that recipe."""
+    from cutpoint.predictor import MANIFEST, read_recipe
+    from cutpoint.recipe import parse_recipe
+
+    if not (output / MANIFEST).exists():
+        return []
+    fitted = read_recipe(output)
+    return fitted.variance_lines() if fitted.recipe == parse_recipe(recipe) else []

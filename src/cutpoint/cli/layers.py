@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, PreprocessName, TrustWeights, print_json
+from cutpoint.cli.options import Json, PreprocessName, TrustWeights, echo, print_json
 
 
 def layers(
@@ -17,10 +17,11 @@ def layers(
     as_json: Json = False,
 ) -> None:
     """List the layers: index, name, kind, shape, stride, parameters, MACs to here."""
-    from cutpoint.api import load
+    from cutpoint.api import list_layers
 
-    table = load(backbone, preprocess, trust_weights=trust_weights).layers().find(find)
+    table = list_layers(backbone, preprocess, trust_weights=trust_weights).find(find)
     if as_json:
         print_json(table.to_json())
     else:
-        typer.echo(str(table))
+        for line in str(table).split("\n"):
+            echo(line)

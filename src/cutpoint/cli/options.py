@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
@@ -31,7 +32,8 @@ PreprocessName = Annotated[
     typer.Option(
         "--preprocess",
         metavar="RECIPE",
-        help="imagenet, tf, caffe, unit, none, or a JSON file; where the weights don't say.",
+        help="imagenet, tf, caffe, unit, none, each with a side as in imagenet(32), or a JSON "
+        "file; where the weights don't say.",
     ),
 ]
 TrustWeights = Annotated[
@@ -71,7 +73,11 @@ ProtocolName = Annotated[
     ),
 ]
 PrintRecipe = Annotated[
-    bool, typer.Option("--print-recipe", help="Print the recipe's stages, one a line, and stop.")
+    bool,
+    typer.Option(
+        "--print-recipe",
+        help="Print the recipe's stages, and what its PCA keeps once it is fitted; then stop.",
+    ),
 ]
 Store = Annotated[
     Path | None,
@@ -90,7 +96,9 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads. 
 MaxBad = Annotated[
     float, typer.Option("--max-bad", min=0.0, max=1.0, help="Share of items that may be bad.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Draws the test split if the data has none.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Draws the test split if the data has none.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links in folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
@@ -104,19 +112,22 @@ def tap_list(taps: list[str] | None) -> str | list[str | int]:
     return list(taps) if taps and taps != ["auto"] else "auto"
 
 
-def print_recipe(text: str) -> None:
-    """Print the stages of a recipe, one a line."""
+def echo(line: str, err: bool = False) -> None:
+    """Print one line; what is in it, such as a file's name, can't make another."""
+    typer.echo(printable(line), err=err)
+
+
+def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
+    """Print the stages of a recipe, one a line, and what its PCA keeps, where that is known."""
     from cutpoint.recipe import parse_recipe
 
-    for stage in str(parse_recipe(text)).split(" | "):
-        typer.echo(stage)
-
-
-def load_words(preprocess: str | None, trust_weights: bool, decode: str | None) -> tuple[str, ...]:
-    """Return how a backbone was loaded, as it was typed."""
-    words: tuple[str, ...] = () if preprocess is None else ("--preprocess", preprocess)
-    words += () if decode is None else ("--decode", decode)
-    return (*words, "--trust-weights") if trust_weights else words
+    recipe = parse_recipe(text)
+    for stage in str(recipe).split(" | "):
+        echo(stage)
+    for line in variance:
+        print_wrapped(line)
+    if not variance and any(stage.name == "pca" for stage in (*recipe.before, *recipe.after)):
+        echo("How much of the variance pca keeps is known once it is fitted.")
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
@@ -131,7 +142,7 @@ def print_wrapped(text: str, indent: str = "") -> None:
     for line in textwrap.wrap(
         printable(text), width, subsequent_indent=indent, break_long_words=False
     ):
-        typer.echo(line)
+        echo(line)
 
 
 def print_json(fields: Any) -> None:

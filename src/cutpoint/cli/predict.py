@@ -14,9 +14,10 @@ from cutpoint.cli.options import (
     Quiet,
     TrustWeights,
     Workers,
+    echo,
     print_json,
 )
-from cutpoint.progress import printable
+from cutpoint.text import printable
 
 
 def predict(
@@ -43,12 +44,13 @@ def predict(
             [asdict(each) | ({"probability": None} if each.reason else {}) for each in predictions]
         )
     else:
-        width = max((len(each.key) for each in predictions), default=0)
-        for each in predictions:
+        keys = [printable(each.key) for each in predictions]
+        width = max(map(len, keys), default=0)
+        for key, each in zip(keys, predictions, strict=True):
             found = each.reason or f"{each.label}  {each.probability:.3f}"
-            typer.echo(printable(f"{each.key:<{width}}  {found}"))
+            echo(f"{key:<{width}}  {found}")
     n_bad = sum(bool(each.reason) for each in predictions)
     if n_bad:
-        typer.echo(f"{n_bad} of {len(predictions)} files are bad", err=True)
+        echo(f"{n_bad} of {len(predictions)} files are bad", err=True)
     if n_bad == len(predictions):
         raise typer.Exit(1)

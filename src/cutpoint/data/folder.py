@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cutpoint.data.items import Dataset, Item, posix_key
-from cutpoint.errors import DataError
+from cutpoint.data.labels import refuse_twins
 
 SPLIT_NAMES = {
     "train": "train",
@@ -53,6 +53,14 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class _File:
+    """An image file below a class folder, and whether a link led to it."""
+
+    path: Path
+    is_linked: bool = False
+
+
 @dataclass
 class _Walk:
     """What one walk over a folder found besides items."""
@@ -61,24 +69,34 @@ class _Walk:
     root: Path
     ignored: Counter[str] = field(default_factory=Counter)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    circular: list[str] = field(default_factory=list)
     n_links: int = 0
     n_loose: int = 0
-    seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def files(self, folder: Path) -> Iterator[Path]:
-        """Yield the image files below `folder`, in any depth."""
-        for entry, is_folder in self._entries(folder):
-            if is_folder and not _is_hidden(entry.name):
-                yield from self.files(Path(entry.path))
-            elif not is_folder and _is_item_name(entry.name):
-                yield Path(entry.path)
-            elif not is_folder:
-                self._ignore(entry.name)
+    def files(self, folder: Path) -> Iterator[_File]:
+        """Yield the image files below `folder`, in any depth, each folder's once.
+
+        What lies there comes before what links lead to, so that a link takes nothing from the
+        folder it points at.
+        """
+        seen: set[str] = set()
+        waiting = deque([folder])
+        is_linked = self._is_linked(folder)
+        while waiting:
+            top = waiting.popleft()
+            if os.path.realpath(top) in seen:
+                self.circular.append(posix_key(top, self.root))
+            else:
+                yield from self._below(top, is_linked, seen, waiting)
+            is_linked = True  # what waits are links
 
     def folders(self, folder: Path) -> list[Path]:
         """Return the visible folders directly below `folder`, sorted by name."""
-        found = self._entries(folder, once=False)
-        return [Path(e.path) for e, is_folder in found if is_folder and not _is_hidden(e.name)]
+        return [
+            Path(entry.path)
+            for entry, is_folder in self._entries(folder)
+            if is_folder and not _is_hidden(entry.name)
+        ]
 
     def count_files(self, folder: Path) -> None:
         """Count the files directly in `folder`, where only folders are read."""
@@ -90,15 +108,30 @@ class _Walk:
             else:
                 self._ignore(entry.name)
 
-    def _entries(self, folder: Path, once: bool = True) -> list[tuple[os.DirEntry[str], bool]]:
+    def _below(
+        self, folder: Path, is_linked: bool, seen: set[str], waiting: deque[Path]
+    ) -> Iterator[_File]:
+        seen.add(os.path.realpath(folder))
+        for entry, is_folder in self._entries(folder):
+            path = Path(entry.path)
+            if is_folder and _is_hidden(entry.name):
+                continue
+            if is_folder and entry.is_symlink():
+                waiting.append(path)
+            elif is_folder:
+                if not (is_linked and os.path.realpath(path) in seen):
+                    yield from self._below(path, is_linked, seen, waiting)
+            elif _is_item_name(entry.name):
+                yield _File(path, is_linked or entry.is_symlink())
+            else:
+                self._ignore(entry.name)
+
+    def _entries(self, folder: Path) -> list[tuple[os.DirEntry[str], bool]]:
         """Return what lies in `folder`, by name, each with whether it is a folder.
 
-        With `once`, a folder is empty the second time: links may form a loop. What can't be read
-        is noted as bad.
+        What can't be read is noted as bad; links to a folder that holds the data are left out.
         """
         try:
-            if once and not self._enter(folder):
-                return []
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             self._note_bad(folder, error)
@@ -123,23 +156,35 @@ class _Walk:
         self.ignored[Path(name).suffix.lower() or name] += 1
 
     def _skips_link(self, entry: os.DirEntry[str]) -> bool:
-        if not entry.is_symlink() or self.follow_links:
+        if not entry.is_symlink():
             return False
-        self.n_links += 1
-        return True
+        if not self.follow_links:
+            self.n_links += 1
+            return True
+        leads_above = self.root.resolve().is_relative_to(os.path.realpath(entry.path))
+        if leads_above:
+            self.circular.append(posix_key(Path(entry.path), self.root))
+        return leads_above
 
-    def _enter(self, folder: Path) -> bool:
-        status = folder.stat()
-        place = (status.st_dev, status.st_ino)
-        is_new = place not in self.seen
-        self.seen.add(place)
-        return is_new
+    def _is_linked(self, folder: Path) -> bool:
+        """Say whether a link leads from the root to `folder`."""
+        own = self.root.resolve() / folder.relative_to(self.root)
+        return os.path.realpath(folder) != str(own)
 
 
-def list_images(root: Path) -> list[Item]:
-    """Return every image file below `root` as an item without a label, in key order."""
-    items = [Item(posix_key(path, root), path) for path in _Walk(False, root).files(root)]
-    return sorted(items, key=lambda item: item.key)
+def list_images(root: Path) -> Dataset:
+    """Return every image file below `root` as an item without a label; no link is followed."""
+    walk = _Walk(False, root)
+    items = [Item(posix_key(file.path, root), file.path) for file in walk.files(root)]
+    warnings = [f"{key}: {reason}" for key, reason in walk.bad]
+    if walk.n_links:
+        warnings.append(f"{walk.n_links} links are not followed")
+    return Dataset(
+        name=str(root),
+        items=tuple(sorted(items, key=lambda item: item.key)),
+        classes=(),
+        warnings=tuple(warnings),
+    )
 
 
 def read_folder(root: Path, follow_links: bool = False) -> Dataset:
@@ -158,18 +203,47 @@ def read_folder(root: Path, follow_links: bool = False) -> Dataset:
             warnings.append(f"folders beside the splits were not read: {', '.join(strange)}")
     else:
         class_folders = [(folder, None) for folder in folders]
-    _refuse_case_twins(root, sorted({_label(folder) for folder, _ in class_folders}))
+    names = sorted({_label(folder) for folder, _ in class_folders})
+    remedy = "Merge or rename one; some disks can't tell them apart."
+    refuse_twins(str(root), [(name, name) for name in names], "folder", remedy)
     if class_folders:
         walk.count_files(root)
-    items = [
-        Item(posix_key(path, root), path, _label(folder), None, split)
+    found = [
+        (file, Item(posix_key(file.path, root), file.path, _label(folder), None, split))
         for folder, split in class_folders
-        for path in walk.files(folder)
+        for file in walk.files(folder)
     ]
     if not class_folders:
-        items = [Item(posix_key(path, root), path) for path in walk.files(root)]
+        found = [(file, Item(posix_key(file.path, root), file.path)) for file in walk.files(root)]
+    items = _each_file_once(walk, found, warnings)
     warnings += _empty_class_warnings(root, items, class_folders)
     return _dataset(root, items, class_folders, walk, warnings)
+
+
+def _each_file_once(
+    walk: _Walk, found: Sequence[tuple[_File, Item]], warnings: list[str]
+) -> list[Item]:
+    """Return the items without those that links lead to a second time, which is told."""
+    if not any(file.is_linked for file, _ in found):
+        return [item for _, item in found]
+    by_place: dict[str, list[tuple[bool, str, Item]]] = defaultdict(list)
+    for file, item in found:
+        by_place[os.path.realpath(file.path)].append((file.is_linked, item.key, item))
+    kept, again = [], []
+    for ways in by_place.values():
+        ways.sort(key=lambda way: way[:2])
+        first = ways[0][2]
+        if ways[0][0] and len({(item.label, item.split) for _, _, item in ways}) > 1:
+            names = ", ".join(key for _, key, _ in ways)
+            reason = f"one file, linked from several classes or splits: {names}"
+            walk.bad += [(key, reason) for _, key, _ in ways]
+            continue
+        kept.append(first)
+        again += [f"{key} is {first.key}" for _, key, _ in ways[1:]]
+    if again:
+        n = len(again)
+        warnings.append(f"{n} linked files are read under another name already, such as {again[0]}")
+    return kept
 
 
 def _are_splits(folders: list[Path]) -> bool:
@@ -212,6 +286,9 @@ def _dataset(
 ) -> Dataset:
     if walk.n_links:
         warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
+    if walk.circular:
+        shown = ", ".join(walk.circular[:5])
+        warnings.append(f"{len(walk.circular)} links lead back to what is read or above: {shown}")
     if walk.n_loose and class_folders:
         warnings.append(f"{walk.n_loose} images lie outside any class folder and were not read")
     n_ignored = walk.ignored.total()
@@ -225,7 +302,7 @@ def _dataset(
         classes=tuple(sorted({_label(folder) for folder, _ in class_folders})),
         quarantined=(*walk.bad, *twins),
         warnings=tuple(warnings),
-        n_ignored=n_ignored + walk.n_links + walk.n_loose,
+        n_ignored=n_ignored + walk.n_links + len(walk.circular) + walk.n_loose,
     )
 
 
@@ -244,20 +321,6 @@ def _split_off_twins(
         if first.setdefault(item.key, item) is not item:
             twins.append((names[id(item)], "another file has this name in another Unicode form"))
     return list(first.values()), tuple(twins)
-
-
-def _refuse_case_twins(root: Path, names: list[str]) -> None:
-    by_lower: dict[str, list[str]] = {}
-    for name in names:
-        by_lower.setdefault(name.casefold(), []).append(name)
-    twins = [group for group in by_lower.values() if len(group) > 1]
-    if twins:
-        raise DataError(
-            f'The class folders of "{root}" were to be read.',
-            f"These names differ in case only: {', '.join(twins[0])}.",
-            "Class names must differ by more than case: some disks can't tell them apart.",
-            f"Merge or rename one, for example:  mv {twins[0][0]} {twins[0][0]}_2",
-        )
 
 
 def _is_hidden(name: str) -> bool:

@@ -10,8 +10,12 @@ from cutpoint.errors import DataError
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:
-    """Raise `DataError` unless every item has a label and there are two classes or more."""
+    """Raise `DataError` unless every item has a label and there are two classes or more.
+
+    Numbers that look like a target are no classes.
+    """
     refuse_unlabelled(dataset)
+    _refuse_target(dataset)
     _refuse_one_class(dataset)
 
 
@@ -45,6 +49,23 @@ def cross_split_duplicates(dataset: Dataset, digests: Mapping[str, str]) -> list
     ]
 
 
+def conflicting_labels(
+    dataset: Dataset, digests: Mapping[str, str]
+) -> list[tuple[tuple[str, str], ...]]:
+    """Return (key, label) of the items with equal bytes and different labels, group by group.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    digests : mapping of key → sha256 of the payload
+    """
+    same: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for item in dataset.items:
+        if item.key in digests and item.label is not None:
+            same[digests[item.key]].append((item.key, item.label))
+    return [tuple(twins) for twins in same.values() if len({label for _, label in twins}) > 1]
+
+
 def refuse_unlabelled(dataset: Dataset) -> None:
     """Raise `DataError` unless every item has a label."""
     bare = [item.key for item in dataset.items if item.label is None]
@@ -55,6 +76,29 @@ def refuse_unlabelled(dataset: Dataset) -> None:
             "Every item needs a label: the folder it lies in, or the column `label`.",
             "Lay the files out as:  DATA/<class>/<file>",
         )
+
+
+def _refuse_target(dataset: Dataset) -> None:
+    """Raise `DataError` if labels are fractions: floats, or text of which few are alike."""
+    labels = [str(item.label) for item in dataset.items]
+    fraction = _first_fraction(labels)
+    if fraction and (dataset.label_type == "float" or 2 * len(set(labels)) > len(labels)):
+        raise DataError(
+            f'The labels of "{dataset.name}" are numbers such as {fraction}: a target, no classes.',
+            f"{len(labels)} items have {len(set(labels))} different ones; a head tells classes.",
+            'Classes; or a ranking of the layers for values, as kind="values" gives it in Python.',
+            "Type:  cutpoint choose DATA --kind values",
+        )
+
+
+def _first_fraction(labels: list[str]) -> str:
+    """Return the first label that is no whole number; empty if one is no number, or all whole."""
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return ""
+    pairs = zip(labels, numbers, strict=True)
+    return next((label for label, number in pairs if not number.is_integer()), "")
 
 
 def _refuse_one_class(dataset: Dataset) -> None:

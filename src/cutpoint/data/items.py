@@ -54,6 +54,8 @@ class Dataset:
     warnings : tuple of str
     n_ignored : int
         Files that are no items: ``Thumbs.db``, ``.DS_Store``, links, other kinds of file.
+    label_type : {"str", "int", "bool", "float"}
+        What labels came as. Items and `classes` hold them as text; what is told is given back so.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Dataset:
     quarantined: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     n_ignored: int = 0
+    label_type: str = "str"
 
     def __len__(self) -> int:
         return len(self.items)

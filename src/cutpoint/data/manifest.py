@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -12,8 +11,11 @@ from typing import Any
 
 from cutpoint.data.folder import SPLIT_NAMES
 from cutpoint.data.items import Dataset, Item
+from cutpoint.data.labels import is_absent, read_labels, refuse_twins
 from cutpoint.errors import DataError, MissingExtra, ModalityError
+from cutpoint.spec import parse_json
 
+COLUMNS = ("path", "label", "split", "group", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
 
@@ -28,12 +30,48 @@ def read_manifest(path: Path) -> Dataset:
         rows = list(_rows(path))
     except OSError as error:
         raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
-    items = [_item(path, line, cells) for line, cells in rows]
+    given = [_label(cells.get("label")) for _, cells in rows]
+    texts, label_type = _labels(path, rows, given)
+    items = [
+        _item(path, line, cells, text) for (line, cells), text in zip(rows, texts, strict=True)
+    ]
     _refuse_duplicates(
         path, [(line, item.key) for (line, _), item in zip(rows, items, strict=True)]
     )
     classes = tuple(sorted({item.label for item in items if item.label is not None}))
-    return Dataset(str(path), tuple(sorted(items, key=lambda item: item.key)), classes)
+    return Dataset(
+        str(path),
+        tuple(sorted(items, key=lambda item: item.key)),
+        classes,
+        warnings=_ignored_columns(path, rows),
+        label_type=label_type,
+    )
+
+
+def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str]:
+    """Return labels as text, and their type; raise `DataError` for those that are nearly one."""
+    texts, label_type = read_labels(str(path), given)
+    places = [
+        (text, str(line)) for (line, _), text in zip(rows, texts, strict=True) if text is not None
+    ]
+    refuse_twins(str(path), places, "line", f"Look at them with:  less -N {path}")
+    return texts, label_type
+
+
+def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:
+    """Return what to tell of columns that are not read; raise if one is nearly one that is."""
+    names = dict.fromkeys(name for _, cells in rows for name in cells)
+    others = [name for name in names if name not in COLUMNS]
+    for name in others:
+        meant = str(name).strip().casefold().removesuffix("s")
+        if meant in COLUMNS:
+            raise DataError(
+                f'The manifest "{path}" has a column "{name}", and none is read by that name.',
+                f"Perhaps `{meant}` is meant; as it is, its values would not be used.",
+                f"Columns: {', '.join(COLUMNS)}.",
+                f"Rename the column to:  {meant}",
+            )
+    return (f"columns not read: {', '.join(map(str, others))}",) if others else ()
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -51,7 +89,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         delimiter = max(",;\t", key=header.count)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
-            names = next(reader, [])
+            names = [name.strip() for name in next(reader, [])]
+            _refuse_repeated(path, names)
             for cells in reader:
                 if cells and len(cells) != len(names):
                     raise _bad_line(path, reader.line_num, f"{len(cells)} cells, not {len(names)}")
@@ -61,13 +100,19 @@ def _csv_rows(path: Path) -> Iterator[Row]:
             raise _bad_line(path, reader.line_num, str(error)) from error
 
 
+def _refuse_repeated(path: Path, names: list[str]) -> None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise _bad_line(path, 1, f'column "{twice[0]}" is there {names.count(twice[0])} times')
+
+
 def _json_rows(path: Path) -> Iterator[Row]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                cells = json.loads(line.decode("utf-8-sig"))
+                cells = parse_json(line.decode("utf-8-sig"))
             except ValueError as error:  # no UTF-8, or no JSON
                 raise _bad_line(path, number, str(error)) from error
             if not isinstance(cells, dict):
@@ -87,7 +132,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     yield from enumerate(rows, start=1)
 
 
-def _item(path: Path, line: int, cells: dict[str, Any]) -> Item:
+def _item(path: Path, line: int, cells: dict[str, Any], label: str | None) -> Item:
     if "path" not in cells:
         raise _no_path_column(path, list(cells))
     text = _text(cells["path"])
@@ -98,15 +143,25 @@ def _item(path: Path, line: int, cells: dict[str, Any]) -> Item:
     return Item(
         key=unicodedata.normalize("NFC", _text(cells.get("id")) or relative),
         payload=location,
-        label=_text(cells.get("label")),
-        group=_text(cells.get("group")),
-        split=_split(path, line, _text(cells.get("split"))),
+        label=label,
+        group=_word(cells.get("group")),
+        split=_split(path, line, _word(cells.get("split"))),
     )
 
 
 def _text(cell: Any) -> str | None:
-    is_absent = cell is None or cell == "" or cell != cell  # Parquet's NaN
-    return None if is_absent else str(cell)
+    return None if is_absent(cell) or cell == "" else str(cell)
+
+
+def _word(cell: Any) -> str | None:
+    """Return a cell without the spaces around it, None if it is blank."""
+    return (_text(cell) or "").strip() or None
+
+
+def _label(cell: Any) -> Any:
+    """Return a label as it stands there, text in NFC as folders' names are; None if it is blank."""
+    is_text = isinstance(cell, str)
+    return (unicodedata.normalize("NFC", cell) if cell.strip() else None) if is_text else cell
 
 
 def _split(path: Path, line: int, name: str | None) -> str | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from cutpoint.data.arrays import read_arrays, refuse_single_image
+from cutpoint.data.arrays import read_arrays, refuse_no_sequence, refuse_single_image
+from cutpoint.data.columns import Column, with_columns
 from cutpoint.data.folder import list_images, read_folder
 from cutpoint.data.items import Dataset, Item
 from cutpoint.data.manifest import SUFFIXES, read_manifest
@@ -19,9 +20,9 @@ from cutpoint.errors import DataError, UsageError
 
 def read_dataset(
     data: Any,
-    labels: Sequence[Any] | None = None,
-    groups: Sequence[Any] | None = None,
-    splits: Sequence[str | None] | None = None,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
     keys: Sequence[str] | None = None,
     follow_links: bool = False,
 ) -> Dataset:
@@ -30,20 +31,26 @@ def read_dataset(
     Parameters
     ----------
     data : path of a folder of class folders or of a manifest, or what `read_arrays` takes
-    labels, groups, splits, keys : sequences, optional
-        Only with items given in memory.
+    labels, groups, splits : sequences, or mappings of key to value, optional
+        They go before what the data brings. Items on disk are matched by key alone: the order
+        they are read in need not be the caller's.
+    keys : sequence, optional
+        Of items given in memory.
     follow_links : bool, default False
         Whether links inside a folder are followed.
     """
+    path = Path(data) if isinstance(data, (str, os.PathLike)) else None
+    if follow_links and (path is None or path.is_file()):
+        raise _wrong_option("follow_links", "Links are followed inside a folder, and this is none.")
+    if keys is not None and (path is not None or isinstance(data, Dataset)):
+        raise _wrong_option("keys", "Items on disk, and those of a data set, have their keys.")
     if isinstance(data, Dataset):
-        return data
-    if not isinstance(data, (str, os.PathLike)):
+        return with_columns(data, labels, groups, splits)
+    if path is None:
         return _not_empty(read_arrays(data, labels, groups, splits, keys))
-    path = Path(data)
-    if path.is_dir():
-        return _not_empty(read_folder(path, follow_links))
-    if path.is_file() and path.suffix in SUFFIXES:
-        return _not_empty(read_manifest(path))
+    if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
+        found = read_folder(path, follow_links) if path.is_dir() else read_manifest(path)
+        return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
     raise UsageError(
         f'The data in "{path}" was asked for.',
         "It is a file of another kind." if path.is_file() else "There is nothing of that name.",
@@ -52,24 +59,39 @@ def read_dataset(
     )
 
 
-def read_items(data: Any) -> list[Item]:
+def _wrong_option(name: str, why: str) -> UsageError:
+    return UsageError(
+        f"{name} was given, and can't be followed here.",
+        why,
+        "The call without it.",
+        f"Leave out {name}",
+    )
+
+
+def read_items(data: Any, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
     """Return items to describe, in the order given; labels play no part.
 
     Parameters
     ----------
     data : as in `read_dataset`, or one image file, or a sequence in which a file may be twice
+    tell : callable
+        Given a line for whatever in a folder is no item and might be missed.
     """
     if isinstance(data, Dataset):
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
         if path.is_dir():
-            return list_images(path)
+            found = list_images(path)
+            for warning in found.warnings:
+                tell(f"Warning: {warning}")
+            return list(found.items)
         if path.suffix in SUFFIXES:
             return list(read_dataset(path).items)
         data = [path]
-    if isinstance(data, (bytes, Image.Image)):
+    if isinstance(data, (bytes, bytearray, Image.Image)):
         data = [data]
+    refuse_no_sequence(data)
     refuse_single_image(data)
     return [
         replace(read_arrays([payload]).items[0], key=_key(payload, place))

@@ -80,11 +80,15 @@ def _grouped_test_keys(dataset: Dataset, seed: int) -> set[str]:
     )
 
 
+def has_splits(dataset: Dataset) -> bool:
+    """Say whether the data brings splits."""
+    return any(item.split is not None for item in dataset.items)
+
+
 def can_be_split(dataset: Dataset) -> bool:
     """Say whether the data brings splits, or has labels that allow one to be drawn."""
     counts = Counter(item.label for item in dataset.items)
-    has_splits = any(item.split is not None for item in dataset.items)
-    return has_splits or (None not in counts and min(counts.values(), default=0) > 1)
+    return has_splits(dataset) or (None not in counts and min(counts.values(), default=0) > 1)
 
 
 def _refuse_lone_items(dataset: Dataset) -> None:

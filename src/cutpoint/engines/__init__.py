@@ -4,7 +4,13 @@ from cutpoint.engines.gate import Checked, checked_engine, known_engine
 from cutpoint.engines.kept import KeptModel
 from cutpoint.engines.parity import Parity, compare
 from cutpoint.engines.quantised import QuantisedCut, compiled_id, quantise, truncate
-from cutpoint.engines.select import ENGINES, engine_identity, preferred_engine, refuse_precision
+from cutpoint.engines.select import (
+    ENGINES,
+    check_engine,
+    engine_identity,
+    preferred_engine,
+    refuse_precision,
+)
 
 __all__ = [
     "ENGINES",
@@ -12,6 +18,7 @@ __all__ = [
     "KeptModel",
     "Parity",
     "QuantisedCut",
+    "check_engine",
     "checked_engine",
     "compare",
     "compiled_id",

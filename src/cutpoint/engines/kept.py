@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cutpoint.errors import StoreError
+from cutpoint.files import write_durably
 from cutpoint.spec import canonical_json
-from cutpoint.store.shard import write_durably
 
 MAX_BYTES = 2_000_000_000  # of all kept models; those unused for longest go first
 _DIGEST_BYTES = 32

@@ -39,5 +39,5 @@ def no_precision(precision: str, engine: str) -> UsageError:
         f"Features in precision {precision} were asked for.",
         f"The engine {engine} computes in fp32.",
         "The engine openvino, for networks it can run.",
-        'Leave --precision away where features are computed, or:  pip install "cutpoint-ml[openvino]"',
+        'Leave out --precision, or:  pip install "cutpoint-ml[openvino]"',
     )

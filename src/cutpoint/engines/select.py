@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from cutpoint.arguments import check_choice
 from cutpoint.engines.native import NativeEngine, no_precision
 from cutpoint.engines.onnxruntime import OnnxRuntimeEngine
 from cutpoint.engines.openvino import OpenVINOEngine
@@ -35,17 +36,9 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
         able = [each for each in ENGINES if each in cut.converts_to]
         installed = [each for each in able if importlib.util.find_spec(each) is not None]
         return (installed or ["native"])[0], _why_not_faster(cut, able, installed)
-    if name not in ENGINES:
-        raise UsageError(
-            f'Engine "{name}" was asked for.',
-            "There is no engine of that name.",
-            f"Engines: auto, {', '.join(ENGINES)}.",
-            "Type, for example:  --engine auto",
-        )
+    check_engine(name)
     if name == "native":
         return name, f"Running natively: {cut.why_native}" if cut.why_native else ""
-    if importlib.util.find_spec(name) is None:
-        raise MissingExtra(f'The engine "{name}"', _EXTRAS[name])
     if name not in cut.converts_to:
         raise UsageError(
             f'Engine "{name}" was asked for.',
@@ -54,6 +47,13 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
             "Type, for example:  --engine auto",
         )
     return name, ""
+
+
+def check_engine(name: str) -> None:
+    """Raise an error unless there is an engine of that name, or "auto", and it is installed."""
+    check_choice("engine", name, ("auto", *ENGINES), "auto")
+    if name in _EXTRAS and importlib.util.find_spec(name) is None:
+        raise MissingExtra(f'The engine "{name}"', _EXTRAS[name])
 
 
 def refuse_precision(name: str, precision: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from cutpoint.engines import (
     known_engine,
     preferred_engine,
 )
-from cutpoint.errors import BadItem, StoreError
+from cutpoint.errors import BadItem, CutpointError, StoreError
 from cutpoint.extraction.executors import LocalExecutor
+from cutpoint.extraction.interrupt import stopping
 from cutpoint.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
 from cutpoint.extraction.quantising import cut_of
 from cutpoint.extraction.unit import UnitReceipt, prepare, run_unit
@@ -45,6 +47,9 @@ class Job:
     ----------
     n_calibration : int
         Items that went through the network for the parity gate.
+    check : callable
+        Raises if what was computed must not be kept: cuts may share memory with a network that is
+        trained meanwhile.
     laps : list of dict of stage → seconds
         Of each worker, once `run` has ended.
     units_s : float
@@ -57,6 +62,7 @@ class Job:
     record: EngineRecord
     n_calibration: int
     executor: LocalExecutor
+    check: Callable[[], None]
     laps: list[Seconds] = field(default_factory=list)
     units_s: float = 0.0
 
@@ -89,7 +95,7 @@ class Job:
             found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
             lap("load")
             if found is not None:
-                return cls(spec, store, found, known, 0, executor)
+                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
         reporter.say(f"Prepare engine {name} and compare it with the framework itself")
         batch, prepare_s = _calibration_batch(units, spec, cut)
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
@@ -106,7 +112,8 @@ class Job:
         )
         if checked.engine.name == name:
             store.add_engine(spec_id, record)
-        return cls(spec, store, checked.engine, record, len(batch), executor)
+        n_seen = len(batch)
+        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -128,10 +135,15 @@ class Job:
     def run(
         self, plan: Plan, on_receipt: Callable[[UnitReceipt], None], reporter: Reporter
     ) -> None:
-        """Compute the units; commit each receipt as it comes."""
-        start = time.perf_counter()
-        folder = self.store.shard_folder(self.spec.fingerprint())
-        with reporter.bar(f"Extract ({self.engine.name})", plan.n_to_compute) as advance:
+        """Compute the units; commit each receipt as it comes.
+
+        However a run ends, by Ctrl-C, by a unit that fails or by what `on_receipt` raises, the
+        units under way are ended and committed first; a second Ctrl-C leaves at once.
+        """
+        start, spec_id = time.perf_counter(), self.spec.fingerprint()
+        folder = self.store.shard_folder(spec_id)
+        bar = reporter.bar(f"Extract ({self.engine.name})", plan.n_to_compute)
+        with stopping(reporter) as stop, bar as advance:
 
             def make_worker() -> Callable[[Unit], UnitReceipt]:
                 watch = Stopwatch().start()
@@ -146,12 +158,16 @@ class Job:
                     session,
                     self.engine.batch_size,
                     advance,
+                    self.check,
                 )
 
-            for receipt in self.executor.map(make_worker, plan.units):
-                if receipt.shard is not None:
-                    self.store.commit(receipt.shard)
-                on_receipt(receipt)
+            with closing(self.executor.map(make_worker, plan.units, stop)) as receipts:
+                for receipt in receipts:
+                    self.store.commit(spec_id, receipt.shard, receipt.remarks)
+                    try:
+                        on_receipt(receipt)
+                    except CutpointError as error:
+                        stop.because(error)
         self.units_s = time.perf_counter() - start
 
 

@@ -10,9 +10,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from cutpoint.arguments import check_share, check_workers
 from cutpoint.backbone import Backbone
-from cutpoint.data import Dataset, Item, cross_split_duplicates, digest_payload, read_payload
-from cutpoint.engines import ENGINES, refuse_precision
+from cutpoint.data import (
+    Dataset,
+    Item,
+    conflicting_labels,
+    cross_split_duplicates,
+    digest_payload,
+    read_payload,
+)
+from cutpoint.engines import ENGINES, check_engine, preferred_engine, refuse_precision
 from cutpoint.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.extraction.drift import check_drift
 from cutpoint.extraction.executors import LocalExecutor
@@ -20,15 +28,18 @@ from cutpoint.extraction.job import Job
 from cutpoint.extraction.plan import Plan, make_units
 from cutpoint.extraction.profile import Profile
 from cutpoint.extraction.quantising import quantised_spec
-from cutpoint.extraction.unit import UnitReceipt, prepare
+from cutpoint.extraction.unit import UnitReceipt, prepare, refuse_misfit
+from cutpoint.layer_table import warn_of_probabilities
+from cutpoint.pooling import map_layouts
 from cutpoint.progress import Reporter
 from cutpoint.spec import FeatureSpec
 from cutpoint.stopwatch import Stopwatch
 from cutpoint.store import Features, FeatureStore
-from cutpoint.store.catalog import BAD, NOTE, Remark
+from cutpoint.store.catalog import BAD, NOTE
 from cutpoint.store.store import view_fields
 from cutpoint.types import Engine
 
+N_CONFLICTS = 20  # payloads of several labels that are listed
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
 
 
@@ -51,6 +62,12 @@ class ExtractOptions:
     n_workers: int | None = None
     max_bad: float = 0.01
     is_sample: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for what no run can serve, before there is one."""
+        check_engine(self.engine)
+        check_workers(self.n_workers)
+        check_share("max_bad", self.max_bad)
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,8 @@ class _Tally:
 
     def add(self, receipt: UnitReceipt) -> None:
         self.n_forward += receipt.n_forward
-        self.notes.extend(receipt.notes)
+        for key, note in receipt.notes:
+            self.notes += [(each, note) for each in (key, *self.copies.get(key, ()))]
         self.add_bad(receipt.bad)
 
     def add_bad(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -147,6 +165,9 @@ def extract_features(
     """
     start = time.perf_counter()
     refuse_precision(options.engine, spec.precision)
+    refuse_misfit(dataset.items, spec.backbone.preprocess)
+    if options.engine != "auto":  # told now, though all may be stored and no engine be needed
+        preferred_engine(options.engine, backbone.cut_at(spec.taps))
     if spec.precision == "int8" and not spec.calibration:
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
     watch = Stopwatch().start()
@@ -158,15 +179,18 @@ def extract_features(
     tally.copies = _copies(dataset, digests)
     spec_id = spec.fingerprint()
     job = None
-    with store.writing(spec, lambda: reporter.say(f"Waiting: {store.path} has a writer already")):
-        for name in store.drop_damaged(spec_id):
-            reporter.say(f"Shard {name} is damaged: dropped, its items are computed again")
+    wait = partial(reporter.say, f"Waiting: {store.path} has a writer already")
+    with store.writing(spec, wait) as refusal:
+        for line in () if refusal else store.mend(spec_id):
+            reporter.say(line)
         stored = set(store.places(spec_id))
-        still_bad = _still_bad(dataset, digests, spec, store, tally)
+        still_bad = _still_bad(dataset, digests, spec, store, tally, stored)
         units = make_units(dataset.items, digests, stored | still_bad)
         n_items = sum(digest not in still_bad for digest in digests.values())
         plan = Plan(n_items, n_items, ())
         watch.lap("plan")
+        if units and refusal:
+            raise refusal
         if units:
             executor = LocalExecutor(options.n_workers)
             job = Job.set_up(backbone, spec, store, options.engine, executor, units, reporter)
@@ -174,14 +198,18 @@ def extract_features(
             check_drift(units, spec.backbone.preprocess, judge, reporter)
             plan = job.plan(n_items, units)
         watch.stop()
+        told = warn_of_probabilities([backbone.layers()[tap.layer] for tap in spec.taps])
+        if told:
+            reporter.say(told)
         reporter.say(str(plan))
         if job is not None:
             job.run(plan, tally.add, reporter)
-        store.catalog.add_remarks(spec_id, _remarks(tally, digests))
         final = _final_dataset(dataset, digests, tally)
-        macs = {tap.layer: backbone.layers()[tap.layer].macs for tap in spec.taps}
-        extra = {"macs": macs, **(facts or {})}
-        if not options.is_sample:
+        store.require_rows(spec_id, {digests[item.key] for item in final.items})
+        extra = {**_view_facts(backbone, spec), **(facts or {})}
+        if refusal:
+            reporter.say(f"{store.path} may only be read: all rows are there; nothing is written")
+        elif not options.is_sample:
             store.save_view(spec, final, digests, extra)
     features = store.features_of({**view_fields(spec, final, digests), **extra})
     seconds = time.perf_counter() - start
@@ -191,6 +219,14 @@ def extract_features(
     return Extraction(
         features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile
     )
+
+
+def _view_facts(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:
+    """Return what a view keeps of the layers: their cost, and the layouts of stored maps."""
+    table = backbone.layers()
+    layouts = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
+    facts: dict[str, Any] = {"macs": {tap.layer: table[tap.layer].macs for tap in spec.taps}}
+    return {**facts, "layouts": layouts} if layouts else facts
 
 
 def _engine_in_fp32(backbone: Backbone, job: Job) -> Engine:
@@ -207,14 +243,15 @@ def _digests(
     n = _DIGESTED_AT_ONCE
     parts = [dataset.items[start : start + n] for start in range(0, len(dataset), n)]
     found: dict[str, str] = {}
-    with (
-        ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers) as pool,
-        reporter.bar("Read and digest", len(dataset), "files") as advance,
-    ):
-        for good, bad in pool.map(_digests_of, parts):
-            advance(len(good) + len(bad))
-            found |= good
-            tally.add_bad(bad)
+    pool = ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers)
+    try:
+        with reporter.bar("Read and digest", len(dataset), "files") as advance:
+            for good, bad in pool.map(_digests_of, parts):
+                advance(len(good) + len(bad))
+                found |= good
+                tally.add_bad(bad)
+    finally:
+        pool.shutdown(cancel_futures=True)  # no more is read after Ctrl-C, or with too many bad
     if not found:
         raise DataError(
             f'The items of "{dataset.name}" were to be read.',
@@ -243,6 +280,7 @@ def _still_bad(
     spec: FeatureSpec,
     store: FeatureStore,
     tally: _Tally,
+    stored: set[str],
 ) -> set[str]:
     """Recall what earlier runs noticed; return the payloads that were bad and still are.
 
@@ -254,7 +292,7 @@ def _still_bad(
     for digest, kind, text in remarks:
         if kind == NOTE:
             notes[digest].append(text)
-    bad = {digest for digest, kind, _ in remarks if kind == BAD}
+    bad = {digest for digest, kind, _ in remarks if kind == BAD} - stored
     seen: set[str] = set()
     still_bad = set()
     for item in dataset.items:
@@ -270,13 +308,6 @@ def _still_bad(
     return still_bad
 
 
-def _remarks(tally: _Tally, digests: Mapping[str, str]) -> list[Remark]:
-    """Return what this run noticed about payloads, for the next one."""
-    bad = [(key, BAD, reason) for key, reason in tally.bad.items()]
-    notes = [(key, NOTE, note) for key, note in tally.notes]
-    return [(digests[key], kind, text) for key, kind, text in bad + notes if key in digests]
-
-
 def _copies(dataset: Dataset, digests: Mapping[str, str]) -> dict[str, list[str]]:
     """Return, for the first item of each payload, the keys of the others that have it."""
     by_digest: dict[str, list[str]] = defaultdict(list)
@@ -290,7 +321,11 @@ def _final_dataset(dataset: Dataset, digests: Mapping[str, str], tally: _Tally) 
     """Return the data set without its bad items, with all that was noticed."""
     kept = tuple(i for i in dataset.items if i.key not in tally.bad and i.key in digests)
     final = replace(dataset, items=kept, quarantined=tuple(sorted(tally.bad.items())))
-    return final.with_warnings(*_leak_warnings(final, digests), *_note_lines(tally.notes))
+    place = {item.key: number for number, item in enumerate(dataset.items)}
+    # Units end in any order.
+    notes = sorted(tally.notes, key=lambda note: (place[note[0]], note[1]))
+    told = (*_leak_warnings(final, digests), *_conflict_warnings(final, digests))
+    return final.with_warnings(*told, *_note_lines(notes))
 
 
 def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
@@ -299,6 +334,16 @@ def _leak_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
         return []
     first = " = ".join(twins[0])
     return [f"LEAKAGE: {len(twins)} payloads are in more than one split, such as {first}"]
+
+
+def _conflict_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str]:
+    twins = conflicting_labels(dataset, digests)
+    lines = [" = ".join(f"{key} ({label})" for key, label in each) for each in twins]
+    if not lines:
+        return []
+    shown, n_more = "; ".join(lines[:N_CONFLICTS]), len(lines) - N_CONFLICTS
+    more = f"; and {n_more} more" if n_more > 0 else ""
+    return [f"CONFLICT: {len(lines)} payloads have several labels: {shown}{more}"]
 
 
 def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:

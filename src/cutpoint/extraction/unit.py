@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from cutpoint.data import Item, digest_payload, read_payload
-from cutpoint.errors import BadItem
+from cutpoint.errors import BadItem, ShapeError
 from cutpoint.extraction.plan import Unit
 from cutpoint.preprocess import prepare_item
-from cutpoint.spec import FeatureSpec, Preprocess
+from cutpoint.spec import ArraySpec, FeatureSpec, Preprocess
 from cutpoint.stopwatch import lap
+from cutpoint.store.catalog import BAD, NOTE, Remark
 from cutpoint.store.halves import as_stored, beyond
 from cutpoint.store.shard import Receipt, write_shard
-from cutpoint.types import Batch, Features, Run
+from cutpoint.types import Array, Batch, Features, Run
 
 
 @dataclass
@@ -44,11 +45,23 @@ class Described:
 
 @dataclass(frozen=True)
 class UnitReceipt:
-    """What a unit sends back: small, whatever it wrote."""
+    """What a unit sends back: small, whatever it wrote.
+
+    Attributes
+    ----------
+    shard : Receipt or None
+        None where no item was good.
+    bad, notes : tuple of (key, text)
+    remarks : tuple of Remark
+        The same by payload, as it is committed with the shard.
+    n_forward : int
+        Items that went through the network.
+    """
 
     shard: Receipt | None
     bad: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
+    remarks: tuple[Remark, ...]
     n_forward: int
 
 
@@ -60,17 +73,22 @@ def run_unit(
     run: Run,
     batch_size: int,
     on_items: Callable[[int], None],
+    check: Callable[[], None],
 ) -> UnitReceipt:
-    """Compute a unit and write its shard. Depends on its arguments alone."""
+    """Compute a unit and write its shard, unless `check` raises. Depends on its arguments alone."""
     preprocess, storage = spec.backbone.preprocess, spec.storage
     found = describe(unit.items, preprocess, run, storage, batch_size, unit.digests, on_items)
     shard = None
     if found.places:
+        check()  # no shard is there for others to find that must not be kept
         digests = [unit.digests[place] for place in found.places]
         shard = write_shard(folder, spec, digests, found.features, engine)
         lap("write")
     bad = tuple((unit.items[place].key, reason) for place, reason in found.bad)
-    return UnitReceipt(shard, bad, tuple(found.notes), found.n_forward)
+    digest_of = {item.key: d for item, d in zip(unit.items, unit.digests, strict=True)}
+    told = [(BAD, bad), (NOTE, found.notes)]
+    remarks = tuple((digest_of[key], kind, text) for kind, rows in told for key, text in rows)
+    return UnitReceipt(shard, bad, tuple(found.notes), remarks, found.n_forward)
 
 
 def describe(
@@ -126,6 +144,49 @@ def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> An
     lap("read")
     name = item.payload.name if isinstance(item.payload, Path) else ""
     return prepare_item(payload, preprocess, name)
+
+
+def refuse_misfit(items: Sequence[Item], preprocess: Preprocess) -> None:
+    """Raise `ShapeError` if no array among the items is what the backbone takes.
+
+    One that is not, among others that are, is a bad item; where all are not, the call is wrong.
+    """
+    arrays = [item.payload for item in items if isinstance(item.payload, np.ndarray)]
+    if not arrays or any(_fits(each, preprocess) for each in arrays):
+        return
+    first = arrays[0]
+    if isinstance(preprocess, ArraySpec):
+        wanted = f"{preprocess.dtype} of shape {preprocess.shape}"
+        remedy = f'Type, for example:  items.astype("{preprocess.dtype}")'
+    else:
+        wanted = "uint8 of shape (height, width[, 3 or 4]), RGB, 0–255"
+        remedy = f"Type, for example:  {_as_images(first)}"
+    raise ShapeError(
+        f"Items are arrays of {first.dtype} {first.shape}, which this backbone does not take.",
+        f"So are all {len(arrays)} arrays given, or they differ in another way.",
+        f"It takes: {wanted}.",
+        remedy,
+    )
+
+
+def _fits(array: Array, preprocess: Preprocess) -> bool:
+    try:
+        prepare_item(array, preprocess, "")
+    except BadItem:
+        return False
+    return True
+
+
+def _as_images(array: Array) -> str:
+    """Return what makes uint8 images of a stack of such arrays."""
+    text = "images"
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+        text += ".transpose(0, 2, 3, 1)"
+    elif array.ndim == 3 and array.shape[2] == 1:
+        text += "[..., 0]"
+    if array.dtype.kind == "f" and array.size and float(np.nanmax(array)) <= 1:
+        return f'(255 * {text}).round().astype("uint8")'
+    return text if array.dtype == np.uint8 else f'{text}.astype("uint8")'
 
 
 def _prepared(

@@ -112,7 +112,7 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def _rows_to_fit(self, X: Any, y: Any, groups: Any = None) -> tuple[Array, Array]:
         """Return sound rows and the number of each row's class."""
-        self._check_parameters()
+        self.check_parameters()
         X, y = self._validated(X, y, ensure_min_samples=2)
         check_classification_targets(y)
         truth = self._learn_classes(y)
@@ -124,7 +124,8 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         rows: Array = self._validated(X, reset=False)
         return rows
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise `UsageError` for the first parameter that can't be."""
         check_parameters(self.kind, self.get_params(deep=False), self._limits)
 
     def _learn_classes(self, y: Array) -> Array:

@@ -42,13 +42,6 @@ class CentroidHead(Head):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Take the means of training rows; the temperature comes from rows left out."""
-        if self.metric not in METRICS:
-            raise UsageError(
-                f'Centroids by metric "{self.metric}" were asked for.',
-                "There is no such metric.",
-                f"Metrics: {', '.join(METRICS)}.",
-                'Type, for example:  --head "centroid(metric=euclidean)"',
-            )
         X, truth = self._rows_to_fit(X, y, groups)
         rows = self._prepared(X)
         sums = np.stack([rows[truth == column].sum(axis=0) for column in range(len(self.classes_))])
@@ -59,6 +52,17 @@ class CentroidHead(Head):
         self.held_out_scores_ = self._left_out(rows, truth, groups, sums, counts)
         self._calibrate(truth)
         return self
+
+    def check_parameters(self) -> None:
+        """Raise `UsageError` unless there is such a metric."""
+        super().check_parameters()
+        if self.metric not in METRICS:
+            raise UsageError(
+                f'Centroids by metric "{self.metric}" were asked for.',
+                "There is no such metric.",
+                f"Metrics: {', '.join(METRICS)}.",
+                'Type, for example:  --head "centroid(metric=euclidean)"',
+            )
 
     def class_scores(self, X: Any) -> Float64:
         """Return similarities or negative distances, (n_items, n_classes)."""

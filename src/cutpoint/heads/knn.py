@@ -72,7 +72,9 @@ class KNNHead(Head):
         """Return logarithms of the vote, (n_items, n_classes)."""
         return self._votes(self._rows_to_score(X), [self.k_])[0]
 
-    def _candidates(self, n_items: int) -> list[int]:
+    def check_parameters(self) -> None:
+        """Raise `UsageError` unless neighbours can be counted."""
+        super().check_parameters()
         given = np.atleast_1d(KS if self.k is None else self.k)
         is_number = given.dtype.kind in "iuf" and len(given)
         if not is_number or not (np.isfinite(given) & (given >= 1) & (given % 1 == 0)).all():
@@ -82,6 +84,9 @@ class KNNHead(Head):
                 "A whole number, 1 or more, several of them, or none.",
                 'Type, for example:  --head "knn(k=20)"',
             )
+
+    def _candidates(self, n_items: int) -> list[int]:
+        given = np.atleast_1d(KS if self.k is None else self.k)
         return sorted({min(int(k), n_items - 1) for k in given})
 
     def _votes(self, X: Array, ks: list[int], units: Array | None = None) -> list[Float64]:

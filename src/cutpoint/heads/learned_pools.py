@@ -1,4 +1,7 @@
-"""Pools trained with their head from stored maps; the backbone never runs again."""
+"""Pools trained with a head from stored maps; the backbone never runs again.
+
+Each is a head, and a stage of a recipe: what its pool alone gives goes on to other stages.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from cutpoint.errors import ShapeError, UsageError
 from cutpoint.heads.base import check_groups
 from cutpoint.heads.limits import COUNT, Limit
-from cutpoint.heads.trained import TrainedHead
+from cutpoint.heads.trained import TrainedHead, import_training
 from cutpoint.pooling import SignedActivationWarning, space_axes
-from cutpoint.types import Array, Float64, check_finite
+from cutpoint.types import Array, Float32, Float64, check_finite
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
@@ -60,7 +63,7 @@ class LearnedPoolHead(TrainedHead):
         ShapeError, DataError
             If X is of another shape, or holds NaN or infinity.
         """
-        self._check_parameters()
+        self.check_parameters()
         x = self._prepared(self._places(X))
         y = column_or_1d(y)
         check_consistent_length(x, y)
@@ -73,6 +76,39 @@ class LearnedPoolHead(TrainedHead):
 
     def class_scores(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
+        return self._scores_of(self._checked(X))
+
+    def transform(self, X: Any) -> Float32:
+        """Return what the pool alone gives, (n_items, n_channels): a stage of a recipe."""
+        x = self._checked(X)
+        return np.asarray(import_training().pooled_of(self.module_, x), np.float32)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return ``kind[i]`` for each column of `transform`; `input_features` is not used."""
+        check_is_fitted(self)
+        return np.array([f"{self.kind}[{i}]" for i in range(self.n_channels_)], dtype=object)
+
+    def check_channels(self, n_channels: int) -> None:
+        """Raise `UsageError` if so many channels can't be pooled; before any work."""
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        """Return the columns `transform` makes of so many channels: as many."""
+        return n_features
+
+    def check_restored(self) -> int:
+        """Return the number of columns `transform` makes; raise ValueError if they are not sound.
+
+        One place of zeros goes through the pool.
+        """
+        layout = self.layout or "NCHW"
+        shape = [self.n_channels_ if letter == "C" else 1 for letter in layout]
+        made = self.transform(np.zeros(shape, np.float32))
+        if made.shape != (1, self.n_channels_) or not np.isfinite(made).all():
+            raise ValueError(f"{self.kind} holds NaN or infinity")
+        return self.n_channels_
+
+    def _checked(self, X: Any) -> Array:
+        """Return X as the fitted pool takes it."""
         check_is_fitted(self)
         x = self._prepared(self._places(X))
         if x.shape[1] != self.n_channels_:
@@ -82,7 +118,7 @@ class LearnedPoolHead(TrainedHead):
                 f"Activations of {self.n_channels_} channels, as in training.",
                 "Take them from the same tap, in the same layout.",
             )
-        return self._scores_of(x)
+        return x
 
     def _make_module(self) -> Any:
         from cutpoint.heads.pool_modules import PooledClassifier
@@ -299,12 +335,16 @@ class EfficientProbe(LearnedPoolHead):
     def _pool(self, n_channels: int) -> Any:
         from cutpoint.heads.pool_modules import QueryPool
 
+        self.check_channels(n_channels)
+        return QueryPool(n_channels, self.n_queries)
+
+    def check_channels(self, n_channels: int) -> None:
         if n_channels % self.n_queries:
             fits = [n for n in range(1, self.n_queries + 1) if n_channels % n == 0]
             raise UsageError(
                 f"{self.n_queries} queries were asked for.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
-                f'Type, for example:  --head "efficient_probe({fits[-1]})"',
+                f'Type, for example:  --head "efficient_probe({fits[-1]})"   or, in a recipe:  '
+                f"efficient_probe({fits[-1]})",
             )
-        return QueryPool(n_channels, self.n_queries)

@@ -87,6 +87,11 @@ class LogisticHead(LinearHead):
         self._calibrate(truth)
         return self
 
+    def check_parameters(self) -> None:
+        """Raise `UsageError` for the first parameter that can't be."""
+        super().check_parameters()
+        rising(self.C, np.ones(1), self.kind)
+
     @property
     def chosen(self) -> dict[str, Any]:
         return {"C": self.C_}

@@ -93,10 +93,18 @@ class Standardise(nn.Module):
 
     Exact, where batch normalisation of inputs would follow the batches, and add a constant that is
     small for features of one scale and large for those of another.
+
+    Parameters
+    ----------
+    n_channels : int
+    is_shared : bool
+        Whether all channels are divided by one deviation, the root of their mean variance. What is
+        nearly constant in few rows is then not blown up.
     """
 
-    def __init__(self, n_channels: int) -> None:
+    def __init__(self, n_channels: int, is_shared: bool = False) -> None:
         super().__init__()
+        self.is_shared = is_shared
         self.mean, self.deviation = (
             nn.Buffer(torch.zeros(n_channels)),
             nn.Buffer(torch.ones(n_channels)),
@@ -108,11 +116,13 @@ class Standardise(nn.Module):
         # Channel by channel: float64 of all at once would be several times the rows' memory.
         flat = x.reshape(*x.shape[:2], n_places)
         mean = flat.mean(axis=(0, 2), dtype=np.float64)
-        moments = [np.var(flat[:, place], dtype=np.float64) for place in range(len(mean))]
-        deviation = np.sqrt(moments)
-        deviation[deviation <= 1e-6 * np.abs(mean)] = 1.0  # constant but for rounding, or zero
+        variances = np.array([np.var(flat[:, c], dtype=np.float64) for c in range(len(mean))])
+        is_constant = np.sqrt(variances) <= 1e-6 * np.abs(mean)  # but for rounding, or zero
+        variances[is_constant] = 0.0
+        if self.is_shared:
+            variances[:] = variances.mean()
         self.mean.copy_(torch.from_numpy(mean))
-        self.deviation.copy_(torch.from_numpy(deviation))
+        self.deviation.copy_(torch.from_numpy(np.sqrt(np.where(variances > 0, variances, 1.0))))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shape = (-1, *[1] * (x.ndim - 2))

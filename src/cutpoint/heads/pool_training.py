@@ -76,6 +76,11 @@ def train(
     return losses
 
 
+def pooled_of(module: PooledClassifier, X: Array) -> Float64:
+    """Return what the pool gives of all rows, (n_items, n_channels)."""
+    return scores_of(nn.Sequential(module.before, module.pool), X)
+
+
 def scores_of(module: nn.Module, X: Array, batch_size: int = 256) -> Float64:
     """Return the scores of all rows, (n_items, n_classes)."""
     module.eval()
@@ -113,8 +118,7 @@ def settle(module: nn.Module, X: Array) -> None:
     if isinstance(module, PooledClassifier):
         if isinstance(module.before, Standardise):
             module.before.settle(X)
-        pool = nn.Sequential(module.before, module.pool)
-        module.after.settle(scores_of(pool, X))
+        module.after.settle(pooled_of(module, X))
     else:
         first = next(iter(module.children()))
         assert isinstance(first, Standardise)

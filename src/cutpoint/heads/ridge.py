@@ -43,7 +43,6 @@ class RidgeHead(LinearHead):
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit on training rows; λ and temperature come from rows left out."""
         X, truth = self._rows_to_fit(X, y, groups)
-        self._check_alphas()
         spectrum = Spectrum(X)
         targets = one_hot(truth, range(len(self.classes_)))
         self.alpha_, self.held_out_scores_, self.loo_mse_ = best_alpha(
@@ -58,7 +57,9 @@ class RidgeHead(LinearHead):
     def chosen(self) -> dict[str, Any]:
         return {"alpha": self.alpha_}
 
-    def _check_alphas(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise `UsageError` unless all λ are positive and finite."""
+        super().check_parameters()
         if self.alphas is None:
             return
         values = np.atleast_1d(np.asarray(self.alphas, np.float64))

@@ -68,6 +68,11 @@ class SVMHead(LinearHead):
         self._calibrate(truth)
         return self
 
+    def check_parameters(self) -> None:
+        """Raise `UsageError` for the first parameter that can't be."""
+        super().check_parameters()
+        rising(self.C, np.ones(1), self.kind)
+
     @property
     def chosen(self) -> dict[str, Any]:
         return {"C": self.C_}

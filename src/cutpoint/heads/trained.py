@@ -106,7 +106,7 @@ class TrainedHead(Head):
         return head
 
     def _train(self, x: Array, truth: Array, groups: Any) -> None:
-        training = _import_training()
+        training = import_training()
         self.module_ = self._new_module()
         fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
         schedule = self._schedule(len(fitted))
@@ -128,7 +128,7 @@ class TrainedHead(Head):
 
     def _scores_of(self, x: Array) -> Float64:
         check_is_fitted(self)
-        scores: Float64 = _import_training().scores_of(self.module_, x)
+        scores: Float64 = import_training().scores_of(self.module_, x)
         return scores
 
     def _new_module(self) -> Any:
@@ -144,7 +144,7 @@ class TrainedHead(Head):
             yield
 
     def _schedule(self, n_rows: int) -> Any:
-        training = _import_training()
+        training = import_training()
         usual, usual_patience = self._epochs
         needed = math.ceil(MIN_STEPS / training.n_batches(n_rows, self.batch_size))
         epochs = max(usual, needed) if self.max_epochs is None else self.max_epochs
@@ -187,7 +187,8 @@ def import_torch() -> Any:
     return torch
 
 
-def _import_training() -> Any:
+def import_training() -> Any:
+    """Return `pool_training`, which imports PyTorch."""
     import_torch()
     from cutpoint.heads import pool_training
 

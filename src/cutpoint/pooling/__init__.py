@@ -23,7 +23,7 @@ from cutpoint.pooling.rmac import pool_rmac
 from cutpoint.pooling.sgem import pool_sgem
 from cutpoint.pooling.signed import SignedActivationWarning, warn_if_signed
 from cutpoint.pooling.spp import pool_spp
-from cutpoint.pooling.widths import feature_names, pooled_shape, pooled_width
+from cutpoint.pooling.widths import feature_names, map_layouts, pooled_shape, pooled_width
 
 __all__ = [
     "NUMPY",
@@ -34,6 +34,7 @@ __all__ = [
     "apply_pool",
     "canonical_pool",
     "feature_names",
+    "map_layouts",
     "parse_pool",
     "pool_cls",
     "pool_cls_mean",

@@ -57,18 +57,19 @@ def target(words: Sequence[str]) -> Read:
 
 
 def levels(words: Sequence[str]) -> Read:
-    """Read the levels of a pyramid, in any order, and how they are pooled."""
-    how = words[-1] if words and words[-1] in ("mean", "max") else ""
-    numbers = [_whole(word) for word in (words[:-1] if how else words)] or list(LEVELS)
-    if len(set(numbers)) < len(numbers):
+    """Read the levels of a pyramid, in any order, how they are pooled, and in which bins."""
+    flags = [word for word in words if word in ("mean", "max", "adaptive")]
+    numbers = tuple(sorted(map(_whole, words[: len(words) - len(flags)]))) or LEVELS
+    how = "max" if "max" in flags else "mean"
+    is_adaptive = "adaptive" in flags
+    if len(set(words)) < len(words) or {"mean", "max"} <= set(flags):
         raise ValueError(words)
-    found: dict[str, Any] = {"levels": tuple(sorted(numbers)), "how": how or "mean"}
-    spelled = [str(number) for number in found["levels"]] + [found["how"]]
-    if found["how"] == "mean":
-        del found["how"], spelled[-1]
-    if found["levels"] == LEVELS:
-        del found["levels"], spelled[: len(LEVELS)]
-    return found, tuple(spelled)
+    given: list[tuple[str, Any, Sequence[Any]]] = []
+    given += [("levels", numbers, numbers)] if numbers != LEVELS else []
+    given += [("how", how, (how,))] if how != "mean" else []
+    given += [("adaptive", True, ("adaptive",))] if is_adaptive else []
+    arguments = {name: value for name, value, _ in given}
+    return arguments, tuple(str(word) for *_, spelled in given for word in spelled)
 
 
 def _whole(word: str) -> int:

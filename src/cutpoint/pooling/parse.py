@@ -58,7 +58,7 @@ POOLS: dict[str, PoolKind] = {
     "gmp": PoolKind(pool_gmp, "places", "gmp"),
     "gem": PoolKind(pool_gem, "places", "gem or gem(p)", exponent("p", 3.0)),
     "sgem": PoolKind(pool_sgem, "places", "sgem or sgem(p)", exponent("p", 3.0)),
-    "spp": PoolKind(pool_spp, "maps", "spp or spp(1,2,4,max)", levels),
+    "spp": PoolKind(pool_spp, "maps", "spp or spp(1,2,4,max,adaptive)", levels),
     "rmac": PoolKind(pool_rmac, "flat maps", "rmac or rmac(L)", count("n_scales", N_SCALES)),
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean"),
@@ -187,7 +187,7 @@ def _pools_for(layout: str) -> list[str]:
 
 def _check_grid(layer: Layer, name: str, arguments: dict[str, Any], pool: str) -> None:
     """Raise `ShapeError` if the finest grid has more bins than the layer's map has places."""
-    if name not in ("spp", "grid"):
+    if name not in ("spp", "grid") or "adaptive" in arguments:
         return
     finest = arguments["n"] if name == "grid" else max(arguments.get("levels", LEVELS))
     side = min(layer.shape[axis] or finest for axis in space_axes(layer.layout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cutpoint.pooling.bins import binned
+from cutpoint.pooling.bins import adaptive_edges, binned, edges
 from cutpoint.pooling.flatten import pool_flatten
 from cutpoint.pooling.ops import NUMPY, Ops, space_axes
 
@@ -18,27 +18,33 @@ def pool_spp(
     ops: Ops = NUMPY,
     levels: Sequence[int] = LEVELS,
     how: str = "mean",
+    adaptive: bool = False,
 ) -> Any:
     """Means (or maxima) of ever finer grids: 1 × 1, 2 × 2, 4 × 4.
 
     Parameters
     ----------
     activation, layout, ops
-        As in `pool_gap`; maps at least as large as the finest grid.
+        As in `pool_gap`; maps at least as large as the finest grid, unless `adaptive`.
     levels : sequence of int, default (1, 2, 4)
         Bins a side of each grid. Bins partition the map: every place belongs to exactly one bin
         of each level, whatever the map's size.
     how : {"mean", "max"}
+    adaptive : bool, default False
+        Whether bins and order are those of PyTorch's adaptive pools: bins overlap by a place where
+        the side is no multiple of the level, and a map may be smaller than a grid.
 
     Returns
     -------
     features : same kind and type, shape (n_items, channels · sum of level²)
-        Level by level; within one as `pool_flatten`.
+        Level by level, within one as `pool_flatten`; or channel by channel, within one level by
+        level, if `adaptive`.
 
     Notes
     -----
-    Where the map's side is a multiple of the level this is adaptive pooling as PyTorch has it;
-    elsewhere PyTorch's bins overlap by a place and these don't.
+    Where the map's side is a multiple of every level, both kinds of bins are the same. `adaptive`
+    equals ``torch.cat([pool(x, level).flatten(2) for level in levels], 2).flatten(1)`` of
+    ``adaptive_avg_pool2d`` (or ``max``) at any side.
 
     References
     ----------
@@ -53,5 +59,16 @@ def pool_spp(
     """
     reduce = {"mean": ops.mean, "max": ops.max}[how]
     n_axes = len(space_axes(layout))
-    grids = (binned(activation, layout, ops, (level,) * n_axes, reduce) for level in levels)
-    return ops.concat([pool_flatten(grid, layout, ops) for grid in grids], 1)
+    edges_of = adaptive_edges if adaptive else edges
+    grids = (
+        binned(activation, layout, ops, (level,) * n_axes, reduce, edges_of) for level in levels
+    )
+    flat = [pool_flatten(grid, layout, ops) for grid in grids]
+    if not adaptive:
+        return ops.concat(flat, 1)
+    n_channels = int(activation.shape[layout.index("C")])
+    counts = [level**n_axes for level in levels]
+    by_channel = [
+        ops.reshape(each, (n_channels, count)) for each, count in zip(flat, counts, strict=True)
+    ]
+    return ops.reshape(ops.concat(by_channel, 2), (n_channels * sum(counts),))

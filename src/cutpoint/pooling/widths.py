@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -62,6 +62,21 @@ def pooled_shape(layer: Layer, pool: str) -> tuple[int, ...]:
             return (n_channels,)
 
 
+def map_layouts(pooled: Iterable[tuple[Layer, str]]) -> dict[str, str]:
+    """Return the layout of each stored map or sequence of tokens, ``"layer/pool"`` → ``"NCHW"``.
+
+    Parameters
+    ----------
+    pooled : iterable of (Layer, str)
+        Layers with the pool that is kept of each; only ``none`` and ``grid`` keep places.
+    """
+    return {
+        f"{layer.name}/{pool}": layer.layout
+        for layer, pool in pooled
+        if pool.partition("(")[0] in ("none", "grid") and space_axes(layer.layout)
+    }
+
+
 def pooled_width(layer: Layer, pool: str) -> int:
     """Return the number of one item's features, all of ``none`` and ``grid`` counted.
 
@@ -112,12 +127,8 @@ def _places(layer: Layer, pool: str, shape: tuple[int, ...]) -> Iterator[Place]:
                 return _counted((n_channels, *counts))
             return ((place[-1], *place[:-1]) for place in _counted((*counts, n_channels)))
         case "spp":
-            return (
-                (channel, "x".join([str(level)] * len(sizes)), *bin_)
-                for level in arguments.get("levels", LEVELS)
-                for channel in range(n_channels)
-                for bin_ in _counted((level,) * len(sizes))
-            )
+            levels = arguments.get("levels", LEVELS)
+            return _in_pyramid(n_channels, levels, len(sizes), "adaptive" in arguments)
         case _:
             return _counted(shape)
 
@@ -125,6 +136,21 @@ def _places(layer: Layer, pool: str, shape: tuple[int, ...]) -> Iterator[Place]:
 def _h2t_counts(n_channels: int, sizes: Sequence[int], arguments: Mapping[str, Any]) -> Any:
     bins = h2t_compat_bins if "compat" in arguments else h2t_bins
     return bins(n_channels, sizes, arguments["target"])
+
+
+def _in_pyramid(
+    n_channels: int, levels: Sequence[int], n_axes: int, is_channel_first: bool
+) -> Iterator[Place]:
+    """Yield channel, level and bin, level by level or channel by channel."""
+    by_level = product(levels, range(n_channels))
+    pairs = (
+        by_level
+        if not is_channel_first
+        else ((b, a) for a, b in product(range(n_channels), levels))
+    )
+    for level, channel in pairs:
+        for bin_ in _counted((level,) * n_axes):
+            yield (channel, "x".join([str(level)] * n_axes), *bin_)
 
 
 def _counted(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

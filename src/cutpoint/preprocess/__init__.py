@@ -9,6 +9,7 @@ from cutpoint.preprocess.recipes import (
     read_preprocess,
     recipe_named,
     stated_preprocess,
+    unstated,
 )
 from cutpoint.preprocess.resize import fit_to_recipe
 
@@ -24,4 +25,5 @@ __all__ = [
     "read_preprocess",
     "recipe_named",
     "stated_preprocess",
+    "unstated",
 ]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
@@ -26,13 +27,21 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from cutpoint.errors import BadItem, UsageError
-from cutpoint.preprocess.resize import MAX_PIXELS, fit_to_recipe
+from cutpoint.preprocess.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
+from cutpoint.preprocess.room import DECODING
 from cutpoint.preprocess.scaled import is_scaled, load_scaled
 from cutpoint.spec import PreprocessSpec
 from cutpoint.stopwatch import lap
 from cutpoint.types import UInt8
 
 Payload = bytes | Image.Image | UInt8
+MAX_PIXELS_A_BYTE = 64
+"""Of a file with more than `LARGE_PIXELS`. Photos have 1 to 10, a smooth one kept small 40; a PNG
+of one colour has 340 to 8000, and costs whoever sends it nothing. Scans in black and white, up to
+A4 at 600 dots an inch, are smaller."""
+_BAND_PIXELS = (
+    4_000_000  # converted at a time: what lies in between takes 16 bytes a pixel and more
+)
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 _REFUSED = {
     b"%!PS": "EPS",
@@ -74,10 +83,12 @@ def prepare_image(
     BadItem
         If the payload can't be decoded whole and safely.
     """
-    image, notes = decode_image(payload, spec, name)
-    lap("decode")
-    pixels = fit_to_recipe(image, spec)
-    lap("preprocess")
+    opened = _opened(payload)
+    with DECODING.taken(_pixels_held(opened, spec)):
+        image, notes = _decoded(opened, payload, spec, name)
+        lap("decode")
+        pixels = fit_to_recipe(image, spec)
+        lap("preprocess")
     return pixels, notes
 
 
@@ -88,6 +99,17 @@ def decode_image(
 
     It may be the very image that was given, so it must not be changed.
     """
+    return _decoded(_opened(payload), payload, spec, name)
+
+
+def _pixels_held(image: Image.Image, spec: PreprocessSpec) -> int:
+    """Return the pixels an image has, decoded and resized."""
+    width, height = resized_size(*image.size, spec)
+    return image.width * image.height + width * height
+
+
+def _opened(payload: Payload) -> Image.Image:
+    """Return an image whose size is known and whose pixels are not decoded yet, if it is a file."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UsageError(
             "Images were to be decoded.",
@@ -96,9 +118,23 @@ def decode_image(
             "Type:  PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False",
         )
     if isinstance(payload, np.ndarray):
-        return _to_rgb(_from_array(payload), spec), ()
+        return _from_array(payload)
+    if isinstance(payload, Image.Image):
+        return payload
     try:
-        image = payload if isinstance(payload, Image.Image) else _open(payload)
+        return _open(payload)
+    except BadItem:
+        raise
+    except Exception as error:  # broken files provoke whatever their decoder did not foresee
+        raise BadItem(f"can't be decoded whole: {_one_line(error)}") from error
+
+
+def _decoded(
+    image: Image.Image, payload: Payload, spec: PreprocessSpec, name: str
+) -> tuple[Image.Image, tuple[str, ...]]:
+    if isinstance(payload, np.ndarray):
+        return _to_rgb(image, spec), ()
+    try:
         notes = _notes(image, name)
         if image is not payload and is_scaled(image, spec):
             image = load_scaled(image, spec)
@@ -130,8 +166,12 @@ def _open(data: bytes) -> Image.Image:
         raise BadItem(_why_unknown(data)) from error
     except Image.DecompressionBombError as error:
         raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded") from error
-    if image.width * image.height > MAX_PIXELS:
+    n_pixels = image.width * image.height
+    if n_pixels > MAX_PIXELS:
         raise BadItem(f"more than {MAX_PIXELS} pixels declared; not decoded")
+    if n_pixels > LARGE_PIXELS and n_pixels > MAX_PIXELS_A_BYTE * len(data):
+        size = f"{image.width}×{image.height} px"
+        raise BadItem(f"{size} declared in {len(data)} bytes, as no photo has; not decoded")
     return image
 
 
@@ -181,19 +221,46 @@ def _to_rgb(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_to_8_bit(np.asarray(image)))
     if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (*spec.background, 255))
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
+        return _in_bands(image, lambda band: _composited(band, spec))
+    return _in_bands(image, lambda band: band.convert("RGB"))
+
+
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Return an image converted, pixel by pixel, a band of rows at a time."""
+    n_rows = max(1, _BAND_PIXELS // image.width)
+    if image.height <= n_rows:
+        return convert(image)
+    out = Image.new("RGB", image.size)
+    for top in range(0, image.height, n_rows):
+        band = image.crop((0, top, image.width, min(top + n_rows, image.height)))
+        out.paste(convert(band), (0, top))
+    return out
+
+
+def _composited(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
+    layer = image.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, (*spec.background, 255))
+    return Image.alpha_composite(ground, layer).convert("RGB")
 
 
 def _to_8_bit(pixels: Any) -> UInt8:
-    values = pixels.astype(np.float64)
-    if not np.isfinite(values).all():
+    """Return grey of 16 or 32 bits in 8, by the rules above; a band of rows at a time."""
+    n_rows = max(1, _BAND_PIXELS // pixels.shape[1])
+    starts = range(0, len(pixels), n_rows)
+    if not all(np.isfinite(pixels[start : start + n_rows]).all() for start in starts):
         raise BadItem("pixels that are NaN or infinite")
-    low, high = float(values.min()), float(values.max())
+    low, high = float(pixels.min()), float(pixels.max())
+    out = np.empty(pixels.shape, np.uint8)
+    for start in starts:
+        rows = slice(start, start + n_rows)
+        out[rows] = _rows_to_8_bit(pixels[rows], low, high)
+    return out
+
+
+def _rows_to_8_bit(pixels: Any, low: float, high: float) -> UInt8:
+    values = pixels.astype(np.float64)
     if pixels.dtype.kind == "f":
         if low >= 0 and high <= 1:
             values = values * 255

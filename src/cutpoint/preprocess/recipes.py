@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cutpoint.errors import UsageError
-from cutpoint.spec import DECODES, ArraySpec, Preprocess, PreprocessSpec, preprocess_from_json
+from cutpoint.spec import (
+    DECODES,
+    ArraySpec,
+    Preprocess,
+    PreprocessSpec,
+    parse_json,
+    preprocess_from_json,
+)
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -27,20 +34,44 @@ RECIPES = {
 mean, ``unit`` 0 to 1, ``none`` 0 to 255."""
 
 
+_SIDED = re.compile(r"(\w+)\((\d+)\)")
+MOST_PX = 8192  # a side beyond is a slip of the finger: one item would take 200 MB
+
+Shape = tuple[int | None, ...]
+"""Of one item; None where a network leaves a size open."""
+
+
 def recipe_named(name: str, side_px: int = 224) -> PreprocessSpec:
-    """Return a named recipe for networks that see squares of `side_px` pixels."""
-    if name not in RECIPES:
+    """Return a named recipe, ``"imagenet"`` or with a side in pixels ``"imagenet(32)"``.
+
+    Parameters
+    ----------
+    side_px : int
+        Of the squares the network sees, where `name` does not say.
+    """
+    sided = _SIDED.fullmatch(name.replace(" ", ""))
+    kind, side_px = (sided[1], int(sided[2])) if sided else (name, side_px)
+    if kind not in RECIPES or not 1 <= side_px <= MOST_PX:
+        is_known = kind in RECIPES
         raise UsageError(
             f'Preprocessing "{name}" was asked for.',
-            "There is no recipe of that name, and no file.",
-            f"Recipes: {', '.join(RECIPES)}; or a JSON file with the fields of PreprocessSpec.",
-            "Type, for example:  --preprocess imagenet",
+            f"A side of {side_px} pixels is none a network sees."
+            if is_known
+            else "There is no recipe of that name, and no file.",
+            f"Recipes: {', '.join(RECIPES)}, with a side of 1 to {MOST_PX} pixels if it is not the "
+            "network's own; or a JSON file with the fields of PreprocessSpec.",
+            "Type, for example:  --preprocess imagenet   or  --preprocess 'imagenet(32)'",
         )
-    return replace(RECIPES[name], resize_px=round(side_px * 256 / 224), crop_px=side_px)
+    return replace(RECIPES[kind], resize_px=round(side_px * 256 / 224), crop_px=side_px)
 
 
 def stated_preprocess(
-    given: str | Path | Preprocess | None, what: str, input_shape: tuple[int, ...] | None = None
+    given: str | Path | Preprocess | None,
+    what: str,
+    input_shape: Shape | None = None,
+    *,
+    side_px: int | None = None,
+    only_lists: bool = False,
 ) -> Preprocess:
     """Return the preprocessing a user stated; nothing is ever guessed.
 
@@ -50,31 +81,33 @@ def stated_preprocess(
         Name of a recipe, or path of a JSON file.
     what : str
         The backbone, for messages.
-    input_shape : tuple of int, optional
+    input_shape : tuple of int or None, optional
         Of one item, channels last, where the network declares it.
+    side_px : int, optional
+        Of the squares the weights were trained on, where the source knows it: what a recipe
+        without a side gives.
+    only_lists : bool
+        Whether layers are listed and nothing is fed: the shape is enough then, if it is known.
 
     Raises
     ------
     UsageError
         If nothing was stated, or it does not fit the network.
     """
+    whole = _whole(input_shape)
+    if given is None and only_lists and whole:
+        return recipe_named("none", whole[0]) if _is_square_image(whole) else ArraySpec(whole)
     if given is None:
-        raise UsageError(
-            f'Backbone "{what}" was asked for.',
-            "How its weights were fed in training is not known, and a guess would be silent.",
-            f"One of {', '.join(RECIPES)}, or a JSON file (in Python: a PreprocessSpec).",
-            'Type, for example:  --preprocess imagenet   (Python: preprocess="imagenet")',
-        )
+        raise unstated(what, input_shape)
     if isinstance(given, Path):
         given = str(given)
-    is_image = input_shape is None or _is_square_image(input_shape)
     if isinstance(given, str) and given.endswith(".json"):
         spec = read_preprocess(Path(given))
-    elif isinstance(given, str) and given == "none" and not is_image and input_shape:
-        spec = ArraySpec(input_shape)
+    elif given == "none" and whole and not _is_square_image(whole):
+        spec = ArraySpec(whole)
     elif isinstance(given, str):
-        side_px = input_shape[0] if input_shape is not None and is_image else 224
-        spec = recipe_named(given, side_px)
+        own = whole[0] if whole and _is_square_image(whole) else side_px
+        spec = recipe_named(given, own or 224)
     elif isinstance(given, PreprocessSpec | ArraySpec):
         spec = given
     else:
@@ -84,14 +117,88 @@ def stated_preprocess(
             "The name of a recipe, the path of a JSON file, a PreprocessSpec or an ArraySpec.",
             'Type, for example:  preprocess="imagenet"',
         )
-    if input_shape is not None and spec.array_shape != input_shape:
-        raise UsageError(
-            f'Backbone "{what}" was asked for.',
-            f"It takes items of shape {input_shape}; the preprocessing gives {spec.array_shape}.",
-            "Preprocessing that gives what the network takes.",
-            "State another, or  --preprocess none  for arrays that are ready as they are",
-        )
+    if input_shape is not None and not _fits(spec.array_shape, input_shape):
+        raise _misfit(what, spec, input_shape)
     return spec
+
+
+def unstated(what: str, shape: Shape | None) -> UsageError:
+    """Return the error that asks how weights were fed, in the words of what the network takes.
+
+    Parameters
+    ----------
+    shape : tuple of int or None, or None
+        Of one item, channels last; empty if nothing is known but that it is no photo; None if
+        nothing is known at all.
+    """
+    if may_be_photos(shape):
+        own = _whole(shape)
+        side = f" The side of {own[0]} pixels is the network's own." if own else ""
+        return UsageError(
+            f'Backbone "{what}" was asked for.',
+            "How its weights were fed in training is not known, and a guess would be silent.",
+            f"One of {', '.join(RECIPES)}, or a JSON file (in Python: a PreprocessSpec).{side}",
+            'Type, for example:  --preprocess imagenet   (Python: preprocess="imagenet")',
+        )
+    how = "--preprocess none" if _whole(shape) else "--preprocess FILE.json"
+    python = 'preprocess="none"' if _whole(shape) else 'preprocess=ArraySpec(shape, "float32")'
+    takes = (
+        f"It takes arrays of shape {_text(shape)}, no square photos"
+        if shape
+        else "Its weights show no convolution over three colours, so it takes arrays"
+    )
+    return UsageError(
+        f'Backbone "{what}" was asked for.',
+        f"{takes}; how they were prepared for training is not known.",
+        '"none" where arrays of the shape it declares are ready as they are; or a JSON file with '
+        f"their shape and type:  {_as_json(shape)}",
+        f"Type:  {how}   (Python: {python})",
+    )
+
+
+def _misfit(what: str, spec: Preprocess, shape: Shape) -> UsageError:
+    if may_be_photos(shape):
+        fitting = "State another, or leave its side out:  --preprocess imagenet"
+    elif _whole(shape):
+        fitting = "Arrays that are ready as they are:  --preprocess none"
+    else:
+        fitting = f"State the shape of its arrays in FILE.json:  {_as_json(shape)}"
+    return UsageError(
+        f'Backbone "{what}" was asked for.',
+        f"It takes items of shape {_text(shape)}; the preprocessing gives "
+        f"{_text(spec.array_shape)}.",
+        "Preprocessing that gives what the network takes.",
+        fitting,
+    )
+
+
+def may_be_photos(shape: Shape | None) -> bool:
+    """Say whether items of `shape`, channels last, can be squares of three colours."""
+    if shape is None:
+        return True
+    if len(shape) != 3 or shape[2] != 3:
+        return False
+    return shape[0] == shape[1] or None in shape[:2]
+
+
+def _whole(shape: Shape | None) -> tuple[int, ...] | None:
+    """Return a shape of which nothing is open; None if something is, or all."""
+    sizes = tuple(size for size in shape or () if size is not None)
+    return sizes if sizes and shape is not None and len(sizes) == len(shape) else None
+
+
+def _fits(given: tuple[int, ...], wanted: Shape) -> bool:
+    pairs = zip(given, wanted, strict=False)
+    return len(given) == len(wanted) and all(size in (None, own) for own, size in pairs)
+
+
+def _as_json(shape: Shape | None) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in shape or (None,))
+    return f'{{"shape": [{sizes}], "dtype": "float32"}}'
+
+
+def _text(shape: Shape) -> str:
+    return "×".join("?" if size is None else str(size) for size in shape)
 
 
 def modality_of(spec: Preprocess) -> str:
@@ -102,10 +209,10 @@ def modality_of(spec: Preprocess) -> str:
 def read_preprocess(path: Path) -> Preprocess:
     """Return the spec in a JSON file: the fields of `PreprocessSpec`, or of `ArraySpec`."""
     try:
-        fields: Any = json.loads(path.read_text())
+        fields: Any = parse_json(path.read_text())
         defaults = {"background": (255, 255, 255)} if "shape" not in fields else {}
         spec = preprocess_from_json({**defaults, **fields})
-        _check(spec)
+        check_preprocess(spec)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f'The preprocessing in "{path}" was asked for.',
@@ -118,7 +225,8 @@ def read_preprocess(path: Path) -> Preprocess:
     return spec
 
 
-def _check(spec: Preprocess) -> None:
+def check_preprocess(spec: Preprocess) -> None:
+    """Raise `ValueError` unless items can be prepared as `spec` says."""
     if isinstance(spec, ArraySpec):
         if not spec.shape or spec.dtype not in ("float32", "int64", "uint8"):
             raise ValueError("shape must not be empty; dtype is float32, int64 or uint8")

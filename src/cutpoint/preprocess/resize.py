@@ -15,6 +15,8 @@ from cutpoint.spec import PreprocessSpec
 from cutpoint.types import UInt8
 
 MAX_PIXELS = 178_956_970  # Pillow's own line between a warning and an error
+LARGE_PIXELS = 50_000_000
+MAX_STRETCH = 64  # pixels made of each, where that makes more than `LARGE_PIXELS`
 RESAMPLING = {each.name.lower(): each for each in Image.Resampling}
 
 
@@ -40,7 +42,9 @@ def resized_size(width: int, height: int, spec: PreprocessSpec) -> tuple[int, in
     if spec.fit == "squash":
         return spec.crop_px, spec.crop_px
     shorter, longer = min(width, height), max(width, height)
-    if longer * (spec.resize_px / shorter) * spec.resize_px > MAX_PIXELS:
+    n_resized = longer * (spec.resize_px / shorter) * spec.resize_px
+    is_stretched = n_resized > max(LARGE_PIXELS, MAX_STRETCH * width * height)
+    if n_resized > MAX_PIXELS or is_stretched:
         raise BadItem(f"{width}×{height} px is too long and thin to resize to {spec.resize_px} px")
     resized = int(spec.resize_px * longer / shorter)
     return (spec.resize_px, resized) if width <= height else (resized, spec.resize_px)

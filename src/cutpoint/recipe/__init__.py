@@ -2,15 +2,27 @@
 
 from cutpoint.recipe.fit import STREAM_BYTES, fit_recipe
 from cutpoint.recipe.fitted import FittedRecipe
-from cutpoint.recipe.spelling import AGGREGATES, NAMED, Recipe, Stage, parse_recipe
+from cutpoint.recipe.spelling import (
+    AGGREGATES,
+    LEARNED_POOLS,
+    NAMED,
+    STAGES,
+    Recipe,
+    Stage,
+    parse_recipe,
+)
+from cutpoint.recipe.widths import check_widths
 
 __all__ = [
     "AGGREGATES",
+    "LEARNED_POOLS",
     "NAMED",
+    "STAGES",
     "STREAM_BYTES",
     "FittedRecipe",
     "Recipe",
     "Stage",
+    "check_widths",
     "fit_recipe",
     "parse_recipe",
 ]

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from cutpoint.errors import LeakageError
+from cutpoint.heads import LearnedPoolHead, head_from_state
 from cutpoint.recipe.rows import aggregated
-from cutpoint.recipe.spelling import LEARNED, Recipe, parse_recipe
+from cutpoint.recipe.spelling import LEARNED, LEARNED_POOLS, Fitter, Recipe, parse_recipe
 from cutpoint.store import Features
-from cutpoint.transforms import Transform, from_state
+from cutpoint.transforms import PCA, from_state
 from cutpoint.types import Array
 
 
@@ -27,7 +28,7 @@ class FittedRecipe:
     taps : tuple of str
         ``"layer/pool"``, in order.
     before : tuple of tuple of Transform
-        For each tap.
+        For each tap; the first of them may be a pool that learned.
     after : tuple of Transform
     learned_from : frozenset of str
         Digests of the rows it was fitted on; empty if it learned nothing.
@@ -35,8 +36,8 @@ class FittedRecipe:
 
     recipe: Recipe
     taps: tuple[str, ...]
-    before: tuple[tuple[Transform, ...], ...]
-    after: tuple[Transform, ...]
+    before: tuple[tuple[Fitter, ...], ...]
+    after: tuple[Fitter, ...]
     learned_from: frozenset[str] = frozenset()
 
     @classmethod
@@ -107,11 +108,42 @@ class FittedRecipe:
         """Return `tap_weights` in one line."""
         return ", ".join(f"{tap} {weight:.2f}" for tap, weight in self.tap_weights.items())
 
+    def variance_kept(self) -> list[dict[str, Any]]:
+        """Return, of each PCA, its stage, tap (empty: the whole), columns, components and share.
+
+        The share is that of the variance of its training rows, 0–1; JSON types.
+        """
+        chains = [
+            (tap, self.recipe.before, each)
+            for tap, each in zip(self.taps, self.before, strict=True)
+        ]
+        return [
+            {
+                "stage": str(stage),
+                "tap": tap,
+                "n_features": int(made.n_features_in_),
+                "n_components": len(made.components_),
+                "share": float(made.explained_variance_ratio_.sum()),
+            }
+            for tap, stages, chain in [*chains, ("", self.recipe.after, self.after)]
+            for stage, made in zip(stages, chain, strict=True)
+            if isinstance(made, PCA)
+        ]
+
+    def variance_lines(self) -> list[str]:
+        """Say how much of the variance each PCA keeps, one line each."""
+        return [
+            f"{each['stage']}{' of ' + each['tap'] if each['tap'] else ''}: "
+            f"{each['n_components']} components keep {100 * each['share']:.1f} % of the variance "
+            f"of {each['n_features']} columns"
+            for each in self.variance_kept()
+        ]
+
     def to_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return JSON types and arrays; `from_state` makes the same recipe of them."""
         arrays: dict[str, Array] = {}
 
-        def kept(transform: Transform, place: str) -> dict[str, Any]:
+        def kept(transform: Fitter, place: str) -> dict[str, Any]:
             fields, found = transform.to_state()
             arrays.update({f"{place}.{name}": array for name, array in found.items()})
             return {**fields, "place": place}
@@ -133,10 +165,15 @@ class FittedRecipe:
     def from_state(cls, fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> FittedRecipe:
         """Return what `to_state` described."""
 
-        def read(stage: Mapping[str, Any]) -> Transform:
+        def read(stage: Mapping[str, Any]) -> Fitter:
             place = f"{stage['place']}."
             own = {n[len(place) :]: a for n, a in arrays.items() if n.startswith(place)}
-            return from_state(stage, own)
+            if stage["kind"] not in LEARNED_POOLS:
+                return from_state(stage, own)
+            pool = head_from_state(stage, own)
+            assert isinstance(pool, LearnedPoolHead)  # of its kind
+            pool.check_restored()
+            return pool
 
         before = tuple(tuple(read(each) for each in tap) for tap in fields["before"])
         after = tuple(read(each) for each in fields["after"])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cutpoint.errors import UsageError
-from cutpoint.recipe.spelling import LEARNED, STATELESS
+from cutpoint.heads import LearnedPoolHead
+from cutpoint.recipe.spelling import LEARNED, STATELESS, Fitter
+from cutpoint.recipe.widths import differing_widths
 from cutpoint.store import CHUNK_ROWS, Features
-from cutpoint.transforms import Transform
 from cutpoint.types import Array
 
 Chunks = Callable[[], Iterator[Array]]
@@ -46,10 +46,15 @@ class Rows:
         """Return the matrix, whatever its size."""
         return np.concatenate(list(self.chunks())) if self.whole is None else self.whole
 
-    def fit(self, transform: Transform, y: Array) -> None:
-        """Fit a transform: on the whole, on one pass of chunks, or on all rows after all."""
+    def fit(self, transform: Fitter, y: Array, groups: Array | None = None) -> None:
+        """Fit a transform: on the whole, on one pass of chunks, or on all rows after all.
+
+        A pool that learns stops by some of the rows, `groups` whole.
+        """
         first = next(self.chunks())
-        if self.whole is not None:
+        if isinstance(transform, LearnedPoolHead):
+            transform.fit(self.read(), y, groups)
+        elif self.whole is not None:
             transform.fit(self.whole, y)
         elif transform.kind in STATELESS:
             transform.fit(first)
@@ -59,7 +64,7 @@ class Rows:
         else:
             transform.fit(self.read(), y)
 
-    def through(self, transform: Transform) -> Rows:
+    def through(self, transform: Fitter) -> Rows:
         """Return the rows as a fitted transform gives them."""
         if self.whole is not None:
             return _whole(transform.transform(self.whole), self.at_most_bytes)
@@ -92,19 +97,9 @@ def aggregated(how: str, parts: Sequence[Array], taps: Sequence[str]) -> Array:
     """Return the matrices of several taps as one."""
     if how in ("", "concat", LEARNED):
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
-    widths = {part.shape[1] for part in parts}
-    if len(widths) > 1:
-        raise UsageError(
-            f"The {how} of {len(parts)} taps was asked for.",
-            f"They have widths {', '.join(map(str, sorted(widths)))}: "
-            + ", ".join(f"{tap} {part.shape[1]}" for tap, part in zip(taps, parts, strict=True))[
-                :200
-            ]
-            + ".",
-            "Taps of one width, or a projection of each to one width before: gaussian, sparse, "
-            "orthogonal or projection.",
-            f'Type, for example:  --recipe "gap | orthogonal({min(widths)}) | {how}"',
-        )
+    widths = {tap: part.shape[1] for tap, part in zip(taps, parts, strict=True)}
+    if len(set(widths.values())) > 1:
+        raise differing_widths(how, widths)
     stacked = np.stack(parts)
     whole: Array = stacked.mean(axis=0) if how == "mean" else stacked.max(axis=0)
     return whole

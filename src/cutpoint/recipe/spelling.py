@@ -3,21 +3,23 @@
 ``"gem | l2 | concat | power(0.5) | pca(512, whiten) | l2"``: stages separated by ``|``, in order:
 which taps (`stages`), how they are pooled, what is done to each tap alone, how taps become one
 (`concat`, `mean`, `max`, `softmax`), and what is done to the whole. Each stage is one transform,
-fitted on training rows alone.
+fitted on training rows alone. The first of a tap may be a pool that learns, where maps are stored:
+``"grid(4) | learned_gem | l2 | concat | pca(64)"``.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cutpoint.errors import UsageError
+from cutpoint.errors import CutpointError, UsageError
+from cutpoint.heads import HEADS, LearnedPoolHead
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import canonical_pool
 from cutpoint.stages import Arguments, parameters_of, read_arguments, read_stage, spell
 from cutpoint.transforms import TRANSFORMS, Transform
+from cutpoint.transforms.base import LabelledTransform
 from cutpoint.transforms.limits import check_parameters
 
 NAMED = {
@@ -25,8 +27,18 @@ NAMED = {
     # retrieval literature (Radenović et al. 2018).
     "classic": "stages(2) | gem | l2 | concat | pca(512, whiten) | l2",
 }
+Fitter = Transform | LearnedPoolHead
+"""What a stage is once it is made."""
+
+LEARNED_POOLS: dict[str, type[LearnedPoolHead]] = {
+    kind: head for kind, head in HEADS.items() if issubclass(head, LearnedPoolHead)
+}
+STAGES: dict[str, type[Fitter]] = {**TRANSFORMS, **LEARNED_POOLS}
+"""Name in recipes and saved files → class."""
+
 AGGREGATES = ("concat", "mean", "max", "softmax")
 LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.after`
+NOT_TYPED = ("blocks", "layout")  # the taps say
 # Fitting them learns nothing but the number of columns, so leave-one-out stays exact.
 STATELESS = ("l2", "tap_l2", "power", "gaussian", "sparse", "orthogonal")
 # One number a tap, from all training rows: with ridge it is each tap's own share of λ, a setting
@@ -44,12 +56,32 @@ class Stage:
     def __str__(self) -> str:
         return spell(self.name, self.arguments)
 
-    def make(self, blocks: tuple[int, ...]) -> Transform:
-        """Return the unfitted transform; `blocks` are the widths of the taps in its columns."""
-        kind = TRANSFORMS[self.name]
+    @property
+    def is_pool(self) -> bool:
+        """Whether it pools stored maps."""
+        return self.name in LEARNED_POOLS
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether it learns from class labels."""
+        return issubclass(STAGES[self.name], LabelledTransform | LearnedPoolHead)
+
+    def make(self, blocks: tuple[int, ...] = (), layout: str = "") -> Fitter:
+        """Return the unfitted transform.
+
+        Parameters
+        ----------
+        blocks : tuple of int
+            Widths of the taps in its columns.
+        layout : str
+            Of the stored map that a pool is to learn from, ``"NCHW"``.
+        """
+        kind = STAGES[self.name]
         arguments = dict(self.arguments)
         if "blocks" in parameters_of(kind) and self.name != "l2":
             arguments["blocks"] = blocks
+        if self.is_pool:
+            arguments["layout"] = layout or None
         return kind(**arguments)
 
 
@@ -83,6 +115,16 @@ class Recipe:
         return " | ".join(
             [*first, *self.pools, *map(str, self.before), *joined, *map(str, self.after)]
         )
+
+    @property
+    def of_tap(self) -> tuple[Stage, ...]:
+        """What is done to each tap alone: all stages, where taps stay apart."""
+        return self.before if self.aggregate else self.after
+
+    @property
+    def pools_maps(self) -> bool:
+        """Whether it begins with a pool that learns, and so takes stored maps."""
+        return any(stage.is_pool for stage in self.of_tap)
 
     @property
     def is_stateless(self) -> bool:
@@ -158,7 +200,9 @@ def parse_recipe(text: str) -> Recipe:
             aggregate = name
             if name == LEARNED:
                 after.append(_stage(name, words, text))
-        elif name in TRANSFORMS:
+        elif name in STAGES:
+            if name in LEARNED_POOLS:
+                _check_pool(name, pools, bool(before or aggregate), text)
             (after if aggregate else before).append(_stage(name, words, text))
         elif _is_pool(part) and not (before or aggregate):
             pools.append(canonical_pool(part))
@@ -182,10 +226,24 @@ def _is_aggregate(name: str, words: list[str], *earlier: Any) -> bool:
 
 
 def _stage(name: str, words: list[str], text: str) -> Stage:
-    kind = TRANSFORMS[name]
-    arguments = _or_wrong(text, read_arguments, name, kind, words, ["blocks"])
-    check_parameters(kind(**dict(arguments)))
+    kind = STAGES[name]
+    arguments = _or_wrong(text, read_arguments, name, kind, words, NOT_TYPED)
+    made = kind(**dict(arguments))
+    if isinstance(made, Transform):
+        check_parameters(made)
+    else:
+        _or_wrong(text, made.check_parameters)
     return Stage(name, arguments)
+
+
+def _check_pool(name: str, pools: Sequence[str], is_late: bool, text: str) -> None:
+    """Raise unless a pool that learns comes first, on stored maps."""
+    if is_late:
+        raise _wrong(text, f'"{name}" pools stored maps, so it is the first thing done to a tap')
+    vectors = [pool for pool in pools if pool.partition("(")[0] not in ("grid", "none")]
+    if vectors:
+        what = f'"{name}" pools stored maps, and "{vectors[0]}" leaves none'
+        raise _wrong(text, f"{what}: grid(n) and none do")
 
 
 def _count(words: list[str], part: str, text: str) -> int:
@@ -206,18 +264,20 @@ def _or_wrong(text: str, read: Callable[..., Any], *given: Any) -> Any:
     """Return what `read` reads; its ValueError becomes the recipe's error."""
     try:
         return read(*given)
+    except CutpointError as error:
+        raise _wrong(text, error.got.rstrip(".")) from error
     except ValueError as error:
         raise _wrong(text, str(error)) from error
 
 
 def _wrong(text: str, why: str) -> UsageError:
     stages = (
-        f"Pools first; then {', '.join(TRANSFORMS)}; {', '.join(AGGREGATES)} in between. "
+        f"Pools first; then {', '.join(STAGES)}; {', '.join(AGGREGATES)} in between. "
         f"Named: {', '.join(NAMED)}."
     )
     return UsageError(
         f'The recipe "{text}" was asked for.',
         f"It can't be followed: {why}.",
-        textwrap.fill(stages, 100, break_on_hyphens=False),
+        stages,
         'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +11,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from cutpoint.arguments import check_writable
 from cutpoint.choosing import Ranking
 from cutpoint.data import Dataset, Item, read_payload
 from cutpoint.errors import BadItem, MissingExtra
 from cutpoint.evaluation import Evaluation, Verdict
+from cutpoint.files import write_durably
 from cutpoint.layer_table import human_count
 from cutpoint.predictor import Predictor
 from cutpoint.preprocess import decode_image
-from cutpoint.progress import printable
 from cutpoint.spec import PreprocessSpec, TapSpec
-from cutpoint.store.shard import write_durably
+from cutpoint.text import printable
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
@@ -37,6 +39,13 @@ class ReportInputs:
     warnings: Sequence[str] = ()
     quarantined: Sequence[tuple[str, str]] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_report(path: Path, what: str, needs: Sequence[str] = ("jinja2", "matplotlib")) -> None:
+    """Raise an error unless a report or picture can be made here and written to `path`."""
+    if any(importlib.util.find_spec(name) is None for name in needs):
+        raise MissingExtra(what, "report")
+    check_writable(path, what, is_folder=False)
 
 
 def write_choice_plot(ranking: Ranking, path: Path) -> None:
@@ -72,9 +81,12 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
     except ImportError as error:
         raise MissingExtra("The HTML report", "report") from error
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
-    environment.filters["printable"] = lambda text: printable(str(text))
     template = environment.from_string((files("cutpoint.report") / "page.html.j2").read_text())
     ranking = inputs.predictor.card["ranking"]
     text = template.render(
@@ -99,6 +111,12 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
     write_durably(path, text.encode("utf-8", "backslashreplace"))
 
 
+def _shown(value: Any) -> Any:
+    """Return what is filled in, printable; drawings are markup, their labels printable already."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return printable(value) if is_text else value
+
+
 def _depth_order(card: Mapping[str, Any]) -> list[str]:
     return list(card["layers"])
 
@@ -106,12 +124,13 @@ def _depth_order(card: Mapping[str, Any]) -> list[str]:
 def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for candidate in card["ranking"]["candidates"]:
-        tap, is_one = TapSpec.from_name(candidate["taps"][-1]), len(candidate["taps"]) == 1
+        taps = [TapSpec.from_name(tap) for tap in candidate["taps"]]
+        tap, is_one = taps[-1], len(taps) == 1
         found, evidence = candidate["score"], candidate["evidence"]
         rows.append(
             {
                 "layer": tap.layer if is_one else candidate["tap"],
-                "pool": tap.pool,
+                "pool": ", ".join(dict.fromkeys(each.pool for each in taps)),
                 "width": candidate["width"],
                 "macs": human_count(card["layers"][tap.layer]),
                 "accuracy": f"{found['value']:.4f}",

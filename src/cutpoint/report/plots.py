@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from cutpoint.choosing import STRATEGIES
 from cutpoint.evaluation import Evaluation
 from cutpoint.metrics import reliability
-from cutpoint.progress import printable
 from cutpoint.spec import TapSpec
+from cutpoint.text import printable
 
 _BLUE, _GREY = "#1f5fa8", "#8a8f98"
 _MANY_CLASSES = 25  # beyond it, cell counts in the confusion matrix would not be readable
@@ -71,7 +71,7 @@ def _draw_depths(axes: Any, candidates: Sequence[Mapping[str, Any]], order: Sequ
         axes.errorbar(
             x, y, (low, high), marker="o", markersize=4, capsize=2, label=pool, linestyle=line
         )
-    axes.set_xticks(range(len(order)), order, rotation=30, ha="right")
+    axes.set_xticks(range(len(order)), list(map(printable, order)), rotation=30, ha="right")
     axes.set_xlabel("layer, shallow to deep")
     axes.grid(alpha=0.25)
 

@@ -18,6 +18,7 @@ from cutpoint.sources.torch_weights import (
     import_torchvision_based,
     refuse_nan,
     torch_framework,
+    trained_side,
 )
 from cutpoint.spec import ArraySpec, BackboneSpec, Preprocess
 
@@ -51,7 +52,11 @@ def load(name: str, options: LoadOptions) -> Backbone:
         network = _network(transformers, place, is_folder, options.trust_weights)
         known = options.preprocess or _known_preprocess(transformers, network, place, is_folder)
     refuse_nan(network, f"hf:{name}")
-    preprocess = stated_preprocess(known, f"hf:{name}")
+    side_px = trained_side(network)
+    shape = (side_px, side_px, 3) if known is None and side_px else None
+    preprocess = stated_preprocess(
+        known, f"hf:{name}", shape, side_px=side_px, only_lists=options.only_lists
+    )
     sha256 = files_sha256(files, files[0].parent)
     own_name = Path(place).name if is_folder else name
     spec = BackboneSpec("hf", own_name, modality_of(preprocess), sha256, preprocess)

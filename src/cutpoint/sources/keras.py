@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import importlib.util
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,13 @@ from cutpoint.sources.keras_networks import (
     structure_of,
     weights_sha256,
 )
+from cutpoint.sources.keras_operations import refuse_in_archive
 from cutpoint.sources.keras_topology import network_from_topology
 from cutpoint.spec import PreprocessSpec
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
+_IMAGENET_PX = 224
+_OF_BARE = ("include_top", "pooling")  # arguments for networks without their classifier
 
 
 def load(name: str, options: LoadOptions) -> Backbone:
@@ -58,6 +63,19 @@ def load(name: str, options: LoadOptions) -> Backbone:
     return _application(keras, name, options)
 
 
+def names() -> list[str]:
+    """Return the names of Keras' applications, read in its files: an import takes ten seconds."""
+    found = importlib.util.find_spec("keras")
+    if found is None or found.origin is None:
+        return []
+    text = (Path(found.origin).parent / "applications" / "__init__.py").read_text()
+    return re.findall(r"^from .* import ([A-Z]\w*)", text, flags=re.MULTILINE)
+
+
+def _applications(keras: Any) -> list[str]:
+    return [each for each in dir(keras.applications) if each[0].isupper()]
+
+
 def _from_file(keras: Any, path: Path, options: LoadOptions) -> Backbone:
     what = f'Backbone "keras:{path}"'
     is_archive = path.suffix == ".keras"
@@ -68,6 +86,7 @@ def _from_file(keras: Any, path: Path, options: LoadOptions) -> Backbone:
     else:
         check_config(keras, config, what, options.trust_weights)
         if is_archive:
+            refuse_in_archive(config, what)
             network = _loaded(keras, path, what, options.trust_weights)
         else:
             is_old = not str(version).startswith("3")
@@ -152,8 +171,9 @@ def _application(keras: Any, name: str, options: LoadOptions) -> Backbone:
         load_name = f"keras:{_spelled(kind, {**typed, 'weights': path})}"
     # Without its own scaling, a network's `preprocess_input`, which does nothing, is wrong.
     scales = typed.get("include_preprocessing", True)
-    known = _own_preprocess(make, network.input_shape[1] or 224) if scales else None
-    return keras_backbone(network, "keras", name, sha256, options, known, load_name)
+    side_px = network.input_shape[1] or _trained_side(make, name, arguments)
+    known = _own_preprocess(make, side_px) if scales else None
+    return keras_backbone(network, "keras", name, sha256, options, known, load_name, side_px)
 
 
 def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, str]:
@@ -196,6 +216,14 @@ def _made(make: Any, name: str, arguments: dict[str, Any]) -> Any:
         return make(weights=None, **arguments)
     except (TypeError, ValueError) as error:
         raise _bad_arguments(name, make, error) from error
+
+
+def _trained_side(make: Any, name: str, arguments: dict[str, Any]) -> int:
+    """Return the side of the photos an application was trained on, which its classifier fixes."""
+    if any(arguments.get(key) is not None for key in ("input_shape", "input_tensor")):
+        return _IMAGENET_PX  # both sides left open on purpose
+    whole = {key: value for key, value in arguments.items() if key not in _OF_BARE}
+    return _made(make, name, whole).input_shape[1] or _IMAGENET_PX
 
 
 def _own_preprocess(make: Any, side_px: int) -> PreprocessSpec:
@@ -254,7 +282,7 @@ def _bad_arguments(name: str, make: Any, error: Exception) -> UsageError:
 
 
 def _unknown(keras: Any, kind: str) -> BackboneNotFound:
-    known = [each for each in dir(keras.applications) if each[0].isupper()]
+    known = _applications(keras)
     nearest = difflib.get_close_matches(kind, known, n=3, cutoff=0.3) or known[:3]
     return BackboneNotFound(
         f'Backbone "keras:{kind}" was asked for.',

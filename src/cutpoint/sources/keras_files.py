@@ -17,6 +17,7 @@ from typing import Any
 
 from cutpoint.errors import WeightsError
 from cutpoint.sources.files import require_trust
+from cutpoint.sources.keras_operations import KINDS, OLDER, refuse_unknown_operation
 
 _PUBLIC = (
     "activations",
@@ -62,7 +63,10 @@ def check_config(keras: Any, config: Any, what: str, trusted: bool) -> None:
         for key in _FILE_KEYS:
             if isinstance(node.get(key), str):
                 require_trust(trusted, what, f'a layer reads the file "{node[key]}"')
-        if isinstance(node.get("class_name"), str):
+        kind = node.get("class_name")
+        if kind in (*KINDS, OLDER):
+            refuse_unknown_operation(node, what)
+        elif isinstance(kind, str):
             why = _foreign(keras, node)
             if why:
                 require_trust(trusted, what, why)

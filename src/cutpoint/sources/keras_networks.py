@@ -37,6 +37,7 @@ def keras_backbone(
     options: LoadOptions,
     known: Preprocess | None = None,
     load_name: str = "",
+    side_px: int | None = None,
 ) -> Backbone:
     """Return a backbone around a loaded Keras network, its weights and preprocessing checked.
 
@@ -44,17 +45,22 @@ def keras_backbone(
     ----------
     known : PreprocessSpec, optional
         What the weights were fed in training, where the source knows.
+    side_px : int, optional
+        Of the squares they were trained on, where the source knows and the network leaves it open.
     """
     what = load_name or f"{source}:{name}"
     _refuse_unbuilt(network, what)
     refuse_nan(network, what)
     given = options.preprocess if options.preprocess is not None else known
-    preprocess = stated_preprocess(given, what, declared_input(network))
+    shape = declared_input(network)
+    preprocess = stated_preprocess(
+        given, what, shape, side_px=side_px, only_lists=options.only_lists
+    )
     refuse_double_scaling(network, preprocess, what)
     spec = BackboneSpec(source, name, modality_of(preprocess), sha256, preprocess)
-    # A file stays what it is; a network a user holds may be trained on.
-    current = (lambda: weights_sha256(network)) if source == "object" else None
-    return Backbone(spec, lambda: network, keras_framework, load_name, current)
+    # A function of the user's may have kept what it returned.
+    is_shared = source == "object" or options.build is not None
+    return Backbone(spec, lambda: network, keras_framework, load_name, is_shared)
 
 
 def _refuse_unbuilt(network: Any, what: str) -> None:
@@ -67,14 +73,14 @@ def _refuse_unbuilt(network: Any, what: str) -> None:
         )
 
 
-def declared_input(network: Any) -> tuple[int, ...] | None:
-    """Return the shape of one item, channels last, if the network fixes it."""
+def declared_input(network: Any) -> tuple[int | None, ...] | None:
+    """Return the shape of one item, channels last, None for sizes left open; None if untold."""
     shape = getattr(network, "input_shape", None)
-    if not isinstance(shape, tuple) or None in shape[1:]:
+    if not isinstance(shape, tuple) or any(isinstance(size, tuple) for size in shape):
         return None
     from cutpoint.frameworks.keras.watch import is_channels_first
 
-    sizes = tuple(int(size) for size in shape[1:])
+    sizes = tuple(None if size is None else int(size) for size in shape[1:])
     is_image = len(sizes) == 3 and sizes[0] == 3 and sizes[1] == sizes[2]
     return (*sizes[1:], 3) if is_image and is_channels_first(network) else sizes
 

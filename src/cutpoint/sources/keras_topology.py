@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cutpoint.errors import WeightsError
+from cutpoint.sources.keras_operations import KINDS, built_operation, operation_class
 
 _MODELS = ("Model", "Functional", "Sequential")
 # Written by older releases, unknown to Keras 3, without effect on a pass.
@@ -33,9 +34,10 @@ def network_from_topology(keras: Any, topology: dict[str, Any], what: str, is_ol
         If Keras 3 has no such layer, or the graph does not close.
     """
     try:
-        modern = _without_slashes(_modern_layer(topology))
+        modern = _without_slashes(_modern_layer(topology, what))
         kind = keras.Sequential if modern["class_name"] == "Sequential" else keras.Model
-        network = kind.from_config(modern["config"])
+        with keras.saving.custom_object_scope({KINDS[0]: operation_class(keras)}):
+            network = kind.from_config(modern["config"])
     except WeightsError:
         raise
     except Exception as error:  # whatever Keras meets in a topology it did not write
@@ -86,21 +88,23 @@ def _without_slashes(topology: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _modern_layer(layer: dict[str, Any]) -> dict[str, Any]:
+def _modern_layer(layer: dict[str, Any], what: str) -> dict[str, Any]:
     """Return one serialised layer as Keras 3 reads it."""
     kind = layer["class_name"]
+    if kind in KINDS:
+        return built_operation(layer, what)
     if kind in _MODELS:
         config = layer["config"]
         if isinstance(config, list):  # Sequential, before Keras 2.2.3
             config = {"name": "sequential", "layers": config}
-        layers = [_modern_layer(each) for each in config["layers"]]
+        layers = [_modern_layer(each, what) for each in config["layers"]]
         if kind == "Sequential":
             layers = _with_input(layers, config["layers"])
         ends = {
             key: _single(config[key]) for key in ("input_layers", "output_layers") if key in config
         }
         return {**layer, "class_name": kind, "config": {**config, "layers": layers, **ends}}
-    config = _modern_config(kind, dict(layer["config"]))
+    config = _modern_config(kind, dict(layer["config"]), what)
     return {**layer, "config": config}
 
 
@@ -109,7 +113,7 @@ def _single(ends: list[Any]) -> list[Any]:
     return ends[0] if len(ends) == 1 and isinstance(ends[0], list) else ends
 
 
-def _modern_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+def _modern_config(kind: str, config: dict[str, Any], what: str) -> dict[str, Any]:
     for key in ("ragged", "sparse", "time_major"):
         if config.get(key) not in _NEUTRAL:
             raise WeightsError(
@@ -136,7 +140,7 @@ def _modern_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("dtype"), dict):
         kept["dtype"] = kept["dtype"].get("config", {}).get("name", "float32")
     if isinstance(kept.get("layer"), dict):  # TimeDistributed, Bidirectional
-        kept["layer"] = _modern_layer(kept["layer"])
+        kept["layer"] = _modern_layer(kept["layer"], what)
     return kept
 
 

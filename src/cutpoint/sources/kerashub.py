@@ -32,21 +32,36 @@ def load(name: str, options: LoadOptions) -> Backbone:
             f"One of its {len(known)} presets, such as {', '.join(known[:3])}; or a preset folder.",
             "Type, for example:  cutpoint layers kerashub:./resnet_18_imagenet",
         ) from error
-    known_spec = None if options.preprocess is not None else _preprocess(keras_hub, name)
+    converter = _converter(keras_hub, name)
+    known_spec = None if options.preprocess is not None else _preprocess(converter, name)
     folder = Path(name).resolve() if Path(name).is_dir() else None
     load_name = f"kerashub:{folder or name}"
     spec_name = folder.name if folder else name
     sha256 = weights_sha256(network)
-    return keras_backbone(network, "kerashub", spec_name, sha256, options, known_spec, load_name)
+    height, width = _size(converter)
+    side_px = height if height == width else None
+    return keras_backbone(
+        network, "kerashub", spec_name, sha256, options, known_spec, load_name, side_px
+    )
 
 
-def _preprocess(keras_hub: Any, name: str) -> PreprocessSpec | None:
-    """Return the recipe of the preset's converter; None if it has none."""
+def _converter(keras_hub: Any, name: str) -> Any | None:
     try:
-        converter = keras_hub.layers.ImageConverter.from_preset(name)
+        return keras_hub.layers.ImageConverter.from_preset(name)
     except Exception:  # a preset without converter: the user is asked instead
         return None
-    height, width = converter.image_size or (None, None)
+
+
+def _size(converter: Any | None) -> tuple[int | None, int | None]:
+    """Return height and width of what a converter gives."""
+    return (converter and converter.image_size) or (None, None)
+
+
+def _preprocess(converter: Any | None, name: str) -> PreprocessSpec | None:
+    """Return the recipe of the preset's converter; None if it has none."""
+    if converter is None:
+        return None
+    height, width = _size(converter)
     if height is None or height != width or converter.interpolation not in ("bilinear", "bicubic"):
         raise UsageError(
             f'Backbone "kerashub:{name}" was asked for.',

@@ -7,8 +7,14 @@ from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import ModalityError
-from cutpoint.preprocess import modality_of, stated_preprocess
-from cutpoint.sources.torch_weights import refuse_nan, state_sha256, torch_framework
+from cutpoint.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.sources.torch_weights import (
+    refuse_nan,
+    state_sha256,
+    torch_framework,
+    trained_side,
+    weights_shape,
+)
 from cutpoint.spec import BackboneSpec, Preprocess
 
 
@@ -37,15 +43,12 @@ def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "
             "A name, a path, an nn.Module or a keras.Model.",
             'Type, for example:  cp.load("packaged:efficientnet_lite0")',
         )
-    recipe = stated_preprocess(preprocess, name)
+    if preprocess is None:
+        raise unstated(name, weights_shape(dict(network.named_parameters())))
+    recipe = stated_preprocess(preprocess, name, side_px=trained_side(network))
     refuse_nan(network, name)
     spec = BackboneSpec("object", name, modality_of(recipe), state_sha256(network), recipe)
-    return Backbone(
-        spec,
-        lambda: network,
-        torch_framework,
-        current_sha256=lambda: state_sha256(network),
-    )
+    return Backbone(spec, lambda: network, torch_framework, is_shared=True)
 
 
 def _is_a(network: Any, package: str, kind: str) -> bool:

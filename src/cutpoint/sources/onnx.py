@@ -46,7 +46,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
     model, files = read_model(path, what)
     _refuse_chance(model, what)
     source = _data_input(model, path, what)
-    preprocess = _preprocess(source, options.preprocess, f"onnx:{name}")
+    preprocess = _preprocess(source, options, f"onnx:{name}")
     sha256 = file_sha256(path) if len(files) == 1 else files_sha256(files, path.parent)
     spec = BackboneSpec("onnx", path.name, modality_of(preprocess), sha256, preprocess)
     return Backbone(spec, lambda: model, lambda: framework, f"onnx:{path.absolute()}")
@@ -93,15 +93,17 @@ def _data_input(model: Any, path: Path, what: str) -> NetworkInput:
     return source
 
 
-def _preprocess(source: NetworkInput, given: str | Preprocess | None, name: str) -> Preprocess:
+def _preprocess(source: NetworkInput, options: LoadOptions, name: str) -> Preprocess:
     """Return the stated preprocessing, checked against what the network declares."""
+    given = options.preprocess
     if isinstance(given, str) and given.endswith(".json"):
         given = read_preprocess(Path(given))
+    is_spec = given is not None and not isinstance(given, str)
     shape = _declared_item(source)
-    if isinstance(given, str) and shape is None and not source.layout:
+    if isinstance(given, str) and None in shape and not source.layout:
         raise _misfit(source, name, "the shape of one item is not declared, so it must be stated")
-    spec = stated_preprocess(given, name, shape if isinstance(given, str) else None)
-    if isinstance(spec, ArraySpec) and isinstance(given, str):
+    spec = stated_preprocess(given, name, None if is_spec else shape, only_lists=options.only_lists)
+    if isinstance(spec, ArraySpec) and not is_spec:
         spec = replace(spec, dtype=_array_dtype(source))
     why = _why_misfit(source, spec)
     if why:
@@ -109,11 +111,9 @@ def _preprocess(source: NetworkInput, given: str | Preprocess | None, name: str)
     return spec
 
 
-def _declared_item(source: NetworkInput) -> tuple[int, ...] | None:
-    """Return the shape of an item, of square images channels last; None if part of it is free."""
-    dims = tuple(size for size in source.dims[1:] if size is not None)
-    if len(dims) < len(source.dims) - 1:
-        return None
+def _declared_item(source: NetworkInput) -> tuple[int | None, ...]:
+    """Return the shape of an item, of square images channels last; None for sizes left open."""
+    dims = source.dims[1:]
     is_square = source.layout == "NCHW" and dims[1] == dims[2]
     return (*dims[1:], dims[0]) if is_square else dims
 

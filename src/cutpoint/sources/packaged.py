@@ -34,6 +34,11 @@ def load(name: str, options: LoadOptions) -> Backbone:
     return Backbone(spec, _build_lite0, torch_framework)
 
 
+def names() -> list[str]:
+    """Return the names of the networks whose weights can be installed."""
+    return ["efficientnet_lite0"]
+
+
 def _build_lite0() -> Any:
     """Build timm's network and load the packaged state dict into it, every key matched."""
     path = _lite0_path()

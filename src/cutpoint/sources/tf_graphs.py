@@ -53,10 +53,11 @@ def graph_backbone(
     source, name, path = names
     item_shape = _item_shape(network)
     given = options.preprocess or (known if _is_image(item_shape) else None)
-    preprocess = stated_preprocess(given, f"{source}:{path}", item_shape)
-    _refuse_lossy(network, preprocess, f"{source}:{path}")
+    what = f"{source}:{path}"
+    preprocess = stated_preprocess(given, what, item_shape, only_lists=options.only_lists)
+    _refuse_lossy(network, preprocess, what)
     spec = BackboneSpec(source, name, modality_of(preprocess), weights_sha256, preprocess)
-    return Backbone(spec, lambda: network, tfgraph_framework, f"{source}:{path}")
+    return Backbone(spec, lambda: network, tfgraph_framework, what)
 
 
 def refuse_nan_constants(network: GraphNetwork, what: str) -> None:
@@ -90,15 +91,14 @@ def one_input(inputs: list[str], what: str) -> str:
     return inputs[0]
 
 
-def _item_shape(network: GraphNetwork) -> tuple[int, ...] | None:
-    """Return the shape of one item, where the network declares all of it."""
-    sizes = (network.input_shape or ())[1:]
-    known = tuple(size for size in sizes if size is not None)
-    return known if known and len(known) == len(sizes) else None
+def _item_shape(network: GraphNetwork) -> tuple[int | None, ...] | None:
+    """Return the shape of one item, None for sizes left open; None if the network tells nothing."""
+    return None if network.input_shape is None else network.input_shape[1:]
 
 
-def _is_image(shape: tuple[int, ...] | None) -> bool:
-    return shape is not None and len(shape) == 3 and shape[2] == 3
+def _is_image(shape: tuple[int | None, ...] | None) -> bool:
+    """Say whether a network declares colour images of one size."""
+    return shape is not None and len(shape) == 3 and None not in shape and shape[2] == 3
 
 
 def _refuse_lossy(network: GraphNetwork, preprocess: Preprocess, what: str) -> None:

@@ -36,10 +36,17 @@ def load(name: str, options: LoadOptions) -> Backbone:
     except Exception as error:  # whatever timm, the hub client or the file meets
         raise _refused(timm, name, error) from error
     refuse_nan(network, f"timm:{name}")
-    known = options.preprocess or _preprocess(name, timm.data.resolve_model_data_config(network))
-    preprocess = stated_preprocess(known, f"timm:{name}")
+    config = timm.data.resolve_model_data_config(network)
+    known = options.preprocess or _preprocess(name, config)
+    preprocess = stated_preprocess(known, f"timm:{name}", side_px=config["input_size"][1])
     spec = BackboneSpec("timm", own_name, "image", state_sha256(network), preprocess)
     return Backbone(spec, lambda: network, torch_framework, f"timm:{place}")
+
+
+def names() -> list[str]:
+    """Return the names of timm's networks, or raise `MissingExtra`."""
+    found: list[str] = import_torchvision_based("timm", "timm's networks", "timm").list_models()
+    return found
 
 
 def _names(name: str) -> tuple[str, str]:

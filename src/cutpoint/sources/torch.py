@@ -9,7 +9,7 @@ from typing import Any
 
 from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import ModalityError, UsageError, WeightsError
-from cutpoint.preprocess import modality_of, stated_preprocess
+from cutpoint.preprocess import modality_of, stated_preprocess, unstated
 from cutpoint.sources.files import existing, require_trust
 from cutpoint.sources.torch_files import read_state_dict
 from cutpoint.sources.torch_weights import (
@@ -17,6 +17,8 @@ from cutpoint.sources.torch_weights import (
     refuse_nan,
     state_sha256,
     torch_framework,
+    trained_side,
+    weights_shape,
 )
 from cutpoint.spec import BackboneSpec
 
@@ -35,17 +37,22 @@ def load(name: str, options: LoadOptions) -> Backbone:
     """
     file, builder = _file_and_builder(name)
     path = existing(file, "torch", "A .pth, .pt or .safetensors file with a state dict will do")
-    preprocess = stated_preprocess(options.preprocess, f"torch:{name}")
+    state = read_state_dict(path)  # before any function is called
     if not options.build:
         _refuse_untrusted(builder, path, options.trust_weights)
-    state = read_state_dict(path)  # before any function is called
+    if options.preprocess is None:
+        raise unstated(f"torch:{name}", weights_shape(_inner(state)))
     build = options.build or _builder(builder)
     suffix = f"@{builder}" if builder else ""
     network = _filled(build(), state, path)
+    preprocess = stated_preprocess(
+        options.preprocess, f"torch:{name}", side_px=trained_side(network)
+    )
     sha256 = state_sha256(network)
     spec = BackboneSpec("torch", path.name + suffix, modality_of(preprocess), sha256, preprocess)
     load_name = f"torch:{path.resolve()}{suffix}"
-    return Backbone(spec, lambda: network, torch_framework, load_name)
+    # The function may have kept what it returned, and return the same one next time.
+    return Backbone(spec, lambda: network, torch_framework, load_name, is_shared=True)
 
 
 def _file_and_builder(name: str) -> tuple[str, str]:
@@ -63,8 +70,8 @@ def _refuse_untrusted(builder: str, path: Path, is_trusted: bool) -> None:
             "A state dict holds weights alone, not the network they belong to.",
             "A function that builds the network: build=… in Python; @package.module:function "
             "after the path and --trust-weights elsewhere.",
-            f"Type, for example:  torch:{path.name}@torchvision.models:resnet18   "
-            f'(Python: cp.load("torch:{path.name}", build=make_network, preprocess="imagenet"))',
+            f"Type, for example:  torch:{path.name}@torchvision.models:resnet18 --trust-weights   "
+            f'(Python: cp.load("torch:{path.name}", build=make_network, preprocess=…))',
         )
     require_trust(is_trusted, f'Backbone "torch:{path}@{builder}"', f'it calls "{builder}"')
 
@@ -123,12 +130,17 @@ def _state_named_as(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> Map
     ``module.``, which `DataParallel` puts before every key, is taken off only if all keys then
     match.
     """
-    inner = next((stored[key] for key in _CONTAINERS if isinstance(stored.get(key), Mapping)), None)
-    state = stored if inner is None or stored.keys() == wanted.keys() else inner
+    state = stored if stored.keys() == wanted.keys() else _inner(stored)
     if not all(key.startswith("module.") for key in state):
         return state
     bare = {key.removeprefix("module."): tensor for key, tensor in state.items()}
     return bare if _required(wanted) <= bare.keys() <= wanted.keys() else state
+
+
+def _inner(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the weights in a checkpoint that holds more, else `stored` itself."""
+    found = (stored[key] for key in _CONTAINERS if isinstance(stored.get(key), Mapping))
+    return next(found, stored)
 
 
 def _required(wanted: Mapping[str, Any]) -> set[str]:

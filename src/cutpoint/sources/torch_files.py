@@ -30,6 +30,7 @@ def read_state_dict(path: Path) -> Mapping[str, Any]:
         raise MissingExtra(f'The weights "{path}"', "torch") from error
     if path.suffix == ".safetensors":
         return read_safetensors(path)
+    _refuse_foreign(path)
     _refuse_archive(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -51,6 +52,17 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     except Exception as error:  # the library's own error and those of the file system
         raise _broken(path, error) from error
     return tensors
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse what can be no file of torch: ``.bin`` is the end of many names."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise _broken(path, error) from error
+    if start != b"PK" and start[:1] != b"\x80":  # a zip archive; a pickle, as torch before 1.6
+        raise _broken(path, ValueError("it begins as neither of torch's formats does"))
 
 
 def _refuse_archive(path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cutpoint.errors import MissingExtra, WeightsError
 
 if TYPE_CHECKING:
     from cutpoint.types import Framework
-
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function in memory, other in each process
 
 
 def torch_framework() -> Framework:
@@ -33,24 +31,38 @@ def import_torchvision_based(name: str, what: str, extra: str) -> Any:
         raise MissingExtra(what, extra) from error
 
 
-def state_sha256(network: Any) -> str:
-    """Return the digest of a network's weights, statistics and structure.
+def trained_side(network: Any) -> int | None:
+    """Return the side of the photos a network's own configuration says it was trained on.
 
-    The structure is each module's class and what it says of itself, such as strides: networks that
-    differ in an activation alone have equal weights.
+    timm's networks say it in ``pretrained_cfg``, those of transformers in ``config``.
     """
+    said = getattr(network, "pretrained_cfg", None) or {}
+    size = said.get("input_size") if isinstance(said, Mapping) else None
+    height, width = size[1:] if size else (None, None)
+    if height is None:
+        size = getattr(getattr(network, "config", None), "image_size", None)
+        height, width = size if isinstance(size, (list, tuple)) and len(size) == 2 else (size, size)
+    return height if isinstance(height, int) and height == width else None
+
+
+def weights_shape(state: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """Return the shape of an item as far as weights tell it: colour images have a 2-D convolution
+    of three channels first; nothing is known of others."""
+    maps = (tensor.shape[1] for tensor in state.values() if getattr(tensor, "ndim", 0) == 4)
+    return (None, None, 3) if next(maps, 0) == 3 else ()
+
+
+def state_sha256(network: Any) -> str:
+    """Return the digest of a network's weights, statistics and structure, as specs name it."""
     import torch
 
-    digest = hashlib.sha256()
-    for path, module in network.named_modules():
-        said = _ADDRESS.sub("", module.extra_repr())
-        digest.update(f"{path} {type(module).__qualname__}({said})\n".encode())
+    from cutpoint.frameworks.torch.weights import bytes_of, structure_of
+
+    digest = hashlib.sha256(structure_of(network))
     for name, tensor in sorted(network.state_dict().items()):
         if isinstance(tensor, torch.Tensor):  # beside what modules keep as extra state
             digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-            # As bytes, since NumPy lacks some of torch's types.
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+            digest.update(bytes_of(tensor))
     return digest.hexdigest()
 
 

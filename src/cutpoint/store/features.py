@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,12 +14,14 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cutpoint.errors import StoreError, TapNotFound
+from cutpoint.data import Label, as_given
+from cutpoint.errors import StoreCorrupt, StoreError, TapNotFound
 from cutpoint.runtimes.threads import n_cores
 from cutpoint.spec import FeatureSpec
-from cutpoint.store.catalog import Place
+from cutpoint.store.catalog import Places
+from cutpoint.store.checked import CheckedShard, split
 from cutpoint.store.halves import as_read
-from cutpoint.store.shard import check_shard, corrupt, read_header, read_rows
+from cutpoint.store.shard import corrupt
 from cutpoint.types import Array
 
 _CHECKING = Lock()
@@ -31,47 +33,64 @@ class Features:
     """The features of one data set under one spec.
 
     Row i of ``X(tap)``, ``keys[i]``, ``labels[i]``, ``groups[i]`` and ``splits[i]`` are the same
-    item, in the order of the data set: I5. Shards are checked against their digest before their
-    first use: I4.
+    item, in the order of the data set: I5. These arrays are made once and can't be written to.
+
+    A shard is compared with its digest before its first use, and every block of it that is read
+    then or later with the block's own, in memory: whatever `X` returns was checked, though the disk
+    changes while the features are open: I4.
+
+    Attributes
+    ----------
+    fields : mapping
+        The view, as FORMAT.md names its fields.
+    places : Places
+        Where each item's row lies.
+    folder : Path
+        Of the shards.
     """
 
     spec: FeatureSpec
     fields: Mapping[str, Any]
-    places: Mapping[str, Place]
-    shards: Mapping[str, str]
+    places: Places
     folder: Path
-    _checked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _opened: dict[int, CheckedShard] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         return str(self.fields["name"])
 
-    @property
+    @cached_property
     def taps(self) -> tuple[str, ...]:
         """Names of what was extracted, ``"blocks.6/gap"``."""
         return tuple(tap.name for tap in self.spec.taps)
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.fields["classes"])
+    def classes(self) -> tuple[Label, ...]:
+        found = (as_given(name, self.label_type) for name in self.fields["classes"])
+        return tuple(sorted(found))
 
     @property
+    def label_type(self) -> str:
+        """What labels came as, and come back as: "str", "int", "bool" or "float"."""
+        return str(self.fields.get("label_type", "str"))
+
+    @cached_property
     def keys(self) -> Array:
         return self._column(0)
 
-    @property
+    @cached_property
     def digests(self) -> Array:
         return self._column(1)
 
-    @property
+    @cached_property
     def labels(self) -> Array:
-        return self._column(2)
+        return _fixed([as_given(row[2], self.label_type) for row in self.fields["items"]])
 
-    @property
+    @cached_property
     def groups(self) -> Array:
         return self._column(3)
 
-    @property
+    @cached_property
     def splits(self) -> Array:
         return self._column(4)
 
@@ -83,6 +102,11 @@ class Features:
     def macs(self) -> dict[str, int]:
         """Layer → multiply-accumulates up to there; empty where the view doesn't say."""
         return dict(self.fields.get("macs", {}))
+
+    @property
+    def layouts(self) -> dict[str, str]:
+        """Tap → layout of its batch, ``"NCHW"``, of each stored map; empty where it isn't known."""
+        return dict(self.fields.get("layouts", {}))
 
     @property
     def precision_check(self) -> dict[str, Any] | None:
@@ -140,26 +164,7 @@ class Features:
                 f"Extracted: {', '.join(self.taps)}.",
                 f'Type, for example:  features.X("{self.taps[-1]}")',
             )
-        digests = self.digests if rows is None else self.digests[rows]
-        by_shard: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for row, digest in enumerate(digests):
-            place = self._place(digest)
-            by_shard[place.shard].append((row, place.row))
-        self._check(by_shard)
-        out: Array | None = None
-        for shard, pairs in by_shard.items():
-            stored, known = self._read(shard, tap)
-            for row, source_row in pairs:
-                if source_row >= len(known) or known[source_row] != digests[row]:
-                    what = f"its row {source_row} is not what the catalog says"
-                    raise corrupt(self.folder / shard, what)
-            if out is None:
-                out = np.empty((len(digests), *stored.shape[1:]), stored.dtype)
-            to, source = np.array(pairs).T
-            out[to] = stored[source]
-        if out is None:
-            return np.empty((0, 0), np.float32)
-        return as_read(out)
+        return as_read(self._gathered(tap, slice(None) if rows is None else rows))
 
     def chunks(
         self, tap: str, rows: Array | None = None, n_rows: int = CHUNK_ROWS
@@ -179,47 +184,97 @@ class Features:
         ------
         X : array of shape (up to n_rows, …), as `X` gives
         """
-        wanted = np.arange(len(self)) if rows is None else rows
+        wanted = np.arange(len(self))[slice(None) if rows is None else rows]
         for start in range(0, len(wanted), n_rows):
             yield self.X(tap, wanted[start : start + n_rows])
 
     def _column(self, place: int) -> Array:
-        return np.array([row[place] for row in self.fields["items"]], dtype=object)
+        return _fixed([row[place] for row in self.fields["items"]])
 
-    def _place(self, digest: str) -> Place:
-        try:
-            return self.places[digest]
-        except KeyError as error:
-            raise StoreError(
-                f'The features of payload {digest[:16]}… of "{self.name}" were asked for.',
-                "The catalog has no row for it.",
-                "An extraction that has ended since.",
-                "Repeat the extraction; only what is missing is computed.",
-            ) from error
+    @cached_property
+    def _digests(self) -> Array:
+        return digest_rows(self.fields)
 
-    def _read(self, shard: str, tap: str) -> tuple[Array, tuple[str, ...]]:
-        """Return a tap of a shard, and the payload digests of its rows."""
-        path = self.folder / shard
-        return read_rows(path, self.spec.fingerprint(), tap), self._checked[shard]
+    def _gathered(self, tap: str, which: Array | slice) -> Array:
+        """Return rows as they are kept; no more is touched than they take."""
+        shard, row = self.places.shard[which], self.places.row[which]
+        digests = self._digests[which]
+        order = shard.argsort(kind="stable")
+        if not len(order):
+            return np.empty((0, 0), np.float32)
+        if shard[order[0]] < 0:
+            raise self._missing(digests[order[0]])
+        ordered = shard[order]
+        groups = split(order, ordered[1:] != ordered[:-1])
+        numbers = [int(shard[group[0]]) for group in groups]
+        self._open(numbers)
+        out: Array | None = None
+        for number, group in zip(numbers, groups, strict=True):
+            stored = self._read(number, tap, row[group], digests[group])
+            if out is None:
+                out = np.empty((len(order), *stored.shape[1:]), stored.dtype)
+            elif stored.shape[1:] != out.shape[1:] or stored.dtype != out.dtype:
+                what = f"its rows are {stored.dtype} {stored.shape[1:]}, unlike the others'"
+                raise corrupt(self._opened[number].path, what)
+            out[group] = stored
+        assert out is not None
+        return out
 
-    def _check(self, shards: Collection[str]) -> None:
-        """Check the shards that were not yet, several at a time: digests leave Python's lock.
+    def _open(self, shards: Collection[int]) -> None:
+        """Open the shards that are not yet, several at a time: hashing leaves Python's lock.
 
         Once each, though several threads may ask.
         """
-        if all(shard in self._checked for shard in shards):
+        if all(shard in self._opened for shard in shards):
             return
         with _CHECKING:
-            self._check_new([shard for shard in shards if shard not in self._checked])
+            new = [shard for shard in shards if shard not in self._opened]
+            with ThreadPoolExecutor(min(len(new), n_cores()) or 1) as pool:
+                for shard, opened in zip(new, pool.map(self._checked, new), strict=True):
+                    self._opened[shard] = opened
 
-    def _check_new(self, new: list[str]) -> None:
-        with ThreadPoolExecutor(min(len(new), n_cores()) or 1) as pool:
-            for shard, digests in zip(new, pool.map(self._checked_digests, new), strict=True):
-                self._checked[shard] = digests
-
-    def _checked_digests(self, shard: str) -> tuple[str, ...]:
-        path = self.folder / shard
-        if shard not in self.shards:
+    def _checked(self, shard: int) -> CheckedShard:
+        path = self.folder / self.places.names[shard]
+        if not self.places.sha256[shard]:
             raise corrupt(path, "the catalog has rows of it, but not the shard")
-        check_shard(path, self.shards[shard])
-        return read_header(path)[1]
+        return CheckedShard(path, self.places.sha256[shard], self.spec.fingerprint())
+
+    def _read(self, shard: int, tap: str, rows: Array, digests: Array) -> Array:
+        """Return rows of a shard that is open, which must be those of these payloads."""
+        opened = self._opened[shard]
+        is_there = (rows >= 0) & (rows < len(opened.digests))
+        found = opened.digests[np.where(is_there, rows, 0)] if len(opened.digests) else digests
+        is_own = is_there & (found == digests).all(axis=1)
+        if not is_own.all():
+            what = f"its row {rows[is_own.argmin()]} is not what the catalog says"
+            raise corrupt(opened.path, what)
+        return opened.rows(tap, rows)
+
+    def _missing(self, digest: Array) -> StoreError:
+        return StoreError(
+            f'The features of an item of "{self.name}" were asked for.',
+            f"The catalog has no row for its payload, {digest.tobytes().hex()[:16]}…",
+            "An extraction that has ended since.",
+            "Repeat the extraction; only what is missing is computed.",
+        )
+
+
+def _fixed(values: list[Any]) -> Array:
+    """Return a column that can't be written to."""
+    column = np.array(values, dtype=object)
+    column.flags.writeable = False
+    return column
+
+
+def digest_rows(fields: Mapping[str, Any]) -> Array:
+    """Return the payload digests of a view's items, uint8 (n_items, 32)."""
+    try:
+        digests = bytes.fromhex("".join(row[1] for row in fields["items"]))
+        return np.frombuffer(digests, np.uint8).reshape(len(fields["items"]), 32)
+    except (TypeError, ValueError, LookupError) as error:
+        raise StoreCorrupt(
+            f'The features of "{fields.get("name")}" were asked for.',
+            f"Its list of items is not what was written: {error}.",
+            "Only what was written is used.",
+            "Extract again; only what is missing is computed.",
+        ) from error

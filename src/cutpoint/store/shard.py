@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
-import threading
+import math
+import re
+import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cutpoint.errors import StoreCorrupt, StoreError
+from cutpoint.files import refused, told, write_durably
 from cutpoint.spec import FeatureSpec, canonical_json
 from cutpoint.types import Array
 
 FORMAT = 1
 DIGESTS, HEADER = "digests", "cutpoint"
-TMP_SUFFIX = ".tmp"
-_UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
+_DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}  # safetensors' names of what a shard may hold
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+# What a place in the store may be named; a path made of anything else could lead out of it.
+_SHARD_NAME = re.compile(r"[0-9a-f]{32}\.safetensors", re.ASCII)
+_SPEC_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -66,75 +75,171 @@ def write_shard(
     return Receipt(spec_id, name, sha256, len(data), tuple(digests), engine)
 
 
-def write_durably(path: Path, data: bytes, scratch: Path | None = None) -> None:
-    """Write `data` so that after any crash the file is whole or absent: I1, I3.
+def is_shard_name(name: object) -> bool:
+    """Say whether `name` is 32 hex digits and the suffix, as every shard's is."""
+    return isinstance(name, str) and _SHARD_NAME.fullmatch(name) is not None
 
-    It is written in `scratch`, by default its own folder, and then renamed.
+
+def is_spec_id(name: object) -> bool:
+    """Say whether `name` is 16 hex digits, as the folder of every spec is."""
+    return isinstance(name, str) and _SPEC_ID.fullmatch(name) is not None
+
+
+def is_digest(name: object) -> bool:
+    """Say whether `name` is 64 hex digits, as a payload's digest is."""
+    return isinstance(name, str) and _DIGEST.fullmatch(name) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file.
+
+    Raises
+    ------
+    StoreCorrupt
+        If no file is there.
+    StoreError
+        If it can't be read just now, which says nothing of its bytes.
     """
-    unique = f"{path.name}.{os.getpid()}.{threading.get_ident()}{TMP_SUFFIX}"
-    temporary = (scratch or path.parent) / unique
-    try:
-        for folder in (path.parent, temporary.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f'"{path}" was to be written ({len(data)} bytes).',
-            f"The disk answered: {error.strerror or error}.",
-            "A folder this user may write to, with enough space; nothing written is lost.",
-            f"Look at it with:  df -h {path.parent}",
-        ) from error
+    with open_file(path) as file, told(path, "read"):
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows has no handle to sync a folder by
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to read; raise as `sha256_of` does."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise corrupt(path, "it is no file")
+        return path.open("rb")
+    except StoreError:
+        raise
+    except (OSError, MemoryError) as error:
+        if getattr(error, "errno", None) in _GONE:
+            raise corrupt(path, f"it is not there ({error.strerror})") from error  # type: ignore[union-attr]  # an OSError has it
+        raise refused(path, "read", error) from error
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes; raise as `sha256_of` does."""
+    with open_file(path) as file, told(path, "read"):
+        return file.read()
 
 
 def check_shard(path: Path, sha256: str) -> None:
-    """Raise `StoreCorrupt` unless the file has exactly the bytes that were committed: I4."""
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise corrupt(path, error.strerror or str(error)) from error
+    """Raise `StoreCorrupt` unless the file has exactly the bytes that were committed: I4.
+
+    A file that can't be read just now raises `StoreError`: it is not known to be damaged.
+    """
+    found = sha256_of(path)
     if found != sha256:
         raise corrupt(path, f"its sha256 is {found[:16]}…, not {sha256[:16]}…")
 
 
-def read_rows(path: Path, spec_id: str, tap: str) -> Array:
-    """Return one tap of a checked shard, ``(n_rows, …)``."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            found = json.loads(file.metadata()[HEADER])["spec_id"]
-            rows: Array = file.get_tensor(tap)
-    except _UNREADABLE as error:
-        raise corrupt(path, f"no shard of this format ({error!r})") from error
-    if found != spec_id:
-        raise corrupt(path, f"it belongs to spec {found}")  # I12
-    return rows
-
-
 def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return header and payload digests of a shard, or raise `StoreCorrupt`."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads(file.metadata()[HEADER])
-            digests = file.get_tensor(DIGESTS)
-    except _UNREADABLE as error:
-        raise corrupt(path, f"no shard of this format ({error!r})") from error
+    header, digests = _read(path, DIGESTS)
+    if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
+        raise corrupt(path, f"its digests are {digests.dtype} of shape {digests.shape}")
     return header, tuple(bytes(row).hex() for row in digests)
+
+
+def read_receipt(path: Path) -> tuple[FeatureSpec, Receipt]:
+    """Return what a shard says of itself, all that the catalog needs to know.
+
+    Raises
+    ------
+    StoreCorrupt
+        If it is damaged, which its name tells, or belongs to another spec than its folder.
+    """
+    sha256 = sha256_of(path)
+    if path.stem != sha256[:32]:
+        raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
+    header, digests = read_header(path)
+    spec = read_spec(path, header)
+    if not spec.fingerprint() == header.get("spec_id") == path.parent.name:
+        raise corrupt(path, f"it belongs to spec {spec.fingerprint()}")
+    name, n_bytes = path.name, path.stat().st_size
+    return spec, Receipt(
+        spec.fingerprint(), name, sha256, n_bytes, digests, str(header.get("engine"))
+    )
+
+
+def read_spec(path: Path, fields: Mapping[str, Any]) -> FeatureSpec:
+    """Return the spec in the fields of a file, or raise `StoreCorrupt` if it is none."""
+    try:
+        spec = FeatureSpec.from_json(fields["spec"])
+        spec.fingerprint()
+    except MALFORMED as error:
+        raise corrupt(path, f"its spec is none ({error!r})") from error
+    return spec
+
+
+def read_json(path: Path, text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object in `text` of a file, or raise `StoreCorrupt` if it is none."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise corrupt(path, f"it holds no JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise corrupt(path, "its JSON is no object")
+    return fields
+
+
+def refuse_format(path: Path, found: object, known: int) -> None:
+    """Raise unless a file is of the one format that this release reads."""
+    if found == known and type(found) is int:
+        return
+    if type(found) is not int or found < known:
+        raise corrupt(path, f"its format is {found!r}, and there was no such")
+    raise StoreError(
+        f'"{path}" is of a later release.',
+        f"Its format is {found}.",
+        f"This release reads format {known}.",
+        "Upgrade with:  pip install --upgrade cutpoint-ml",
+    )
+
+
+def _read(path: Path, tensor: str) -> tuple[dict[str, Any], Array]:
+    """Return header and one tensor of a shard.
+
+    Notes
+    -----
+    The library's own reader maps the file and names every error of opening it "No such file"; a
+    shard that can't be read just now must not pass for one that is gone.
+    """
+    with open_file(path) as file, told(path, "read"):
+        n_bytes = path.stat().st_size
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= n_bytes - 8:
+            raise corrupt(path, "it is no safetensors file")
+        entries = read_json(path, file.read(length))
+        try:
+            header = read_json(path, entries["__metadata__"][HEADER])
+            refuse_format(path, header["format"], FORMAT)
+            dtype, shape, start, stop = tensor_entry(entries[tensor])
+        except MALFORMED as error:
+            raise corrupt(path, f"no shard of this format ({error!r})") from error
+        if stop > n_bytes - 8 - length:
+            raise corrupt(path, f"its {tensor} goes beyond its end")
+        rows = np.empty(shape, dtype)
+        file.seek(8 + length + start)
+        if file.readinto(rows.reshape(-1).view(np.uint8).data) != rows.nbytes:
+            raise corrupt(path, "it ends early")
+        return header, rows
+
+
+def tensor_entry(fields: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+    """Return type, shape and place of a tensor, as its file's header tells them.
+
+    Raises one of `MALFORMED` if it tells anything else.
+    """
+    dtype, shape = np.dtype(_DTYPES[fields["dtype"]]), tuple(fields["shape"])
+    start, stop = fields["data_offsets"]
+    numbers = (*shape, start, stop)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"{numbers} are no sizes")
+    if math.prod(shape) * dtype.itemsize != stop - start:
+        raise ValueError(f"{shape} of {dtype} does not take {stop - start} bytes")
+    return dtype, shape, start, stop
 
 
 def _store_of(path: Path) -> Path:
@@ -147,5 +252,5 @@ def corrupt(path: Path, what: str) -> StoreCorrupt:
         f'"{path}" was to be read.',
         f"It is not what was written: {what}.",
         "Only whole files are used; a damaged one is made again, and it alone.",
-        f"Extract again, or look with:  cutpoint store verify {_store_of(path)}",
+        f"Extract again, or look with:  cutpoint store verify {shlex.quote(str(_store_of(path)))}",
     )

@@ -4,7 +4,15 @@ from cutpoint.transforms.base import Transform, feature_names
 from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP, TSNEPicture
 from cutpoint.transforms.mix import SoftmaxSum
-from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore, l2_normalise, signed_power
+from cutpoint.transforms.normalise import (
+    L2,
+    Scale,
+    SignedPower,
+    TapL2,
+    ZScore,
+    l2_normalise,
+    signed_power,
+)
 from cutpoint.transforms.project import (
     GaussianProjection,
     OrthogonalProjection,
@@ -46,6 +54,7 @@ __all__ = [
     "RandomisedSVD",
     "RecursiveSelect",
     "RidgeNormSelect",
+    "Scale",
     "SignedPower",
     "SoftmaxSum",
     "SparseProjection",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -40,6 +40,16 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        """Return how many columns it will make of so many; None if that can't be told yet.
+
+        Parameters
+        ----------
+        n_rows : int or None
+            That it is fitted on, where known.
+        """
+        return n_features if isinstance(self, OneToOneFeatureMixin) else None
 
     def check_restored(self) -> int:
         """Return the number of columns made; raise ValueError unless what was learned fits."""

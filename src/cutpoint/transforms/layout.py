@@ -122,6 +122,9 @@ class UMAP(Mixed):
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, 1), np.take_along_axis(near, order, 1)
 
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return self.n_components
+
     def check_restored(self) -> int:
         """As of every transform, without umap-learn, which takes seconds to import."""
         shape = (len(self.embedding_), self.n_features_in_)

@@ -81,8 +81,16 @@ WEIGHTS = Limit("One weight a tap, such as 2:1:1, none below 0, one above.", _ar
 SWITCH = Limit("A switch: its name alone, or nothing.", lambda value: isinstance(value, bool))
 
 
+def one_of(*names: str) -> Limit:
+    """Return the limit of a parameter that is one of some words."""
+    return Limit(f"One of {', '.join(names)}.", lambda value: value in names)
+
+
 def check_parameters(estimator: Any) -> None:
-    """Raise `UsageError` unless each parameter is within its `limits`; switches are bool."""
+    """Raise `UsageError` unless each parameter is within its `limits`, and all go together.
+
+    Switches are bool.
+    """
     defaults = parameters_of(type(estimator))
     switches = {name: SWITCH for name, value in defaults.items() if isinstance(value, bool)}
     limits: Mapping[str, Limit] = {**switches, **estimator.limits}
@@ -95,6 +103,9 @@ def check_parameters(estimator: Any) -> None:
                 limit.words,
                 f"Type, for example:  {_example(estimator.kind, name, defaults[name])}",
             )
+    together = getattr(estimator, "check_together", None)
+    if together is not None:
+        together()
 
 
 def _example(kind: str, name: str, default: Any) -> str:

@@ -11,7 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.errors import UsageError
 from cutpoint.gram import Moments, Variances
 from cutpoint.transforms.base import Transform, check_blocks, finite_chunks, starts_of
-from cutpoint.transforms.limits import POSITIVE, Limit
+from cutpoint.transforms.limits import POSITIVE, WEIGHT, Limit, check_parameters
 from cutpoint.types import Array, Float64
 
 # A column this many times narrower than its mean is constant but for rounding in float64.
@@ -56,6 +56,14 @@ def constant_columns(moments: Variances) -> Array:
     return np.asarray(deviation <= _CONSTANT * np.abs(moments.mean))
 
 
+def floored_deviation(moments: Variances, floor: float = 0.0) -> Float64:
+    """Return what `ZScore` divides by; see its `floor`."""
+    deviation = np.where(constant_columns(moments), 0.0, np.sqrt(moments.variance()))
+    usual = np.median(deviation[deviation > 0]) if deviation.any() else 0.0
+    found = np.hypot(deviation, floor * usual)
+    return np.asarray(np.where(found > 0, found, 1.0), np.float64)
+
+
 class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
     """Rows of length 1; see `l2_normalise`.
 
@@ -90,14 +98,27 @@ class TapL2(L2):
 class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
     """Columns of mean 0 and deviation 1 on the training rows; a constant column becomes 0.
 
+    Parameters
+    ----------
+    floor : float, default 0.0
+        Share of the median deviation, of the columns that vary, that is added to each column's
+        own, as a square: ``√(σ² + (floor·median σ)²)``. A channel that is zero in nearly all
+        training rows has a tiny deviation, and a new row where it is not lies thousands of them
+        away; 0.1 holds it back. 0 is the textbook's z-score.
+
     Attributes
     ----------
     mean_ : float64 array of shape (n_features,)
     scale_ : float64 array of shape (n_features,)
-        Standard deviation (over n, not n − 1); 1 where the column is constant.
+        What is divided by: the standard deviation (over n, not n − 1), floored; 1 where a column
+        is constant and nothing is added.
     """
 
     kind: ClassVar[str] = "zscore"
+    limits: ClassVar[Mapping[str, Limit]] = {"floor": WEIGHT}
+
+    def __init__(self, floor: float = 0.0) -> None:
+        self.floor = floor
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn mean and deviation."""
@@ -105,10 +126,11 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
 
     def fit_stream(self, chunks: Iterable[Array]) -> Self:
         """Learn from chunks of rows in one pass, none of them kept."""
-        return self.fit_moments(Variances.of(finite_chunks(chunks, "ZScore")))
+        return self.fit_moments(Variances.of(finite_chunks(chunks, type(self).__name__)))
 
     def fit_moments(self, moments: Variances | Moments) -> Self:
         """Learn from what was gathered, and perhaps merged, elsewhere."""
+        check_parameters(self)
         self.n_features_in_ = moments.n_features
         return self._keep(moments)
 
@@ -119,8 +141,39 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
 
     def _keep(self, moments: Variances) -> Self:
         self.mean_: Float64 = moments.mean.copy()
-        deviation = np.sqrt(moments.variance())
-        self.scale_: Float64 = np.where(constant_columns(moments), 1.0, deviation)
+        self.scale_: Float64 = floored_deviation(moments, self.floor)
+        return self
+
+
+class Scale(ZScore):
+    """Columns of mean 0, and one scale for all of a tap's, so that their mean variance is 1.
+
+    What one column varies more than another stays; nearly constant columns are not blown up.
+
+    Parameters
+    ----------
+    blocks : tuple of int, optional
+        Widths of the blocks with a scale each, one a tap. All columns are one block by default.
+
+    Attributes
+    ----------
+    mean_ : float64 array of shape (n_features,)
+    scale_ : float64 array of shape (n_features,)
+        The root of the mean variance of the column's block; 1 where all of it is constant.
+    """
+
+    kind: ClassVar[str] = "scale"
+    limits: ClassVar[Mapping[str, Limit]] = {}
+
+    def __init__(self, blocks: tuple[int, ...] | None = None) -> None:
+        self.blocks = blocks
+
+    def _keep(self, moments: Variances) -> Self:
+        widths = check_blocks(self.blocks, moments.n_features)
+        self.mean_ = moments.mean.copy()
+        variances = np.where(constant_columns(moments), 0.0, moments.variance())
+        each = np.sqrt(np.add.reduceat(variances, starts_of(widths)) / widths)
+        self.scale_ = np.repeat(np.where(each > 0, each, 1.0), widths)
         return self
 
 

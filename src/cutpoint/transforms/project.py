@@ -1,18 +1,31 @@
-"""Fewer columns by chance: directions drawn with a seed, nothing learned but the width."""
+"""Columns mixed by chance: directions drawn with a seed, nothing learned but the width.
+
+Fewer columns or more, so that taps of any width can be brought to a common one.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.linalg
 from scipy.sparse import csr_array
+from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
-from cutpoint.transforms.base import Mixed, at_most, multiply
+from cutpoint.transforms.base import Mixed, multiply
 from cutpoint.transforms.limits import COUNT, SEED, Limit
 from cutpoint.types import Array, Float64
+
+
+def orthogonal(random: np.random.Generator, n_rows: int, n_columns: int) -> Float64:
+    """Return orthonormal columns, or rows where those are fewer: every direction equally likely."""
+    drawn = random.normal(size=(max(n_rows, n_columns), min(n_rows, n_columns)))
+    turned, upper = scipy.linalg.qr(drawn, mode="economic")
+    turned = turned * np.sign(np.diag(upper))
+    return np.asarray(turned if n_rows >= n_columns else turned.T, dtype=np.float64)
 
 
 class GaussianProjection(Mixed):
@@ -21,7 +34,7 @@ class GaussianProjection(Mixed):
     Parameters
     ----------
     n_components : int, default 64
-        At most the number of columns, where a warning says so.
+        More than the columns, too.
     random_state : int, default 0
     """
 
@@ -35,15 +48,16 @@ class GaussianProjection(Mixed):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Draw the directions; only the number of columns matters."""
         X = self._rows_to_fit(X)
-        n_components = at_most(self.n_components, X.shape[1], "random directions")
-        drawn = GaussianRandomProjection(n_components, random_state=self.random_state)
-        drawn.fit(np.zeros((1, X.shape[1])))
+        drawn = _drawn(GaussianRandomProjection, self.n_components, self.random_state, X.shape[1])
         self.components_: Float64 = np.ascontiguousarray(drawn.components_)
         return self
 
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return self.n_components
 
     def _n_out(self) -> int:
         return len(self.components_)
@@ -55,7 +69,7 @@ class SparseProjection(Mixed):
     Parameters
     ----------
     n_components : int, default 64
-        At most the number of columns, where a warning says so.
+        More than the columns, too.
     random_state : int, default 0
 
     References
@@ -74,9 +88,8 @@ class SparseProjection(Mixed):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Draw the directions; only the number of columns matters."""
         X = self._rows_to_fit(X)
-        n_components = at_most(self.n_components, X.shape[1], "random directions")
-        drawn = SparseRandomProjection(n_components, random_state=self.random_state)
-        matrix = csr_array(drawn.fit(np.zeros((1, X.shape[1]))).components_)
+        drawn = _drawn(SparseRandomProjection, self.n_components, self.random_state, X.shape[1])
+        matrix = csr_array(drawn.components_)
         # A sparse matrix in three arrays, as it is saved.
         self.values_: Array = matrix.data
         self.columns_: Array = matrix.indices.astype(np.int64)
@@ -86,6 +99,9 @@ class SparseProjection(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self._directions().T)
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return self.n_components
 
     def _directions(self) -> Any:
         shape = (self._n_out(), self.n_features_in_)
@@ -101,14 +117,15 @@ class OrthogonalProjection(Mixed):
     Parameters
     ----------
     n_components : int, default 64
-        At most the number of columns, where a warning says so.
+        More than the columns, too: the rows are then turned into a larger space.
     random_state : int, default 0
 
     Attributes
     ----------
     components_ : float64 array of shape (n_components, n_features)
         Rows of length √(n_features / n_components), so that the squared length of a row is kept
-        on average; with all columns kept, lengths and angles are kept exactly.
+        on average. With as many components as columns, or more, it is the columns that are at
+        right angles and of length 1: lengths and angles are kept exactly.
 
     Notes
     -----
@@ -131,12 +148,14 @@ class OrthogonalProjection(Mixed):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Draw the directions; only the number of columns matters."""
         X = self._rows_to_fit(X)
-        n_components = at_most(self.n_components, X.shape[1], "random directions")
-        drawn = np.random.default_rng(self.random_state).normal(size=(X.shape[1], n_components))
-        turned, upper = scipy.linalg.qr(drawn, mode="economic")
-        turned = turned * np.sign(np.diag(upper)) * np.sqrt(X.shape[1] / n_components)
-        self.components_: Float64 = np.ascontiguousarray(turned.T)
+        random = np.random.default_rng(self.random_state)
+        turned = orthogonal(random, X.shape[1], self.n_components)
+        longer = np.sqrt(max(1.0, X.shape[1] / self.n_components))
+        self.components_: Float64 = np.ascontiguousarray(turned.T * longer)
         return self
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return self.n_components
 
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
@@ -144,3 +163,10 @@ class OrthogonalProjection(Mixed):
 
     def _n_out(self) -> int:
         return len(self.components_)
+
+
+def _drawn(kind: Any, n_components: int, random_state: int, n_features: int) -> Any:
+    """Return scikit-learn's projection of so many columns; more components than those are fine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataDimensionalityWarning)
+        return kind(n_components, random_state=random_state).fit(np.zeros((1, n_features)))

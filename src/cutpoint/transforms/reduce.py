@@ -1,4 +1,4 @@
-"""Fewer columns: every new one is a mixture of the old."""
+"""Columns that are mixtures of the old, in most cases fewer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
+from sklearn.utils.validation import check_array, check_is_fitted
 
+from cutpoint.errors import ShapeError, UsageError
 from cutpoint.gram import Moments
 from cutpoint.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
-from cutpoint.transforms.base import LabelledTransform, Mixed, at_most, finite_chunks, multiply
+from cutpoint.transforms.base import (
+    FLOATS,
+    LabelledTransform,
+    Mixed,
+    at_most,
+    finite_chunks,
+    multiply,
+)
 from cutpoint.transforms.limits import (
     COUNT,
     MANY,
@@ -20,9 +29,10 @@ from cutpoint.transforms.limits import (
     Limit,
     check_parameters,
     is_whole,
+    one_of,
 )
-from cutpoint.transforms.training import train_autoencoder, train_projection
-from cutpoint.types import Array, Float64
+from cutpoint.transforms.training import STARTS, train_autoencoder, train_projection
+from cutpoint.types import Array, Float64, check_finite
 
 
 class PCA(Mixed):
@@ -78,6 +88,12 @@ class PCA(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the components of each row, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self._projection(), self.mean_)
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        asked = self.n_components
+        if n_rows is None or not is_whole(asked):
+            return None
+        return min(int(asked), n_features, n_rows - 1)
 
     def _axes(self, moments: Moments) -> Axes:
         asked = self.n_components
@@ -152,6 +168,9 @@ class RandomisedSVD(Mixed):
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
 
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return None if n_rows is None else min(self.n_components, n_features, n_rows)
+
     def _n_out(self) -> int:
         return len(self.components_)
 
@@ -175,6 +194,8 @@ class Autoencoder(Mixed):
         Rows are centred, and divided by one number.
     hidden_, hidden_bias_, middle_, middle_bias_ : float32 arrays
         ``tanh(x @ hidden + hidden_bias) @ middle + middle_bias``.
+    unfolded_, unfolded_bias_, output_, output_bias_ : float32 arrays
+        The way back: ``tanh(z @ unfolded + unfolded_bias) @ output + output_bias``.
     loss_ : float
         Mean squared error at the last step, 1 being the variance of the rows.
 
@@ -200,14 +221,15 @@ class Autoencoder(Mixed):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train encoder and decoder; the encoder is kept."""
+        """Train encoder and decoder."""
         X = self._rows_to_fit(X, n_min=2)
         n_components = at_most(self.n_components, X.shape[1], "encoded columns")
         self.mean_, self.scale_ = centre_and_scale(X)
         rows = ((X - self.mean_) / self.scale_).astype(np.float32)
         sizes = (self.n_hidden, n_components)
-        encoder, self.loss_ = train_autoencoder(rows, sizes, self.n_steps, self.random_state)
-        self.hidden_, self.hidden_bias_, self.middle_, self.middle_bias_ = encoder
+        weights, self.loss_ = train_autoencoder(rows, sizes, self.n_steps, self.random_state)
+        self.hidden_, self.hidden_bias_, self.middle_, self.middle_bias_ = weights[:4]
+        self.unfolded_, self.unfolded_bias_, self.output_, self.output_bias_ = weights[4:]
         return self
 
     def transform(self, X: Any) -> Array:
@@ -216,6 +238,38 @@ class Autoencoder(Mixed):
         hidden = multiply(X, self.hidden_ / np.float64(self.scale_), self.mean_)
         bent = np.tanh(hidden + self.hidden_bias_.astype(X.dtype))
         return np.asarray(multiply(bent, self.middle_) + self.middle_bias_, dtype=X.dtype)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return the rows that encoded ones (n_items, n_components) stand for.
+
+        Raises
+        ------
+        UsageError
+            If it was saved by a release that kept no decoder.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "output_"):
+            raise UsageError(
+                "This autoencoder can't reconstruct rows: its decoder was not kept.",
+                "It was fitted and saved by an earlier release, with its encoder alone.",
+                "An autoencoder fitted by this release.",
+                "Fit it again with:  Autoencoder().fit(X)",
+            )
+        rows = check_array(X, dtype=FLOATS, ensure_all_finite=False)
+        check_finite(rows, f"{type(self).__name__} was given {len(rows)} encoded rows.")
+        if rows.shape[1] != self._n_out():
+            raise ShapeError(
+                f"Rows of {rows.shape[1]} columns can't be decoded.",
+                f"They have shape {rows.shape}.",
+                f"Encoded rows, (n_items, {self._n_out()}).",
+                "Take what it gave:  autoencoder.transform(X)",
+            )
+        bent = np.tanh(multiply(rows, self.unfolded_) + self.unfolded_bias_.astype(rows.dtype))
+        found = (multiply(bent, self.output_) + self.output_bias_) * self.scale_ + self.mean_
+        return np.asarray(found, dtype=rows.dtype)
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return min(self.n_components, n_features)
 
     def _n_out(self) -> int:
         return len(self.middle_bias_)
@@ -227,11 +281,15 @@ class LearnedProjection(Mixed, LabelledTransform):
     Parameters
     ----------
     n_components : int, default 64
+        More than the columns, too: taps of any width come to a common one.
     penalty : float, default 1e-3
         Weight of the squared weights.
     n_steps : int, default 300
         Steps of Adam on 256 rows each.
     random_state : int, default 0
+    init : {"normal", "orthogonal", "xavier"}, default "normal"
+        Where training starts: normal values of deviation 1/√n_features; orthonormal columns, or
+        rows where those are fewer; even values within ±√(6 / (n_features + n_components)).
 
     Attributes
     ----------
@@ -244,6 +302,12 @@ class LearnedProjection(Mixed, LabelledTransform):
     Notes
     -----
     Trains in PyTorch, transforms in NumPy: only `fit` needs the extra.
+
+    References
+    ----------
+    Saxe et al., "Exact Solutions to the Nonlinear Dynamics of Learning in Deep Linear Neural
+    Networks", 2014 (orthogonal); Glorot and Bengio, "Understanding the Difficulty of Training Deep
+    Feedforward Neural Networks", 2010 (xavier).
     """
 
     kind: ClassVar[str] = "projection"
@@ -252,6 +316,7 @@ class LearnedProjection(Mixed, LabelledTransform):
         "penalty": WEIGHT,
         "n_steps": COUNT,
         "random_state": SEED,
+        "init": one_of(*STARTS),
     }
 
     def __init__(
@@ -260,20 +325,27 @@ class LearnedProjection(Mixed, LabelledTransform):
         penalty: float = 1e-3,
         n_steps: int = 300,
         random_state: int = 0,
+        init: str = "normal",
     ) -> None:
         self.n_components = n_components
         self.penalty = penalty
         self.n_steps = n_steps
         self.random_state = random_state
+        self.init = init
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train projection and softmax; the projection is kept."""
         X, truth, _ = self._labelled_rows(X, y)
-        n_components = at_most(self.n_components, X.shape[1], "projected columns")
         self.mean_, self.scale_ = centre_and_scale(X)
         rows = ((X - self.mean_) / self.scale_).astype(np.float32)
         self.projection_, self.loss_ = train_projection(
-            rows, truth, n_components, self.penalty, self.n_steps, self.random_state
+            rows,
+            truth,
+            self.n_components,
+            self.penalty,
+            self.n_steps,
+            self.random_state,
+            self.init,
         )
         return self
 
@@ -281,6 +353,9 @@ class LearnedProjection(Mixed, LabelledTransform):
         """Return the projected rows, (n_items, n_components)."""
         X = self._rows_to_transform(X)
         return multiply(X, self.projection_ / np.float64(self.scale_), self.mean_)
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return self.n_components
 
     def _n_out(self) -> int:
         return int(self.projection_.shape[1])

@@ -28,6 +28,7 @@ class RidgeNormSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "ridge_norm"
+    _keep_decides: ClassVar[bool] = True
     limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
 
     def __init__(self, keep: int | float = 0.1) -> None:

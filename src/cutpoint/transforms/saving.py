@@ -14,13 +14,13 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from cutpoint.errors import PredictorError
+from cutpoint.files import told, write_durably
 from cutpoint.spec import canonical_json
-from cutpoint.store.shard import write_durably
 from cutpoint.transforms.base import Transform
 from cutpoint.transforms.fuse import Fuse
 from cutpoint.transforms.layout import UMAP
 from cutpoint.transforms.mix import SoftmaxSum
-from cutpoint.transforms.normalise import L2, SignedPower, TapL2, ZScore
+from cutpoint.transforms.normalise import L2, Scale, SignedPower, TapL2, ZScore
 from cutpoint.transforms.project import (
     GaussianProjection,
     OrthogonalProjection,
@@ -47,7 +47,7 @@ from cutpoint.types import Array
 FORMAT = 1
 
 _CLASSES: tuple[type[Transform], ...] = (
-    L2, TapL2, ZScore, SignedPower, Fuse,
+    L2, TapL2, ZScore, Scale, SignedPower, Fuse,
     VarianceSelect, FTestSelect, MutualInfoSelect, RecursiveSelect, L1Select, LearnedMask,
     GroupLasso, RidgeNormSelect,
     PCA, RandomisedSVD, GaussianProjection, SparseProjection, OrthogonalProjection, Autoencoder,
@@ -87,10 +87,11 @@ def from_bytes(data: bytes) -> Transform:
     try:
         arrays = load_arrays(data)
         fields = json.loads(_metadata(data)["cutpoint.transform"])
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _broken(f"the bytes can't be read ({error!r})") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        raise _broken(f"this release reads format {FORMAT}")
+        found = fields.get("format") if isinstance(fields, dict) else None
+        raise _broken(f"its format is {found!r}, this release reads {FORMAT}")
     return from_state(fields, arrays)
 
 
@@ -101,7 +102,9 @@ def save(transform: Transform, path: str | os.PathLike[str]) -> None:
 
 def load(path: str | os.PathLike[str]) -> Transform:
     """Return the fitted transform that `save` wrote."""
-    return from_bytes(Path(path).read_bytes())
+    with told(Path(path), "read"):
+        data = Path(path).read_bytes()
+    return from_bytes(data)
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import RFE, SelectorMixin, f_classif, mutual_info_classif
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.linear_model import RidgeClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.errors import UsageError
@@ -34,7 +34,7 @@ from cutpoint.transforms.limits import (
     is_share,
 )
 from cutpoint.transforms.normalise import constant_columns
-from cutpoint.transforms.proximal import group_lasso
+from cutpoint.transforms.proximal import group_lasso, lasso
 from cutpoint.transforms.training import train_mask
 from cutpoint.types import Array, Float64
 
@@ -85,8 +85,16 @@ class Selector(SelectorMixin, Transform):  # type: ignore[misc]  # scikit-learn 
     mask_ : bool array of shape (n_features,)
     """
 
+    _keep_decides: ClassVar[bool] = False
+    """Whether `keep` alone says how many columns are left."""
     scores_: Array
     mask_: Array
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        if not self._keep_decides:
+            return None
+        keep = self.get_params(deep=False)["keep"]
+        return n_to_keep(keep if is_share(keep) else min(keep, n_features), n_features)
 
     def _get_support_mask(self) -> Array:
         check_is_fitted(self)
@@ -98,22 +106,38 @@ class VarianceSelect(Selector):
 
     Parameters
     ----------
-    keep : int or float, default 0.5
-        Columns, or share of them. Constant columns are dropped all the same.
+    keep : int, float or None
+        Columns, or share of them, at most. By default half of them; all, if a threshold is given.
+        Constant columns are dropped all the same.
+    threshold : float or None
+        Variance (over n) a column must exceed.
     """
 
     kind: ClassVar[str] = "variance"
-    limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "keep": SHARE_OR_COUNT.or_none,
+        "threshold": WEIGHT.or_none,
+    }
 
-    def __init__(self, keep: int | float = 0.5) -> None:
+    def __init__(self, keep: int | float | None = None, threshold: float | None = None) -> None:
         self.keep = keep
+        self.threshold = threshold
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Score the columns; labels are not used."""
         moments = Variances.of(self._rows_to_fit(X, n_min=2))
         self.scores_ = np.where(constant_columns(moments), 0.0, moments.variance())
         check_any(self, self.scores_ > 0)
-        self.mask_ = top(self.scores_, self.keep) & (self.scores_ > 0)
+        self.mask_ = self.scores_ > (self.threshold or 0.0)
+        if not self.mask_.any():
+            raise UsageError(
+                f"No column varies by more than the threshold {self.threshold:g}.",
+                f"The largest of {len(self.scores_)} variances is {self.scores_.max():.3g}.",
+                "A threshold below that.",
+                f"Type, for example:  variance(threshold={self.scores_.max() / 10:.1g})",
+            )
+        keep = self.keep or (0.5 if self.threshold is None else 1.0)
+        self.mask_ &= top(self.scores_, keep)
         return self
 
 
@@ -127,6 +151,7 @@ class FTestSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "f_test"
+    _keep_decides: ClassVar[bool] = True
     limits: ClassVar[Mapping[str, Limit]] = {"keep": SHARE_OR_COUNT}
 
     def __init__(self, keep: int | float = 0.5) -> None:
@@ -159,6 +184,7 @@ class MutualInfoSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "mutual_info"
+    _keep_decides: ClassVar[bool] = True
     limits: ClassVar[Mapping[str, Limit]] = {
         "keep": SHARE_OR_COUNT,
         "n_neighbors": COUNT,
@@ -200,6 +226,7 @@ class RecursiveSelect(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "rfe"
+    _keep_decides: ClassVar[bool] = True
     limits: ClassVar[Mapping[str, Limit]] = {
         "keep": SHARE_OR_COUNT,
         "step": STEP,
@@ -222,15 +249,31 @@ class RecursiveSelect(Selector, LabelledTransform):
 
 
 class L1Select(Selector, LabelledTransform):
-    """The columns that L1-penalised logistic regression, one class against the rest, uses.
+    """The columns that multinomial logistic regression with an L1 penalty uses.
 
     Parameters
     ----------
     C : float, default 1.0
-        Smaller keeps fewer columns; they should have one scale.
+        Weight of the summed cross-entropy against ``Σ_ij |w_ij|``: smaller keeps fewer columns;
+        they should have one scale.
     keep : int, float or None
         At most so many, the largest weights first; all that are used by default.
     random_state : int, default 0
+        Of earlier releases, whose solver drew an order. This one draws nothing: every seed gives
+        the same columns.
+    max_iter : int, default 5000
+        A warning says if that was too few.
+    tol : float, default 1e-4
+        Ends when no derivative of the objective is off its optimum by more than this times the
+        penalty.
+
+    Attributes
+    ----------
+    coef_ : float64 array of shape (n_features, n_classes)
+        The weights; not saved.
+    scores_ : float64 array of shape (n_features,)
+        ``Σ_j |w_ij|`` over the classes.
+    n_iter_ : int
     """
 
     kind: ClassVar[str] = "l1"
@@ -238,21 +281,39 @@ class L1Select(Selector, LabelledTransform):
         "C": POSITIVE,
         "keep": SHARE_OR_COUNT.or_none,
         "random_state": SEED,
+        "max_iter": COUNT,
+        "tol": WEIGHT,
     }
+    _unsaved: ClassVar[tuple[str, ...]] = ("coef_",)
 
     def __init__(
-        self, C: float = 1.0, keep: int | float | None = None, random_state: int = 0
+        self,
+        C: float = 1.0,
+        keep: int | float | None = None,
+        random_state: int = 0,
+        max_iter: int = 5000,
+        tol: float = 1e-4,
     ) -> None:
         self.C = C
         self.keep = keep
         self.random_state = random_state
+        self.max_iter = max_iter
+        self.tol = tol
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the regressions; a column's score is its largest absolute weight."""
-        X, truth, _ = self._labelled_rows(X, y)
-        one = l1_logistic(self.C, self.random_state)
-        fitted = OneVsRestClassifier(one).fit(X.astype(np.float64), truth).estimators_
-        self.scores_ = np.max([np.abs(each.coef_[0]) for each in fitted], axis=0)
+        """Fit the regression; a column's score is the sum of its absolute weights."""
+        X, truth, classes = self._labelled_rows(X, y)
+        self.coef_, _, self.n_iter_ = lasso(
+            X.astype(np.float64),
+            one_hot(truth, range(len(classes))),
+            1 / (self.C * len(X)),
+            self.max_iter,
+            self.tol,
+        )
+        if self.n_iter_ >= self.max_iter:
+            what = f"l1 did not settle in {self.max_iter} steps; columns of one scale help"
+            warnings.warn(f"{what}, and so does a larger max_iter.", ConvergenceWarning, 2)
+        self.scores_ = np.abs(self.coef_).sum(axis=1)
         _check_used(self, self.scores_, f"C={10 * self.C:g}")
         self.mask_ = self.scores_ > 0
         if self.keep is not None:
@@ -265,14 +326,19 @@ class LearnedMask(Selector, LabelledTransform):
 
     Parameters
     ----------
-    threshold : float, default 0.5
-        A column is kept if its mask, 0–1, is above this at the last temperature.
+    threshold : float or None
+        A column is kept if its mask, 0–1, is above this at the last temperature: 0.5 by default.
+        A soft mask has none.
     penalty : float, default 0.3
         Weight of the mask's mean against the cross-entropy (nats); larger keeps fewer columns.
     n_steps : int, default 300
         Steps of Adam on 256 rows each; the temperature falls from 1 to `final_temperature`.
-    final_temperature : float, default 0.05
+    final_temperature : float or None
+        0.05 by default; 1 of a soft mask, which is then not hardened.
     random_state : int, default 0
+    soft : bool, default False
+        Whether every column is multiplied by its mask and none is dropped. A stage or head that
+        brings columns to one scale afterwards undoes it.
 
     Notes
     -----
@@ -282,39 +348,68 @@ class LearnedMask(Selector, LabelledTransform):
 
     kind: ClassVar[str] = "mask"
     limits: ClassVar[Mapping[str, Limit]] = {
-        "threshold": UP_TO_ONE,
+        "threshold": UP_TO_ONE.or_none,
         "penalty": WEIGHT,
         "n_steps": COUNT,
-        "final_temperature": SHARE,
+        "final_temperature": SHARE.or_none,
         "random_state": SEED,
     }
 
     def __init__(
         self,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         penalty: float = 0.3,
         n_steps: int = 300,
-        final_temperature: float = 0.05,
+        final_temperature: float | None = None,
         random_state: int = 0,
+        soft: bool = False,
     ) -> None:
         self.threshold = threshold
         self.penalty = penalty
         self.n_steps = n_steps
         self.final_temperature = final_temperature
         self.random_state = random_state
+        self.soft = soft
+
+    def check_together(self) -> None:
+        """Raise `UsageError` if a soft mask is given a threshold."""
+        if self.soft and self.threshold is not None:
+            raise UsageError(
+                f"A threshold can't be used with a soft mask: threshold={self.threshold:g}.",
+                "A soft mask multiplies every column and drops none.",
+                "One of the two.",
+                "Type, for example:  mask(soft)",
+            )
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train mask and head; the mask is kept."""
         X, truth, _ = self._labelled_rows(X, y)
         deviation = X.std(axis=0, dtype=np.float64)
         rows = (X - X.mean(axis=0, dtype=np.float64)) / np.where(deviation > 0, deviation, 1.0)
-        temperatures = np.geomspace(1.0, self.final_temperature, self.n_steps)
+        last = self.final_temperature or (1.0 if self.soft else 0.05)
+        temperatures = np.geomspace(1.0, last, self.n_steps)
         self.scores_ = train_mask(
             rows.astype(np.float32), truth, self.penalty, temperatures, self.random_state
         )
-        self.mask_ = self.scores_ > self.threshold
+        threshold = 0.5 if self.threshold is None else self.threshold
+        self.mask_ = np.ones(len(self.scores_), bool) if self.soft else self.scores_ > threshold
         _check_used(self, self.mask_, f"penalty={self.penalty / 10:g}")
         return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the columns kept, or all of them times their mask."""
+        if not self.soft:
+            return np.asarray(super().transform(X))
+        rows = self._rows_to_transform(X)
+        return np.asarray(rows * self.scores_, dtype=rows.dtype)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return columns at their places, those dropped as zeros; divided by a soft mask."""
+        rows = np.asarray(super().inverse_transform(X))
+        return np.asarray(rows / self.scores_, dtype=rows.dtype) if self.soft else rows
+
+    def width_of(self, n_features: int, n_rows: int | None) -> int | None:
+        return n_features if self.soft else None
 
 
 class GroupLasso(Selector, LabelledTransform):
@@ -358,6 +453,7 @@ class GroupLasso(Selector, LabelledTransform):
     """
 
     kind: ClassVar[str] = "group_lasso"
+    _keep_decides: ClassVar[bool] = True
     limits: ClassVar[Mapping[str, Limit]] = {
         "keep": SHARE_OR_COUNT,
         "penalty": WEIGHT,
@@ -407,16 +503,6 @@ class GroupLasso(Selector, LabelledTransform):
 def connectivity(weights: Float64) -> Float64:
     """Return Head2Toe's score ``Σ_j w_ij²`` of each row of weights (n_features, n_classes)."""
     return np.asarray(np.square(weights).sum(axis=1), dtype=np.float64)
-
-
-def l1_logistic(C: float, random_state: int) -> Any:
-    """Return scikit-learn's logistic regression of two classes with an L1 penalty."""
-    # 1.8 renamed penalty="l1".
-    is_new = LogisticRegression().get_params().get("penalty") == "deprecated"
-    l1 = {"l1_ratio": 1.0} if is_new else {"penalty": "l1"}
-    return LogisticRegression(
-        C=C, solver="liblinear", max_iter=1000, random_state=random_state, **l1
-    )
 
 
 def check_any(selector: Selector, varies: Array) -> None:

@@ -13,7 +13,23 @@ import numpy as np
 import scipy.special
 
 from cutpoint.errors import MissingExtra
+from cutpoint.transforms.project import orthogonal
 from cutpoint.types import Array, Float32, Float64
+
+Start = Callable[[np.random.Generator, int, int], Float64]
+
+
+def _normal(random: np.random.Generator, n_in: int, n_out: int) -> Float64:
+    return np.asarray(random.normal(size=(n_in, n_out)) / np.sqrt(n_in), np.float64)
+
+
+def _xavier(random: np.random.Generator, n_in: int, n_out: int) -> Float64:
+    within = np.sqrt(6 / (n_in + n_out))
+    return random.uniform(-within, within, size=(n_in, n_out))
+
+
+STARTS: dict[str, Start] = {"normal": _normal, "orthogonal": orthogonal, "xavier": _xavier}
+"""How the weights (n_in, n_out) of a linear layer begin, by the name a person types."""
 
 BATCH_ROWS = 256
 LEARNING_RATE = 0.01
@@ -31,7 +47,7 @@ def import_torch() -> Any:
 def train_autoencoder(
     X: Float32, sizes: tuple[int, int], n_steps: int, seed: int
 ) -> tuple[list[Float32], float]:
-    """Return the encoder's weights and biases, and the last mean squared error.
+    """Return weights and biases of encoder and decoder, and the last mean squared error.
 
     Parameters
     ----------
@@ -54,20 +70,24 @@ def train_autoencoder(
 
     # A tenth of the other networks' rate: four layers deep, it diverges at theirs.
     last = _descend(weights, loss, len(X), n_steps, random, LEARNING_RATE / 10)
-    return [_to_numpy(weight) for weight in weights[:4]], last
+    return [_to_numpy(weight) for weight in weights], last
 
 
 def train_projection(
-    X: Float32, truth: Array, n_components: int, penalty: float, n_steps: int, seed: int
+    X: Float32,
+    truth: Array,
+    n_components: int,
+    penalty: float,
+    n_steps: int,
+    seed: int,
+    init: str = "normal",
 ) -> tuple[Float32, float]:
     """Return the projection (n_features, n_components), and the last cross-entropy."""
     torch = import_torch()
     random = np.random.default_rng(seed)
     n_classes = int(truth.max()) + 1
-    weights = [
-        *_layers(random, (X.shape[1], n_components))[:1],
-        *_layers(random, (n_components, n_classes)),
-    ]
+    start = _trainable(STARTS[init](random, X.shape[1], n_components))
+    weights = [start, *_layers(random, (n_components, n_classes))]
     rows, targets = torch.from_numpy(X), torch.from_numpy(truth.astype(np.int64))
 
     def loss(batch: Any) -> Any:
@@ -146,12 +166,16 @@ def train_layer_weights(
 
 def _layers(random: np.random.Generator, widths: Sequence[int]) -> list[Any]:
     """Return weights and zero biases of linear layers; deviations of 1 / √width keep the scale."""
-    torch = import_torch()
     tensors = []
     for width, next_width in pairwise(widths):
-        weight = random.normal(size=(width, next_width)) / np.sqrt(width)
-        tensors += [torch.from_numpy(weight.astype(np.float32)), torch.zeros(next_width)]
-    return [tensor.requires_grad_() for tensor in tensors]
+        weight = STARTS["normal"](random, width, next_width)
+        tensors += [_trainable(weight), _trainable(np.zeros(next_width))]
+    return tensors
+
+
+def _trainable(values: Float64) -> Any:
+    """Return values as a float32 tensor of their own that can be learned."""
+    return import_torch().from_numpy(values.astype(np.float32)).requires_grad_()
 
 
 def _descend(

@@ -107,8 +107,7 @@ def test_too_much_lost_is_refused_before_all_is_computed(
     monkeypatch.setitem(MIN_COSINES, "bf16", -1.0)
     with pytest.raises(UsageError, match="loses 2% at most, or no more than chance") as refused:
         cp.extract(colour_folder(), FakeBackbone(), store=tmp_path / "s", precision="bf16")
-    assert "leave-one-out accuracy 1.000 → 0." in refused.value.got.replace("\n", " ")
-    assert max(map(len, refused.value.got.splitlines())) <= 100
+    assert "leave-one-out accuracy 1.000 → 0." in refused.value.got
     assert not FeatureStore(tmp_path / "s").views()
 
 

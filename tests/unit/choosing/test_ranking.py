@@ -121,3 +121,10 @@ def test_maps_alone_and_one_class_are_refused(
         rank(fill(tmp_path / "maps", colours(), spec=whole_maps).features)
     with pytest.raises(DataError, match="have 0 classes"):
         rank(fill(tmp_path / "bare", read_dataset(images(6))).features)
+
+
+@pytest.mark.parametrize("labels", ["ab", "abb"])
+def test_a_nested_score_of_too_few_rows_is_refused(labels: str, tmp_path: Path) -> None:
+    features = fill(tmp_path, read_arrays(images(len(labels)), list(labels))).features
+    with pytest.raises(UsageError, match=r"too few for folds|nested can't be had"):
+        rank(features, options=ChooseOptions(strategies=("single",), nested=True))

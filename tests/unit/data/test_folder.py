@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cutpoint.data import read_dataset, read_items
+from cutpoint.data import Dataset, read_dataset, read_items
 from cutpoint.data.folder import read_folder
 from cutpoint.errors import DataError
 from tests.conftest import noisy_image, write_image
@@ -138,6 +139,69 @@ def test_case_17_a_link_to_itself_is_told_when_links_are_followed(colour_folder:
     assert dataset.n_ignored == 1 or dataset.quarantined[0][0] == "red/loop"
 
 
+def labels(dataset: Dataset) -> Counter[str | None]:
+    return Counter(item.label for item in dataset.items)
+
+
+@pytest.mark.parametrize("to", [".", "..", "../..", "../bee", "../bee/deep", "loop", "../../x/ant"])
+def test_a_link_to_another_class_or_above_takes_nothing(tmp_path: Path, to: str) -> None:
+    """The first class in the alphabet once took the items of all others."""
+    root = tmp_path / "x"
+    for label in ("ant", "bee", "wasp"):
+        for number in range(4):
+            write_image(root / label / "deep" / f"{number}.png", noisy_image(0, number))
+    (root / "ant" / "loop").symlink_to(to, target_is_directory=True)
+    dataset = read_folder(root, follow_links=True)
+    assert labels(dataset) == {"ant": 4, "bee": 4, "wasp": 4}
+    assert {item.key for item in dataset.items} == {i.key for i in read_folder(root).items}
+    assert any("ant/loop" in warning for warning in dataset.warnings) or dataset.quarantined
+
+
+def test_a_class_that_links_to_another_or_to_the_data_gets_no_items_of_it(tmp_path: Path) -> None:
+    root = tmp_path / "x"
+    for label in ("bee", "wasp"):
+        write_image(root / label / "0.png", noisy_image(0, 1))
+    (root / "ant").symlink_to("bee", target_is_directory=True)
+    (root / "cow").symlink_to(".", target_is_directory=True)
+    (root / "bee" / "one.png").symlink_to("../wasp/0.png")
+    dataset = read_folder(root, follow_links=True)
+    assert [item.key for item in dataset.items] == ["bee/0.png", "wasp/0.png"]
+    assert 'class folder "ant" is empty' in dataset.warnings
+    assert any("3 linked files are read under another name" in w for w in dataset.warnings)
+    assert any("links lead back" in w and "cow" in w for w in dataset.warnings)
+
+
+def test_links_to_folders_elsewhere_are_followed_and_loops_there_end(tmp_path: Path) -> None:
+    root, other = tmp_path / "x", tmp_path / "other"
+    write_image(root / "ant" / "0.png", noisy_image(0, 1))
+    write_image(root / ".annex" / "7.png", noisy_image(0, 1))
+    write_image(other / "a" / "1.png", noisy_image(0, 2))
+    write_image(other / "bee" / "2.png", noisy_image(0, 3))
+    (other / "a" / "loop").symlink_to(other / "a", target_is_directory=True)
+    (other / "a" / "back").symlink_to(root / "bee", target_is_directory=True)
+    (root / "ant" / "more").symlink_to(other / "a", target_is_directory=True)
+    (root / "ant" / "kept.png").symlink_to("../.annex/7.png")  # as git-annex lays files out
+    (root / "bee").symlink_to(other / "bee", target_is_directory=True)
+    dataset = read_folder(root, follow_links=True)
+    assert {item.key: item.label for item in dataset.items} == {
+        "ant/0.png": "ant", "ant/kept.png": "ant", "ant/more/1.png": "ant",
+    }  # fmt: skip
+    assert [key for key, _ in dataset.quarantined] == ["ant/more/back/2.png", "bee/2.png"]
+    assert "linked from several classes" in dataset.quarantined[0][1]
+
+
+def test_a_file_linked_twice_into_one_class_is_one_item_and_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "x"
+    write_image(tmp_path / "z.png", noisy_image(0, 1))
+    write_image(root / "b" / "0.png", noisy_image(0, 2))
+    (root / "a").mkdir()
+    for name in ("1.png", "2.png"):
+        (root / "a" / name).symlink_to(tmp_path / "z.png")
+    dataset = read_folder(root, follow_links=True)
+    assert [item.key for item in dataset.items] == ["a/1.png", "b/0.png"]
+    assert "such as a/2.png is a/1.png" in dataset.warnings[0]
+
+
 def test_a_folder_that_can_not_be_read_is_quarantined_with_its_reason(
     colour_folder: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +227,14 @@ def test_every_image_below_a_folder_is_predicted(tmp_path: Path) -> None:
     assert [item.key for item in read_folder(tmp_path / ".hid").items] == ["deep/er/c.png"]
 
 
+def test_links_below_a_folder_to_predict_are_told(tmp_path: Path) -> None:
+    write_image(tmp_path / "new" / "a.png", noisy_image(0, 1))
+    (tmp_path / "new" / "b.png").symlink_to(tmp_path / "new" / "a.png")
+    told: list[str] = []
+    assert [item.key for item in read_items(tmp_path / "new", told.append)] == ["a.png"]
+    assert told == ["Warning: 1 links are not followed"]
+
+
 def test_case_22_a_folder_named_like_a_photo_is_no_item(colour_folder: Maker) -> None:
     root = colour_folder(per_class=2)
     (root / "red" / "cat.jpg").mkdir()
@@ -180,7 +252,9 @@ def test_case_23_an_empty_class_folder_warns(colour_folder: Maker) -> None:
 def test_case_26_names_that_differ_in_case_only_are_refused(colour_folder: Maker) -> None:
     root = colour_folder(per_class=2)
     shutil.copytree(root / "red", root / "Red")
-    with pytest.raises(DataError, match="differ in case only: Red, red"):
+    with pytest.raises(
+        DataError, match=r'differ in case or spaces only.\nThey are: "Red" \(folder Red\), "red"'
+    ):
         read_folder(root)
 
 

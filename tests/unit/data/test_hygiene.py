@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cutpoint.data import Dataset, Item, check_for_fit, cross_split_duplicates, refuse_unlearnable
+from cutpoint.data import (
+    Dataset,
+    Item,
+    check_for_fit,
+    conflicting_labels,
+    cross_split_duplicates,
+    refuse_unlearnable,
+)
 from cutpoint.errors import DataError
 
 
@@ -52,3 +61,28 @@ def test_data_with_a_training_split_alone_is_refused() -> None:
 def test_data_without_a_training_split_is_refused() -> None:
     with pytest.raises(DataError, match="none is for training"):
         check_for_fit(dataset_of(("a", "test", None), ("b", "test", None)))
+
+
+def test_equal_bytes_under_two_labels_are_found() -> None:
+    dataset = dataset_of(("a", None, None), ("b", None, None), ("a", None, None))
+    digests = {"00": "same", "01": "same", "02": "other"}
+    assert conflicting_labels(dataset, digests) == [(("00", "a"), ("01", "b"))]
+    assert conflicting_labels(dataset, {"00": "x", "01": "y", "02": "x"}) == []
+
+
+@pytest.mark.parametrize("n_alike", [1, 2])
+def test_numbers_that_look_like_a_target_are_refused(n_alike: int) -> None:
+    labels = [f"{n / 4}" for n in range(8)] * n_alike
+    dataset = dataset_of(*((label, None, None) for label in labels))
+    if n_alike == 1:  # few are alike, whatever they came as
+        with pytest.raises(DataError, match="--kind values"):
+            refuse_unlearnable(dataset)
+    else:  # folders may be called so
+        refuse_unlearnable(dataset)
+    with pytest.raises(DataError, match=r"such as 0.25: a target"):
+        refuse_unlearnable(replace(dataset, label_type="float"))
+
+
+def test_whole_floats_are_classes() -> None:
+    dataset = dataset_of(("0.0", None, None), ("1.0", None, None))
+    refuse_unlearnable(replace(dataset, label_type="float"))

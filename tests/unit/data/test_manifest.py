@@ -69,6 +69,7 @@ def test_case_28_a_name_that_stands_twice_is_told_with_its_lines(tmp_path: Path)
         ("m.csv", "path,label,split\na.png,x,holdout\n", 'Line 2: split "holdout"'),
         ("m.jsonl", '{"path": "a"}\n{oops\n', "Line 2"),
         ("m.jsonl", "[1]\n", "Line 1: not a JSON object"),
+        ("m.jsonl", '{"path": "a", "label": "x", "label": "y"}\n', "Line 1: said twice: label"),
         ("m.csv", "path,label\n,x\n", "Line 2: the path is empty"),
         ("m.jsonl", b'{"path": "caf\xe9"}\n', "Line 1"),
         ("m.parquet", b"PAR1 no more", "no Parquet"),
@@ -86,3 +87,60 @@ def test_a_table_of_sentences_is_no_image_manifest(tmp_path: Path) -> None:
     manifest = write_csv(tmp_path / "m.csv", "text,label\nhello,x\n")
     with pytest.raises(ModalityError, match="no `path` among them"):
         read_manifest(manifest)
+
+
+@pytest.mark.parametrize("twins", [("Cat", "cat"), (" dog ", "dog"), ("e\u0301", "É")])
+def test_labels_that_are_nearly_one_are_refused_with_their_lines(
+    tmp_path: Path, twins: tuple[str, str]
+) -> None:
+    path = write_csv(tmp_path / "m.csv", f"path,label\na,{twins[0]}\nb,fox\nc,{twins[1]}\n")
+    with pytest.raises(DataError, match=r"\(line 2\), .* \(line 4\)"):
+        read_manifest(path)
+
+
+def test_a_blank_label_is_none_and_spaces_around_groups_and_columns_are_dropped(
+    tmp_path: Path,
+) -> None:
+    path = write_csv(tmp_path / "m.csv", "path, label , group\na,  ,p1 \nb,x, p1\n")
+    assert [(i.label, i.group) for i in read_manifest(path).items] == [(None, "p1"), ("x", "p1")]
+
+
+@pytest.mark.parametrize(("column", "meant"), [("groups", "group"), ("Label", "label")])
+def test_a_column_that_is_nearly_one_that_is_read_is_refused(
+    tmp_path: Path, column: str, meant: str
+) -> None:
+    path = write_csv(tmp_path / "m.csv", f"path,{column}\na,1\n")
+    with pytest.raises(DataError, match=f"Rename the column to:  {meant}"):
+        read_manifest(path)
+
+
+def test_columns_that_are_not_read_are_told_and_repeated_ones_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", "path,label,age\na,x,3\n")
+    assert read_manifest(path).warnings == ("columns not read: age",)
+    path = write_csv(tmp_path / "n.csv", "path,label,label\na,x,y\n")
+    with pytest.raises(DataError, match='column "label" is there 2 times'):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_whole_numbers_and_bools_keep_their_type(tmp_path: Path, kind: str) -> None:
+    for labels, name in (([3, 1], "int"), ([True, False], "bool"), (["3", "1"], "str")):
+        rows = [{"path": p, "label": v} for p, v in zip("ab", labels, strict=True)]
+        path = tmp_path / f"m.{kind}"
+        if kind == "jsonl":
+            path.write_text("\n".join(map(json.dumps, rows)))
+        else:
+            import pyarrow
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        dataset = read_manifest(path)
+        assert dataset.label_type == name
+        assert [item.label for item in dataset.items] == [str(label) for label in labels]
+
+
+def test_labels_of_several_types_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"path": "a", "label": 1}\n{"path": "b", "label": "1"}')
+    with pytest.raises(DataError, match="several types: int, str"):
+        read_manifest(path)

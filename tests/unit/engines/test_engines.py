@@ -114,7 +114,7 @@ def test_an_engine_asked_for_by_name_must_be_installed(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[openvino\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[openvino\]"):
         preferred_engine("openvino", cut)
 
 
@@ -147,7 +147,7 @@ assert "openvino_telemetry" not in sys.modules
 
 def test_a_missing_openvino_names_the_extra(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[openvino\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[openvino\]"):
         checked_engine(cut, "openvino", 1, BATCH)
 
 
@@ -194,6 +194,8 @@ def test_a_precision_the_engine_lacks_is_refused_not_replaced(cut: TorchCut) -> 
 def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whatever this processor computes in: a cosine of 1.1 is above all of them."""
+    monkeypatch.setattr("cutpoint.engines.openvino._refuse_unknown", lambda precision, core: None)
     monkeypatch.setitem(MIN_COSINES, "bf16", 1.1)
     with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
         checked_engine(cut, "openvino", 1, BATCH, "bf16")

@@ -80,7 +80,7 @@ def test_a_cut_openvino_can_not_run_is_refused() -> None:
 
 def test_a_missing_nncf_names_the_extra(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[int8\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[int8\]"):
         quantise(cut, list(BATCH))
 
 

@@ -145,7 +145,7 @@ def test_loading_says_how_to_decode_and_the_first_backbone_stays_as_it_was() -> 
 
 
 def test_another_way_to_decode_is_refused() -> None:
-    with pytest.raises(UsageError, match="Ways: exact, scaled"):
+    with pytest.raises(UsageError, match=r"decode is 'fast'.*\n.*\n.*exact, scaled"):
         cp.load("fake:seed0", decode="fast")
 
 

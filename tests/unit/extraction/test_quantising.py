@@ -184,7 +184,7 @@ def test_a_kill_while_a_network_is_written_leaves_nothing(
 ) -> None:
     store = FeatureStore(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cutpoint.store.shard.os.replace", lambda *paths: exec("raise SystemExit"))
+        patch.setattr("cutpoint.files.os.replace", lambda *paths: exec("raise SystemExit"))
         with pytest.raises(SystemExit):
             fill(dataset(), backbone, spec, store)
     (left,) = tmp_path.rglob("*.tmp")

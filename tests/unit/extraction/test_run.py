@@ -167,7 +167,7 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
     data = read_arrays([encoded(noisy_image(0, 0), "PNG"), *images(3)])
     real = unit.prepare_item
 
-    def without_png(payload: object, spec: object, name: str) -> object:
+    def without_png(payload: object, spec: object, name: str = "") -> object:
         if isinstance(payload, bytes):
             raise BadItem("no plug-in")
         return real(payload, spec, name)

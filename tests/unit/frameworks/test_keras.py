@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from cutpoint.errors import UsageError, WeightsError
 from cutpoint.preprocess import recipe_named
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.spec import ArraySpec, PreprocessSpec
-from tests.conformance.networks.keras import blocks, drawn, functional, plain, subclassed
+from tests.conformance.networks.keras import (
+    blocks,
+    drawn,
+    functional,
+    nested,
+    plain,
+    subclassed,
+)
 
 SIDE = 32
 TF = recipe_named("tf", SIDE)
@@ -193,7 +201,7 @@ def test_what_the_network_learns_later_does_not_reach_a_cut() -> None:
 def test_a_new_head_can_be_connected_and_trains_the_network() -> None:
     keras = import_keras()
     network = functional()
-    tensor = cp.load(network, TF).symbolic("add")
+    tensor = cp.load(network, TF).symbolic("add", trainable=True)
     assert isinstance(tensor, keras.KerasTensor)
     head = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(tensor))
     model = keras.Model(network.input, head)
@@ -201,6 +209,99 @@ def test_a_new_head_can_be_connected_and_trains_the_network() -> None:
     model.compile("sgd", "mse")
     model.fit((BATCH - 127.5) / 127.5, np.ones((4, 2)), verbose=0)
     assert not np.array_equal(plain(network.get_layer("conv1").kernel), before)
+
+
+def test_a_head_on_a_frozen_part_trains_on_what_a_cut_gives(tmp_path: Path) -> None:
+    """`functional` has a norm and a dropout before the tap."""
+    keras = import_keras()
+    network = functional()
+    backbone = cp.load(network, TF)
+    tensor = backbone.symbolic("add")
+    assert isinstance(tensor, keras.KerasTensor)
+    head = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(tensor))
+    model = keras.Model(backbone.network.input, head)
+    assert [weight.shape for weight in model.trainable_weights] == [(8, 2), (2,)]
+    before = [plain(weight) for weight in network.weights]
+    model.compile(keras.optimizers.AdamW(0.1, weight_decay=0.1), "mse")
+    x = (BATCH - 127.5) / 127.5
+    model.fit(x, np.ones((4, 2)), epochs=2, verbose=0)
+    for weight, was in zip(network.weights, before, strict=True):
+        np.testing.assert_array_equal(plain(weight), was)
+    part = keras.Model(network.input, tensor)
+    close(plain(part(x, training=True)), backbone.cut("add", pool="none")(BATCH)["add/none"])
+    model.save(tmp_path / "whole.keras")
+    again = keras.saving.load_model(tmp_path / "whole.keras")
+    close(plain(again(x, training=True)), plain(model(x, training=False)))
+    assert len(again.trainable_weights) == 2
+
+
+def test_what_was_frozen_is_trainable_where_that_is_asked_for() -> None:
+    keras = import_keras()
+    for network, layer in ((functional(), "add"), (nested(), "last")):
+        backbone = cp.load(network, TF)
+        backbone.symbolic(layer)
+        model = keras.Model(network.input, backbone.symbolic(layer, trainable=True))
+        names = {weight.name for weight in model.trainable_weights}
+        assert {"kernel", "bias", "gamma", "beta"} <= names
+        frozen = keras.Model(network.input, backbone.symbolic(layer))
+        assert not frozen.trainable_weights
+
+
+def by_fitting(network: Any) -> None:
+    model = import_keras().Sequential([network])
+    model.compile("sgd", "mse")
+    model.fit((BATCH - 127.5) / 127.5, np.ones((4, 5)), verbose=0)
+
+
+def by_assigning(network: Any) -> None:
+    network.get_layer("conv1").kernel.assign_add(np.ones((3, 3, 3, 8), np.float32))
+
+
+def by_moving_statistics(network: Any) -> None:
+    network((BATCH - 127.5) / 127.5, training=True)
+
+
+def by_other_weights(network: Any) -> None:
+    network.set_weights([2 * weight for weight in network.get_weights()])
+
+
+def by_other_settings(network: Any) -> None:
+    network.get_layer("relu1").negative_slope = 0.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [by_fitting, by_assigning, by_moving_statistics, by_other_weights, by_other_settings],
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_changed_network_is_refused_until_it_is_as_it_was(
+    change: Callable[[Any], None], is_file: bool, tmp_path: Path
+) -> None:
+    network = functional()
+    network.save(tmp_path / "net.keras")
+    backbone = cp.load(str(tmp_path / "net.keras") if is_file else network, TF)
+    held = backbone.network
+    was = held.get_weights()
+    assert backbone.cut("add")
+    change(held)
+    for ask in (backbone.cut, backbone.feature_spec):
+        with pytest.raises(WeightsError, match="no longer holds the weights"):
+            ask()
+    held.set_weights(was)
+    held.get_layer("relu1").negative_slope = 0.0
+    assert backbone.cut("add")
+
+
+def test_drawing_at_random_and_freezing_change_no_feature() -> None:
+    """The state of a dropout's generator, and whether layers are trained."""
+    keras = import_keras()
+    x = keras.Input((SIDE, SIDE, 3))
+    y = keras.layers.Dropout(0.5, name="drop")(keras.layers.Conv2D(2, 3, name="conv")(x))
+    network = keras.Model(x, y)
+    backbone = cp.load(network, TF)
+    network(np.ones((1, SIDE, SIDE, 3)), training=True)
+    network.trainable = False
+    assert backbone.cut("conv")
 
 
 def test_a_subclassed_network_has_nothing_to_connect_to() -> None:
@@ -228,7 +329,7 @@ def test_a_declared_size_is_the_size_of_the_recipe() -> None:
     spec = cp.load(functional(), preprocess="tf").spec.preprocess
     assert isinstance(spec, PreprocessSpec)
     assert (spec.resize_px, spec.crop_px) == (round(SIDE * 256 / 224), SIDE)
-    with pytest.raises(UsageError, match=r"\(32, 32, 3\)"):
+    with pytest.raises(UsageError, match="32×32×3"):
         cp.load(functional(), recipe_named("tf", 64))
 
 

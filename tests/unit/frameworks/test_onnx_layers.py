@@ -180,3 +180,55 @@ def test_what_onnxruntime_cannot_run_is_told_with_its_words() -> None:
     model = helper.make_model(graph, opset_imports=domains, ir_version=8)
     with pytest.raises(WeightsError, match="Unheard"):
         list_layers(model, ArraySpec((4,)), "onnx:unheard.onnx")
+
+
+def test_auto_taps_leave_out_one_hots_masks_their_broadcasts_and_the_answer() -> None:
+    """A little reader of tokens, as exporters write it."""
+    nodes = [
+        helper.make_node("OneHot", ["pixels", "depth", "off_on"], ["one_hot"], axis=-1),
+        helper.make_node("Equal", ["pixels", "pad"], ["is_pad"]),
+        helper.make_node("Cast", ["is_pad"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "middle"], ["row"]),
+        helper.make_node("Expand", ["row", "square"], ["masks"]),
+        helper.make_node("MatMul", ["one_hot", "embed"], ["tokens"]),
+        helper.make_node("MatMul", ["masks", "tokens"], ["mixed"]),
+        helper.make_node("Tanh", ["mixed"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "head"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["odds"], axis=-1),
+        helper.make_node("Identity", ["odds"], ["out"]),
+    ]
+    held = {
+        "depth": np.array(7),
+        "off_on": np.array([0, 1], np.float32),
+        "pad": np.array(0),
+        "middle": np.array([1]),
+        "square": np.array([1, 6, 6]),
+        "embed": np.ones((7, 4), np.float32),
+        "head": np.ones((4, 3), np.float32),
+    }
+    model = model_of(nodes, held, ["n", 6], "out", dtype=TensorProto.INT64, rank=3)
+    table = list_layers(model, ArraySpec((6,), "int64"))
+    held_by = {row.name: row.holds for row in table}
+    assert {name for name, holds in held_by.items() if holds == "input"} == {
+        "one_hot",
+        "is_pad",
+        "mask",
+        "row",
+        "masks",
+    }
+    assert {name for name, holds in held_by.items() if holds == "probabilities"} == {"odds", "out"}
+    assert set(table.auto_taps()) <= {"tokens", "mixed", "hidden", "logits"}
+    assert "logits" in table.auto_taps()
+
+
+def test_a_softmax_in_pieces_is_one() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["pixels", "fc"], ["logits"]),
+        helper.make_node("Exp", ["logits"], ["exp"]),
+        helper.make_node("ReduceSum", ["exp", "last"], ["sum"], keepdims=1),
+        helper.make_node("Div", ["exp", "sum"], ["out"]),
+    ]
+    held = {"fc": np.ones((6, 3), np.float32), "last": np.array([1])}
+    table = list_layers(model_of(nodes, held, ["n", 6], "out"), ArraySpec((6,)))
+    assert [row.name for row in table if row.holds == "probabilities"] == ["exp", "sum", "out"]
+    assert table.auto_taps() == ("logits",)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutpoint.errors import WeightsError
+from cutpoint.errors import TapNotFound, WeightsError
 from cutpoint.layer_table import LayerTable
 from cutpoint.spec import ArraySpec
 
@@ -137,3 +137,26 @@ def test_a_graph_that_does_not_fit_together_is_refused() -> None:
     next(node for node in definition.node if node.name == "m").attr["T"].type = 3  # int32
     with pytest.raises(WeightsError, match="does not fit together"):
         graph_network(definition, "x", ["m"], "The test's graph")
+
+
+def test_auto_taps_leave_out_one_hots_broadcasts_and_the_answer() -> None:
+    def build(x: Any) -> Any:
+        ids = tf.cast(x, tf.int32)
+        one_hot = tf.one_hot(ids, 7, name="one_hot")
+        mask = tf.cast(tf.not_equal(ids, 0), tf.float32, name="mask")
+        row = tf.expand_dims(mask, 1, name="row")
+        masks = tf.tile(row, (1, 6, 1), name="masks")
+        tokens = tf.matmul(one_hot, tf.ones((1, 7, 4)), name="tokens")
+        hidden = tf.tanh(tf.matmul(masks, tokens), name="hidden")
+        odds = tf.nn.softmax(tf.matmul(hidden, tf.ones((1, 4, 3)), name="logits"), name="odds")
+        return tf.identity_n([odds], name="both")
+
+    table = table_of(build, (6,))
+    held = {row.name: row.holds for row in table}
+    assert {held[name] for name in ("one_hot", "mask", "row", "masks")} == {"input"}
+    assert held["odds"] == "probabilities"
+    assert held["logits"] == "features"
+    assert table.auto_taps()[-1] == "logits"
+    assert not {"one_hot", "row", "masks", "odds"} & set(table.auto_taps())
+    with pytest.raises(TapNotFound, match="it is the network's input"):
+        table.select("x")

@@ -205,7 +205,7 @@ def test_without_a_graph_a_module_called_twice_is_no_tap() -> None:
         ("last", True),
         ("act", False),
     ]
-    with pytest.raises(TapNotFound, match="several places"):
+    with pytest.raises(TapNotFound, match="called 2 times"):
         table.select("act")
 
 

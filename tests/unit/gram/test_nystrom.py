@@ -84,3 +84,29 @@ def test_landmarks_are_seeded_and_distinct() -> None:
     assert (draw_landmarks(1000, 100, seed=1) != landmarks).any()
     with pytest.raises(UsageError, match="From 2 to 10"):
         draw_landmarks(10, 11)
+
+
+def test_from_two_landmarks_to_all_rows() -> None:
+    assert draw_landmarks(10, 10).tolist() == list(range(10))
+    assert len(draw_landmarks(10, 2)) == 2
+    assert len(draw_landmarks(3000)) == nystrom.N_LANDMARKS == 2048
+    for count, instead in ((1, 2), (0, 2), (11, 2)):
+        with pytest.raises(UsageError, match=rf"draw_landmarks\(10, {instead}\)"):
+            draw_landmarks(10, count)
+    with pytest.raises(UsageError, match=r"draw_landmarks\(40, 10\)"):
+        draw_landmarks(40, 41)
+
+
+def test_features_made_block_by_block_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = nystrom_features(rows(), 40)
+    monkeypatch.setattr(nystrom, "_BLOCK_ROWS", 7)
+    np.testing.assert_allclose(nystrom_features(rows(), 40), whole, atol=1e-12)
+
+
+def test_as_many_rows_as_are_decomposed_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = rows()
+    monkeypatch.setattr(nystrom.nystrom_features, "__defaults__", (50, 0))
+    monkeypatch.setattr(nystrom, "MAX_EXACT", min(X.shape))
+    assert spectrum_of(X).is_exact
+    monkeypatch.setattr(nystrom, "MAX_EXACT", min(X.shape) - 1)
+    assert not spectrum_of(X).is_exact

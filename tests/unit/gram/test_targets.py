@@ -104,3 +104,41 @@ def test_rows_sure_of_a_class_that_is_no_more_are_refused() -> None:
     half, gone = np.array([0.5, 0.5]), np.array([1.0, 0.0])
     with pytest.raises(UsageError, match=r"1 rows give all .*row 1"):
         prior_shift(np.array([[0.5, 0.5], [0.0, 1.0]]), half, gone)
+
+
+def test_two_items_of_two_kinds_are_enough() -> None:
+    assert Targets.of_classes(["a", "b"]).Y.tolist() == [[1, 0], [0, 1]]
+    assert Targets.of_labels(np.array([[0], [1]])).names == ("label 0",)
+    assert Targets.of_values(np.array([1, 2])).Y.tolist() == [[1.0], [2.0]]
+    assert Targets.of_values(np.array([[1.0, 5], [2, 6]])).names == ("value 0", "value 1")
+    for make in (Targets.of_labels, Targets.of_values):
+        with pytest.raises(ShapeError, match="They have shape"):
+            make(np.array([[0, 1]]))
+        with pytest.raises(ShapeError, match="They have shape"):
+            make(np.zeros((3, 0)))
+
+
+def test_one_constant_column_among_others_is_refused() -> None:
+    with pytest.raises(DataError, match="1 of 2 columns are constant"):
+        Targets.of_values(np.array([[1.0, 5], [2, 5]]))
+    with pytest.raises(DataError, match="1 of 2 columns are constant"):
+        Targets.of_labels(np.array([[0, 1], [1, 1]]))
+
+
+def test_a_score_of_exactly_one_half_says_the_label_is_there() -> None:
+    targets = Targets.of_labels(np.array([[1, 0], [0, 1]]))
+    np.testing.assert_array_equal(targets.right(np.array([[0.5, 0.49], [0.5, 0.5]])), [1.0, 0.5])
+
+
+def test_priors_may_be_none_in_the_new_place_and_in_training_never() -> None:
+    even = np.array([0.5, 0.5])
+    shifted = prior_shift(np.array([[0.4, 0.6]]), even, np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(shifted, [[1.0, 0.0]])
+    for probabilities, old, new in (
+        ([[0.4, 0.6]], even, [0.0, 0.0]),
+        ([[0.4, 0.6]], even, [-0.1, 1.1]),
+        ([[0.4, 0.6]], [0.0, 1.0], even),
+        ([[-0.1, 1.1]], even, even),
+    ):
+        with pytest.raises(UsageError, match="Smallest: probability"):
+            prior_shift(np.array(probabilities), np.array(old), np.array(new))

@@ -63,6 +63,7 @@ def test_neighbours_are_counted_in_whole_numbers() -> None:
         parse_head("knn(2.5)").fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:.*tells nothing about")  # few rows, few passes
 def test_the_mlp_does_not_care_for_the_features_scale() -> None:
     """Standardised by the fitted rows: equal scores to 1e-3 from 1e-4 to 1e4 times."""
     X, y = items("mlp")

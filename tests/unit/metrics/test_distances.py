@@ -107,3 +107,61 @@ def test_sets_of_different_widths_are_refused() -> None:
         mmd2(np.zeros((5, 3)), np.zeros((5, 4)))
     with pytest.raises(ShapeError, match="NaN"):
         fid(np.full((5, 3), np.nan), np.zeros((5, 3)))
+
+
+@pytest.mark.parametrize(("error", "distance"), [(0.0, 2.0), (0.25, 1.0), (1.0, -2.0)])
+def test_any_share_of_errors_has_a_distance(error: float, distance: float) -> None:
+    assert proxy_a_distance(error) == distance
+
+
+@pytest.mark.parametrize("error", [-0.01, 1.01, float("nan")])
+def test_an_error_that_is_no_share_has_none(error: float) -> None:
+    with pytest.raises(UsageError, match="It is no share"):
+        proxy_a_distance(error)
+
+
+def test_subsets_of_kid_hold_two_rows_to_all() -> None:
+    X, Y = digits()[0][:6], digits()[1][:7]
+    assert kid(X, Y, 3, subset_size=6)[1] > 0  # seven rows are left to draw from
+    assert np.isfinite(kid(X, Y, 3, subset_size=2)).all()
+    for size in (1, 7):
+        with pytest.raises(UsageError, match=r"kid\(X, Y, subset_size=3\)"):
+            kid(X, Y, 3, subset_size=size)
+    with pytest.raises(UsageError, match=r"subset_size=2\)"):  # never one that is refused again
+        kid(X[:3], Y, 3, subset_size=5)
+
+
+def test_kid_draws_a_hundred_subsets_of_a_thousand_rows_by_seed_0() -> None:
+    random = np.random.default_rng(1)
+    X, Y = random.normal(size=(1010, 2)), random.normal(size=(1005, 2))
+    assert kid(X, Y) == kid(X, Y, n_subsets=100, subset_size=1000, seed=0)
+    assert kid(X, Y, 5, 50) != kid(X, Y, 5, 50, seed=1)
+
+
+def test_distances_of_the_smallest_sets_by_hand() -> None:
+    """Two rows of one feature: 0 and 2 (variance 2), 1 and 7 (variance 18)."""
+    X, Y = np.array([[0.0], [2.0]]), np.array([[1.0], [7.0]])
+    assert coral(X, Y) == pytest.approx((2 - 18) ** 2 / 4)
+    assert fid(X, Y) == pytest.approx((1 - 4) ** 2 + 2 + 18 - 2 * np.sqrt(2 * 18))
+    cubes = {(0, 2): 1, (1, 7): 8**3, (0, 1): 1, (0, 7): 1, (2, 1): 3**3, (2, 7): 15**3}
+    across = (cubes[0, 1] + cubes[0, 7] + cubes[2, 1] + cubes[2, 7]) / 4
+    assert mmd2(X, Y) == pytest.approx(cubes[0, 2] + cubes[1, 7] - 2 * across)
+
+
+def test_rows_of_zeros_stay_zeros_in_cmmd() -> None:
+    """Between zeros and a unit row the kernel is exp(−1 / 200)."""
+    zeros, unit = np.zeros((2, 3)), np.tile([5.0, 0, 0], (2, 1))
+    assert cmmd(zeros, unit) == pytest.approx(1000 * (2 - 2 * np.exp(-1 / 200)))
+
+
+@pytest.mark.parametrize("distance", [mmd2, cmmd, coral, fid])
+def test_each_set_must_be_two_finite_rows_or_more(distance: object) -> None:
+    good, bad = np.arange(6.0).reshape(2, 3), np.array([[0.0, 1, 2], [np.inf, 1, 2]])
+    assert np.isfinite(distance(good, good + 1))
+    for X, Y in ((good, bad), (bad, good)):
+        with pytest.raises(ShapeError, match="hold NaN or infinity"):
+            distance(X, Y)
+    for X, Y in ((good[:1], good), (good, good[:1]), (good[0], good), (good, good[:, :2])):
+        with pytest.raises(ShapeError) as caught:
+            distance(X, Y)
+        assert "NaN" not in caught.value.got

@@ -35,3 +35,24 @@ def test_the_bounds_hold_the_estimate(n_right: int) -> None:
 def test_proportions_of_nothing_are_refused(n_right: int, n_items: int) -> None:
     with pytest.raises(UsageError, match=f"{n_right} of {n_items} items"):
         wilson(n_right, n_items)
+
+
+def test_less_confidence_is_a_narrower_interval() -> None:
+    """Reference: the same formula with the quantile of 80 %."""
+    z, n_items = NormalDist().inv_cdf(0.9), 50
+    found = wilson(20, n_items, confidence=0.8)
+    half = z * math.sqrt(z**2 + 4 * n_items * 0.4 * 0.6) / (2 * (n_items + z**2))
+    assert found.high - found.low == pytest.approx(2 * half)
+    assert found.value == 0.4
+    assert wilson(20, n_items) == wilson(20, n_items, confidence=0.95)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, -0.1, 95])
+def test_certainty_and_percents_are_no_confidence(confidence: float) -> None:
+    with pytest.raises(UsageError, match=f"with confidence {confidence}"):
+        wilson(5, 10, confidence)
+
+
+def test_one_item_is_enough() -> None:
+    assert wilson(1, 1).value == 1.0
+    assert wilson(0, 1).value == 0.0

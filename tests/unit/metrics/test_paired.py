@@ -81,3 +81,43 @@ def test_p_values_beyond_1_are_refused() -> None:
     with pytest.raises(UsageError, match="not all of them from 0 to 1"):
         holm([0.5, 1.5])
     assert holm([]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.ones(3, bool), np.ones(3, int)),
+        (np.ones(3, int), np.ones(3, bool)),
+        (np.ones((3, 1), bool), np.ones((3, 1), bool)),
+        (np.ones(3, bool), np.ones(2, bool)),
+    ],
+)
+def test_each_way_not_to_be_answers_is_refused_alone(a: np.ndarray, b: np.ndarray) -> None:
+    with pytest.raises(ShapeError):
+        mcnemar(a, b)
+
+
+def test_a_corrected_t_takes_two_folds_of_one_item_and_no_fewer() -> None:
+    """By hand: mean 0.2, s² = 0.02, t = 0.2 / √((1/2 + 1) · 0.02); one degree of freedom."""
+    found = corrected_resampled_t([0.1, 0.3], 1, 1)
+    assert found.t == pytest.approx(0.2 / np.sqrt(1.5 * 0.02))
+    assert found.p_value == pytest.approx(2 * (0.5 - np.arctan(found.t) / np.pi))  # Cauchy's
+    assert str(found) == f"+0.200, t = {found.t:.2f}, p = {found.p_value:.3g}"
+    for n_train, n_test in ((0, 1), (1, 0)):
+        with pytest.raises(UsageError, match=f"n_train={n_train}, n_test={n_test}"):
+            corrected_resampled_t([0.1, 0.3], n_train, n_test)
+
+
+def test_folds_that_agree_say_nothing_or_all() -> None:
+    nothing = corrected_resampled_t([0.0, 0.0], 80, 20)
+    assert (nothing.difference, nothing.t, nothing.p_value) == (0.0, 0.0, 1.0)
+    better = corrected_resampled_t([0.25, 0.25], 80, 20)
+    assert (better.difference, better.t, better.p_value) == (0.25, np.inf, 0.0)
+
+
+def test_holm_takes_none_and_certainty_and_nothing_beyond() -> None:
+    assert holm([0.0, 1.0]).tolist() == [0.0, 1.0]
+    assert holm([0.6, 0.7]).tolist() == [1.0, 1.0]  # never above 1
+    for wrong in ([-0.01, 0.5], [0.5, 1.01], [float("nan")], [[0.5]]):
+        with pytest.raises(UsageError, match="Got values of shape"):
+            holm(wrong)

@@ -8,7 +8,7 @@ import scipy.stats
 from scipy.stats import norm
 
 from cutpoint.errors import DataError, ShapeError, UsageError
-from cutpoint.metrics import bootstrap, max_t, paired_bootstrap
+from cutpoint.metrics import bootstrap, max_t, paired_bootstrap, resampling
 
 # Of 600 runs at 95 %, 93 to 97 % is the middle 97.5 % (binomial).
 N_RUNS = 600
@@ -109,3 +109,42 @@ def test_scores_that_are_no_numbers_and_no_draws_are_refused() -> None:
         bootstrap(np.array([1.0, np.nan, 0.0]))
     with pytest.raises(UsageError, match="n_draws is 0"):
         bootstrap(np.array([1.0, 0.0]), n_draws=0)
+
+
+def test_what_is_not_said_is_2000_draws_95_percent_and_seed_0() -> None:
+    a, b = scores(seed=0), scores(seed=1)
+    said = {"n_draws": 2000, "strata": None, "confidence": 0.95, "seed": 0}
+    assert bootstrap(a) == bootstrap(a, **said)
+    assert paired_bootstrap(a, b) == paired_bootstrap(a, b, **said)
+    assert max_t(np.stack([a, b])) == max_t(np.stack([a, b]), **said)
+    assert bootstrap(a, n_draws=1999) != bootstrap(a)
+
+
+def test_the_bounds_are_quantiles_of_the_drawn_means() -> None:
+    drawn = resampling.drawn_means(scores()[None], 300, None, 5)[:, 0]
+    found = bootstrap(scores(), n_draws=300, confidence=0.8, seed=5)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.1, 0.9])))
+
+
+def test_draws_in_parts_are_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bootstrap(scores(), n_draws=50)
+    monkeypatch.setattr(resampling, "_CELLS", 7 * 80)  # seven draws at a time, then one
+    assert bootstrap(scores(), n_draws=50) == whole
+    monkeypatch.setattr(resampling, "_CELLS", 1)  # less than one draw: one at a time
+    assert bootstrap(scores(), n_draws=50) == whole
+
+
+def test_one_draw_and_one_item_are_enough() -> None:
+    found = bootstrap(np.array([0.5]), n_draws=1)
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_intervals_of_all_candidates_are_as_wide_and_about_their_means() -> None:
+    several = np.stack([scores(seed=seed) for seed in range(3)])
+    means = resampling.drawn_means(several, 200, None, 0)
+    c = np.quantile(np.abs(means - several.mean(axis=1)).max(axis=1), 0.9)
+    for row, found in zip(several, max_t(several, n_draws=200, confidence=0.9), strict=True):
+        assert found.value == pytest.approx(row.mean())
+        assert (found.low, found.high) == pytest.approx((row.mean() - c, row.mean() + c))
+    with pytest.raises(ShapeError, match="scores have shape"):
+        max_t(scores())

@@ -40,3 +40,24 @@ def test_a_class_without_test_items_does_not_break_the_scores() -> None:
     assert found.accuracy.value == 1
     assert found.macro_f1 == 1
     assert found.auc == 1
+
+
+def test_scores_of_five_items_by_hand() -> None:
+    """Truth 0 0 0 1 1, predicted 0 0 1 1 0: recalls 2/3 and 1/2, precisions 2/3 and 1/2."""
+    right = np.array([0.9, 0.8, 0.3, 0.6, 0.4])
+    truth = np.array([0, 0, 0, 1, 1])
+    first = np.where(truth == 0, right, 1 - right)
+    found = score(np.stack([first, 1 - first], axis=1), truth)
+    assert found.confusion == ((2, 1), (1, 1))
+    assert found.accuracy.value == pytest.approx(3 / 5)
+    assert found.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert found.log_loss == pytest.approx(-np.log(right).mean())
+    assert found.auc == pytest.approx(4 / 6)  # pairs of both classes in the right order
+    confidence = np.maximum(right, 1 - right)
+    assert found.ece == pytest.approx(np.abs(confidence - (right > 0.5)).mean())  # a bin each
+    names = [name for name, _ in found.lines()]
+    assert names[0] == "accuracy"
+    assert names[-1] == "calibration error (ECE)"
+    assert dict(found.lines())["AUC"] == "0.667"
+    assert found.to_json()["confusion"] == ((2, 1), (1, 1))

@@ -26,6 +26,8 @@ MAP_POOLS = [
     "spp",
     "spp(max)",
     "spp(1,3)",
+    "spp(adaptive)",
+    "spp(1,3,max,adaptive)",
     "rmac",
     "rmac(2)",
     "h2t(40)",
@@ -111,8 +113,19 @@ def _bins(channel: np.ndarray, counts: tuple[int, ...], how: str = "mean") -> np
 def _spp(item: np.ndarray, *words: str) -> np.ndarray:
     how = "max" if "max" in words else "mean"
     levels = [int(word) for word in words if word.isdigit()] or [1, 2, 4]
+    if "adaptive" in words:
+        return np.concatenate([_overlapping(channel, n, how) for channel in item for n in levels])
     parts = [_bins(channel, (level,) * 2, how) for level in levels for channel in item]
     return np.concatenate([part.ravel() for part in parts])
+
+
+def _overlapping(channel: np.ndarray, n_bins: int, how: str) -> np.ndarray:
+    """Bins from the last place at or before the exact border to the first at or after it."""
+    starts = [[math.floor(n * size / n_bins) for n in range(n_bins)] for size in channel.shape]
+    stops = [[math.ceil(n * size / n_bins) for n in range(1, n_bins + 1)] for size in channel.shape]
+    rows, columns = (list(zip(*each, strict=True)) for each in zip(starts, stops, strict=True))
+    bins = [channel[a:b, c:d] for (a, b), (c, d) in itertools.product(rows, columns)]
+    return np.array([each.max() if how == "max" else each.sum() / each.size for each in bins])
 
 
 def _h2t(item: np.ndarray, target: str, compat: str = "") -> np.ndarray:

@@ -49,7 +49,7 @@ def test_a_pool_equals_its_definition(
 
 # Slice takes inputs from 10 on, Clip from 11, reductions from 18; 7 is the oldest that is cut.
 @pytest.mark.parametrize("opset", [7, 9, 10, 11, 18, 21])
-@pytest.mark.parametrize("pool", ["spp", "rmac", "sgem", "grid(3)", "h2t(40)"])
+@pytest.mark.parametrize("pool", ["spp", "spp(1,3,adaptive)", "rmac", "sgem", "grid(3)", "h2t(40)"])
 def test_onnx_pools_are_written_in_the_networks_own_opset(pool: str, opset: int) -> None:
     """Tolerance as above; runtimes of the old reductions sum in another order."""
     activation = drawn((3, 5, 8, 8))
@@ -84,7 +84,7 @@ def test_what_happens_to_the_activation_later_does_not_reach_the_features(
 def test_pools_are_finite_and_items_do_not_know_each_other(
     pool: str, maps: np.ndarray, order: list[int]
 ) -> None:
-    pool = "spp(1,3)" if pool.startswith("spp") else pool
+    pool = "spp(1,3)" if pool in ("spp", "spp(max)") else pool
     found = parse_pool(pool)(maps, "NCHW")
     assert np.isfinite(found).all()
     assert len(found) == len(maps)
@@ -111,6 +111,25 @@ def test_pyramids_are_torchs_adaptive_pools_where_the_sides_divide(how: str) -> 
     pool = getattr(torch.nn.functional, kind)
     expected = torch.cat([pool(maps, level).flatten(1) for level in (1, 2, 4)], 1)
     np.testing.assert_allclose(pool_spp(maps.numpy(), how=how), expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+@pytest.mark.parametrize("side", [(1, 1), (2, 3), (5, 7), (7, 7), (8, 12), (13, 6)])
+@pytest.mark.parametrize("levels", [(1, 2, 4), (1, 3), (6,)])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_adaptive_pyramids_are_torchs_at_any_side(
+    how: str, side: tuple[int, int], levels: tuple[int, ...], framework: str
+) -> None:
+    """Reference: `torch.nn.functional`, channel by channel; tolerance 1e-6."""
+    maps = drawn((2, 3, *side))
+    kind = {"mean": "adaptive_avg_pool2d", "max": "adaptive_max_pool2d"}[how]
+    pool = getattr(torch.nn.functional, kind)
+    parts = [pool(torch.from_numpy(maps), level).flatten(2) for level in levels]
+    expected = torch.cat(parts, 2).flatten(1).numpy()
+    typed = f"spp({','.join(map(str, levels))}, {how}, adaptive)"
+    for layout, activation in (("NCHW", maps), ("NHWC", maps.transpose(0, 2, 3, 1))):
+        found = FRAMEWORKS[framework](typed, np.ascontiguousarray(activation), layout)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 # Computed by `cirtorch.layers.functional.rmac` (cnnimageretrieval-pytorch at 45c432e) of the maps

@@ -30,7 +30,19 @@ def test_shape_and_width_are_those_of_the_result(
 
 @pytest.mark.parametrize(
     "pool",
-    ["gap", "gmp", "gem", "sgem", "spp", "spp(1,3,max)", "h2t(40)", "flatten", "grid(3)", "none"],
+    [
+        "gap",
+        "gmp",
+        "gem",
+        "sgem",
+        "spp",
+        "spp(1,3,max)",
+        "spp(adaptive)",
+        "h2t(40)",
+        "flatten",
+        "grid(3)",
+        "none",
+    ],
 )
 @pytest.mark.parametrize(("layout", "shape"), [("NCHW", (1, 5, 6, 8)), ("NHWC", (1, 6, 8, 5))])
 def test_a_name_begins_with_the_channel_its_feature_is_made_of(
@@ -49,7 +61,9 @@ def test_a_name_begins_with_the_channel_its_feature_is_made_of(
         assert lit == {str(channel)}
 
 
-@pytest.mark.parametrize("pool", ["spp", "h2t(100)", "flatten", "grid(4)", "none"])
+@pytest.mark.parametrize(
+    "pool", ["spp", "spp(1,2,adaptive)", "h2t(100)", "flatten", "grid(4)", "none"]
+)
 @pytest.mark.parametrize(("layout", "shape"), [("NCHW", (1, 2, 4, 8)), ("NHWC", (1, 4, 8, 2))])
 def test_a_name_ends_with_the_place_its_feature_is_made_of(
     pool: str, layout: str, shape: tuple[int, ...]

@@ -6,7 +6,9 @@ import io
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from PIL import Image, ImageFile, features
 
 from cutpoint.errors import BadItem, UsageError
 from cutpoint.preprocess import decode_image, fit_to_recipe, prepare_image
+from cutpoint.preprocess import image as preprocess_image
+from cutpoint.preprocess.room import Room
 from cutpoint.spec import PreprocessSpec
 from tests.conftest import encoded, noisy_image
 
@@ -74,6 +78,65 @@ def png_that_declares(width: int, height: int, data: bytes) -> bytes:
 def test_cases_5_and_6_too_many_declared_pixels_are_bad_before_decoding(side: int) -> None:
     bomb = png_that_declares(side, side, zlib.compress(b"\0" * 1000))
     assert "pixels declared; not decoded" in reason_of(bomb)
+
+
+def test_a_small_file_of_many_pixels_is_bad_before_decoding() -> None:
+    """A PNG of 0.49 MB and 13000² pixels took 0.7 GB and 12 s, one of 16 bits 3.5 GB."""
+    side = 13_000
+    rows = zlib.compressobj()
+    packed = b"".join(rows.compress(bytes(3 * side + 1)) for _ in range(side)) + rows.flush()
+    assert "13000×13000 px declared in" in reason_of(png_that_declares(side, side, packed))
+
+
+def test_a_thin_picture_is_not_stretched_to_a_huge_one() -> None:
+    spec = PreprocessSpec(224, 224, "bicubic", (127.5,) * 3, (127.5,) * 3)
+    with pytest.raises(BadItem, match="too long and thin"):
+        prepare_image(np.zeros((1, 3000, 3), np.uint8), spec)
+    assert prepare_image(np.zeros((1, 900, 3), np.uint8), spec)[0].shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("mode", ["P", "PA", "LA", "RGBA", "CMYK", "YCbCr", "1", "I;16", "I", "F"])
+def test_a_large_image_is_converted_in_bands_to_the_same_pixels(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, 256, (41, 37, 4)).astype(np.uint8))
+    if mode in ("I;16", "I", "F"):
+        kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+        image = Image.fromarray(random.integers(0, 70_000, (41, 37)).astype(kind))
+    elif mode == "PA":
+        image = image.convert("RGB").quantize(16).convert("PA")
+    else:
+        image = image.convert("RGB").convert(mode) if mode != "RGBA" else image
+    whole = decode_image(image, SPEC)[0].convert("RGB")
+    monkeypatch.setattr(preprocess_image, "_BAND_PIXELS", 37 * 5)
+    np.testing.assert_array_equal(decode_image(image, SPEC)[0].convert("RGB"), whole)
+
+
+def test_pictures_of_all_workers_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of 8 fit in at a time; one that is larger than all there is goes alone."""
+    pixels = 64 * 64 + 32 * 32
+    room = Room(2 * pixels)
+    monkeypatch.setattr(preprocess_image, "DECODING", room)
+    taken: list[int] = []
+    real = preprocess_image.fit_to_recipe
+
+    def watched(*given: object) -> np.ndarray:
+        taken.append(room.n_taken)
+        time.sleep(0.01)
+        return real(*given)
+
+    monkeypatch.setattr(preprocess_image, "fit_to_recipe", watched)
+    photos = [encoded(noisy_image(0, seed, side=64), "PNG") for seed in range(16)]
+    photos[5] = encoded(noisy_image(0, 5, side=300), "PNG")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda data: prepare_image(data, SPEC)[0].shape, photos))
+    assert found == [(28, 28, 3)] * 16
+    assert max(taken) == 2 * pixels
+    assert room.n_taken == 0
+    with pytest.raises(BadItem):  # a bad one gives its room back
+        prepare_image(photos[0][:-40], SPEC)
+    assert room.n_taken == 0
 
 
 def test_case_5_a_bomb_does_not_grow_the_process() -> None:

@@ -65,3 +65,14 @@ def test_its_tags_are_balanced_and_ids_unique(page: str) -> None:
     Reader().feed(page)
     assert not open_tags
     assert len(ids) == len(set(ids))
+
+
+def test_a_fused_row_names_all_its_pools(colour_folder: Maker, tmp_path: Path) -> None:
+    cp.fit(
+        colour_folder(), tmp_path / "m", FakeBackbone(), pool=["gap", "gmp"], recipe="l2 | concat",
+        quiet=True,
+    )  # fmt: skip
+    (row,) = re.findall(
+        r"<td>6 taps[^<]*</td><td>([^<]*)</td>", (tmp_path / "m/report.html").read_text()
+    )
+    assert row == "gap, gmp"

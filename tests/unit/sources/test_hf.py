@@ -25,6 +25,7 @@ from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
 from cutpoint.spec import ArraySpec, PreprocessSpec
 from cutpoint.testing import FakeBackbone
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 import_with_shim("torchvision")
 transformers = import_with_shim("transformers")
@@ -153,6 +154,13 @@ def test_hidden_states_are_layers(
     hidden = reference(type(backbone.network).from_pretrained(folder)).hidden_states
     for layer, state in zip(layers, states, strict=True):
         close(found[f"{layer}/none"], hidden[state])
+
+
+def test_after_training_it_is_no_longer_taken_for_the_folders_network(
+    saved: Callable[..., Path],
+) -> None:
+    folder = saved(convnext, vit_processor())
+    refused_after_a_step_of_training(cp.load(f"hf:{folder}"), "encoder.stages.1")
 
 
 def test_mobilenet_gives_maps_that_pool(saved: Callable[..., Path]) -> None:

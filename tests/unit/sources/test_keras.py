@@ -19,9 +19,10 @@ import pytest
 import cutpoint as cp
 from cutpoint.data import read_dataset
 from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.layer_table import ClassProbabilities
 from cutpoint.preprocess import prepare_item
 from cutpoint.runtimes.keras import import_keras
-from cutpoint.sources.keras import _own_preprocess
+from cutpoint.sources.keras import _own_preprocess, _trained_side
 from cutpoint.spec import ArraySpec
 from tests.conformance.networks.keras import functional, plain
 
@@ -353,7 +354,9 @@ def test_the_kitten_is_a_tabby(shared: Path) -> None:
     backbone = cp.load(f"keras:MobileNet?alpha=0.25&weights={file}")
     photo = (models / "squeezenet11" / "kitten_224.png").read_bytes()
     image, _ = prepare_item(photo, backbone.spec.preprocess)
-    scores = backbone.cut("predictions", pool="none")(image[None])["predictions/none"][0]
+    with pytest.warns(ClassProbabilities):
+        cut = backbone.cut("predictions", pool="none")
+    scores = cut(image[None])["predictions/none"][0]
     labels = json.loads((models / "squeezenet11" / "imagenet_labels.json").read_text())
     assert "tabby" in labels[str(int(scores.argmax()))]
     assert scores.max() == pytest.approx(0.74, abs=0.03)
@@ -381,7 +384,9 @@ def test_resnet8_knows_cifar10(shared: Path) -> None:
     items = dataset.only("test").items[::10]
     side = replace(backbone.spec.preprocess, fit="squash")
     batch = np.stack([prepare_item(item.payload.read_bytes(), side)[0] for item in items])
-    found = next(iter(backbone.cut(-1, pool="none")(batch).values())).argmax(1)
+    with pytest.warns(ClassProbabilities):
+        cut = backbone.cut(-1, pool="none")
+    found = next(iter(cut(batch).values())).argmax(1)
     right = np.mean([dataset.classes[k] == i.label for k, i in zip(found, items, strict=True)])
     assert right > 0.6
 
@@ -466,3 +471,12 @@ def test_build_where_it_would_be_idle_is_refused() -> None:
             cp.load(name, build=functional)
     with pytest.raises(UsageError, match="which are for files"):
         cp.load(functional(), "tf", trust_weights=True)
+
+
+@pytest.mark.parametrize(("name", "side"), [("Xception", 299), ("MobileNetV2", 224)])
+def test_without_its_classifier_an_application_keeps_the_side_it_was_trained_on(
+    name: str, side: int
+) -> None:
+    """Keras leaves the input open then; 299 is Keras' own figure."""
+    make = getattr(import_keras().applications, name)
+    assert _trained_side(make, name, {"include_top": False}) == side

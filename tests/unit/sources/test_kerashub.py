@@ -14,6 +14,7 @@ from cutpoint.errors import BackboneNotFound, MissingExtra, UsageError
 from cutpoint.runtimes.keras import import_keras
 from cutpoint.spec import PreprocessSpec
 from tests.conformance.networks.keras import drawn, plain
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 
@@ -55,6 +56,12 @@ def test_a_preset_is_fed_by_its_converter(preset: tuple[Path, Any]) -> None:
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+def test_after_training_it_is_no_longer_taken_for_the_presets_network(
+    preset: tuple[Path, Any],
+) -> None:
+    refused_after_a_step_of_training(cp.load(f"kerashub:{preset[0]}"), "stack1_block0_out")
+
+
 def test_a_stated_recipe_goes_before_the_presets(preset: tuple[Path, Any]) -> None:
     backbone = cp.load(f"kerashub:{preset[0]}", preprocess="tf")
     assert backbone.spec.preprocess.mean == (127.5,) * 3
@@ -78,5 +85,5 @@ def test_an_unknown_preset_names_some() -> None:
 
 def test_a_missing_kerashub_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[kerashub\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[kerashub\]"):
         cp.load("kerashub:resnet_50_imagenet")

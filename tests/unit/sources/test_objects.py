@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,8 +125,46 @@ def test_a_network_changed_after_loading_is_to_be_loaded_anew() -> None:
     with torch.no_grad():
         changing[0].weight.mul_(3)
     for ask in (backbone.feature_spec, backbone.cut):
-        with pytest.raises(WeightsError, match="Load it anew"):
+        with pytest.raises(WeightsError, match=r"backbone = cp\.load\(backbone\.network"):
             ask()
     anew = cp.load(changing, preprocess=SMALL)
     assert anew.cut("1")
     assert anew.feature_spec(["1"], ["gap"]).fingerprint() != before.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("said", "side"),
+    [
+        ({"pretrained_cfg": {"input_size": (3, 32, 32)}}, 32),  # as timm's networks say it
+        ({"config": SimpleNamespace(image_size=96)}, 96),  # as those of transformers do
+        ({"config": SimpleNamespace(image_size=[64, 64])}, 64),
+        ({"config": SimpleNamespace(hidden_size=8)}, 224),
+        ({}, 224),
+    ],
+)
+def test_a_recipe_takes_the_side_a_network_says_it_was_trained_on(
+    said: dict[str, object], side: int
+) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
+    for name, value in said.items():
+        setattr(network, name, value)
+    assert cp.load(network, "imagenet").spec.preprocess.array_shape == (side, side, 3)
+    assert cp.load(network, "imagenet(160)").spec.preprocess.array_shape == (160, 160, 3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_advised"),
+    [
+        (torch.nn.Conv2d(3, 4, 3), True),
+        (torch.nn.Conv2d(1, 4, 3), False),
+        (torch.nn.Conv1d(3, 4, 3), False),
+        (torch.nn.Linear(3, 4), False),
+        (torch.nn.Embedding(3, 4), False),
+    ],
+)
+def test_imagenet_is_advised_to_networks_of_colour_images_alone(
+    layer: torch.nn.Module, is_advised: bool
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        cp.load(torch.nn.Sequential(layer), None)
+    assert ("imagenet" in str(caught.value)) == is_advised

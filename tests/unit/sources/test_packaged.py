@@ -15,6 +15,7 @@ from cutpoint.backbone import Backbone, LoadOptions
 from cutpoint.errors import BackboneNotFound, TapNotFound, WeightsError
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone, packaged
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,10 @@ def test_the_layer_table_is_that_of_efficientnet_lite0(backbone: Backbone) -> No
     assert table["conv_stem"].stride == 2
     assert table.get(index=-1).name == "classifier"
     assert table.auto_taps() == ("bn1", *(f"blocks.{stage}" for stage in range(7)), "bn2")
+
+
+def test_after_training_it_is_no_longer_taken_for_the_packaged_network() -> None:
+    refused_after_a_step_of_training(load_backbone("packaged:efficientnet_lite0"), "blocks.1")
 
 
 def test_features_equal_timms_own_forward(backbone: Backbone) -> None:

@@ -66,7 +66,7 @@ def test_a_missing_tensorflow_names_the_extra(
 ) -> None:
     folder = write_graph_model(tmp_path)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(MissingExtra, match=r"cutpoint\[tensorflow\]"):
+    with pytest.raises(MissingExtra, match=r"cutpoint-ml\[tensorflow\]"):
         read_graph_model(folder / "model.json")
 
 

@@ -15,6 +15,7 @@ import cutpoint as cp
 from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 timm = import_with_shim("timm")
 
@@ -45,6 +46,10 @@ def test_features_equal_timms_forward_intermediates_after_its_own_transform(fold
     for layer, truth in zip(layers, maps[-4:], strict=True):
         error = np.abs(found[f"{layer}/none"] - truth.numpy()).max()
         assert error <= 1e-5 * float(truth.abs().max()), layer
+
+
+def test_after_training_it_is_no_longer_taken_for_timms_network(folder: Path) -> None:
+    refused_after_a_step_of_training(cp.load(f"timm:local-dir:{folder}"), "blocks.1")
 
 
 def test_a_predictor_finds_its_folder_from_anywhere(

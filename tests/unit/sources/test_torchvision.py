@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 
-from cutpoint.errors import BackboneNotFound, WeightsError
+from cutpoint.backbone import LoadOptions
+from cutpoint.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.preprocess import prepare_image
 from cutpoint.sources import load_backbone
+from tests.unit.sources.training import refused_after_a_step_of_training
 
 models = import_with_shim("torchvision").models
 
@@ -57,6 +60,11 @@ def test_features_equal_torchvisions_own_with_its_own_transforms(
         truth = expected[layer].numpy()
         error = np.abs(found[f"{layer}/none"] - truth).max()
         assert error <= 1e-5 * max(np.abs(truth).max(), 1e-3), layer
+
+
+def test_after_training_it_is_no_longer_taken_for_torchvisions_network(checkpoints: Path) -> None:
+    put(checkpoints, "squeezenet1_1", models.squeezenet1_1(weights=None).state_dict())
+    refused_after_a_step_of_training(load_backbone("torchvision:squeezenet1_1"), "features.3")
 
 
 def test_weights_that_do_not_fit_are_never_loaded_in_part(checkpoints: Path) -> None:
@@ -113,6 +121,79 @@ def test_absent_weights_are_downloaded_by_torch_and_a_failure_is_told(
 def test_an_unknown_network_lists_the_nearest() -> None:
     with pytest.raises(BackboneNotFound, match="resnet50"):
         load_backbone("torchvision:resnet51")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("n_classes", [1000, 7])
+def test_weights_of_a_file_fill_the_network(tmp_path: Path, suffix: str, n_classes: int) -> None:
+    network = models.squeezenet1_1(weights=None, num_classes=n_classes).eval()
+    path = tmp_path / f"my weights{suffix}"
+    state = network.state_dict()
+    if suffix == ".pth":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    backbone = load_backbone(f"torchvision:squeezenet1_1?weights={path}")
+    assert backbone.spec.name == f"squeezenet1_1?weights=my%20weights{suffix}"
+    assert load_backbone(backbone.load_name).spec == backbone.spec
+    # SqueezeNet 1.1 has one set of weights at torchvision, so one way to be fed.
+    known = models.SqueezeNet1_1_Weights.DEFAULT.transforms()
+    assert backbone.spec.preprocess.array_shape == (known.crop_size[0],) * 2 + (3,)
+    batch = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype(np.uint8)
+    mean, std = ([255 * value for value in each] for each in (known.mean, known.std))
+    fed = torch.from_numpy(((batch - mean) / std).astype(np.float32)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        truth = network(fed).numpy()
+    found = backbone.cut(-1, pool="none")(batch).popitem()[1].reshape(truth.shape)
+    np.testing.assert_allclose(found, truth, atol=1e-5 * np.abs(truth).max())
+
+
+def test_weights_that_were_fed_in_one_of_several_ways_ask_which(tmp_path: Path) -> None:
+    path = tmp_path / "resnet50.pth"
+    torch.save(models.resnet50(weights=None).state_dict(), path)
+    with pytest.raises(UsageError, match="shorter side 232") as caught:
+        load_backbone(f"torchvision:resnet50?weights={path}")
+    assert "shorter side 256" in caught.value.got
+    options = LoadOptions("imagenet(160)")
+    assert (
+        load_backbone(f"torchvision:resnet50?weights={path}", options).spec.preprocess.crop_px
+        == 160
+    )
+
+
+@pytest.mark.parametrize("query", ["weight=x.pth", "weights=", "weights=x.pth&side=3"])
+def test_an_argument_that_is_none_is_refused(query: str) -> None:
+    with pytest.raises(UsageError, match="one, weights"):
+        load_backbone(f"torchvision:resnet18?{query}")
+
+
+def test_weights_of_another_network_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save(models.resnet18(weights=None).state_dict(), path)
+    with pytest.raises(WeightsError, match="does not fit it"):
+        load_backbone(f"torchvision:squeezenet1_1?weights={path}")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_the_input_transform_of_torchvisions_own_weights_is_there(
+    checkpoints: Path, name: str
+) -> None:
+    """Reference: torchvision's own builder, given the same file; 1e-5."""
+    blank = models.get_model(name, weights=None, init_weights=False)
+    put(checkpoints, name, blank.state_dict())
+    network = models.get_model(name, weights="DEFAULT").eval()
+    assert network.transform_input
+    backbone = load_backbone(f"torchvision:{name}")
+    assert backbone.network.transform_input
+    side = backbone.spec.preprocess.crop_px
+    batch = np.random.default_rng(0).integers(0, 256, (1, side, side, 3)).astype(np.uint8)
+    known = models.get_model_weights(name).DEFAULT.transforms()
+    mean, std = ([255 * value for value in each] for each in (known.mean, known.std))
+    fed = torch.from_numpy(((batch - mean) / std).astype(np.float32)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        truth = network(fed).numpy()
+    found = backbone.cut("fc", pool="none")(batch)["fc/none"]
+    np.testing.assert_allclose(found, truth, atol=1e-5 * np.abs(truth).max())
 
 
 @pytest.mark.shared

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from cutpoint.store import FeatureStore, verify_store
+from cutpoint.store.shard import read_header
 from tests.unit.store.helpers import CountingBackbone, fill, images, same
 
 N_ITEMS = 80 * 16
@@ -44,7 +45,7 @@ for number in range(n_kills):
     if pid == 0:
         fill(current, batch, n_workers=1)
         os._exit(0)
-    time.sleep(random.uniform(0, whole_s / 2))
+    time.sleep(random.uniform(0, whole_s / 2.5))
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     store = FeatureStore(current)
@@ -62,7 +63,7 @@ def test_i1_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500)
     log = json.loads(done.stdout.splitlines()[-1])
     assert len(log) == N_KILLS
-    assert sum(killed for killed, *_ in log) >= 60, "too few kills hit a running writer"
+    assert sum(killed for killed, *_ in log) >= 50, "too few kills hit a running writer"
     assert all(n_damaged == 0 for *_, n_damaged, _ in log)
     assert all(n_rows == n_known for _, n_rows, n_known, _, _ in log)
     assert any(0 < n_rows < N_ITEMS for _, n_rows, *_ in log), "no kill hit the middle of a run"
@@ -73,9 +74,12 @@ def test_i1_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     for start in range(0, N_KILLS, 8):
         store = FeatureStore(tmp_path / f"store{start}")
         acknowledged = log[start + 7][1]
+        left = [store.path / "shards" / name for name in verify_store(store).orphans]
+        n_left = sum(len(read_header(path)[1]) for path in left)  # written, not yet committed
         counting = CountingBackbone()
         resumed = fill(store.path, images(N_ITEMS), counting)
-        assert resumed.n_forward == N_ITEMS - acknowledged  # I2: committed units are not redone
+        # I2: neither committed units are redone, nor whole ones that the kill left uncommitted.
+        assert resumed.n_forward == N_ITEMS - acknowledged - n_left
         same(resumed.features, reference)
         assert verify_store(store).is_whole
         assert not list(store.path.rglob("*.tmp"))

@@ -15,6 +15,13 @@ def test_all_directions_are_a_turn() -> None:
     np.testing.assert_allclose(turned @ turned.T, X @ X.T, atol=1e-12 * 500)
 
 
+def test_more_directions_than_columns_lose_nothing() -> None:
+    """Distances and angles are kept in the larger space; 1e-12."""
+    up = OrthogonalProjection(40).fit_transform(X)
+    assert up.shape == (500, 40)
+    np.testing.assert_allclose(up @ up.T, X @ X.T, atol=1e-12 * 500)
+
+
 def test_some_directions_are_at_right_angles_and_keep_lengths_on_average() -> None:
     projection = OrthogonalProjection(5).fit(X)
     np.testing.assert_allclose(

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import decomposition
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 import cutpoint as cp
-from cutpoint.errors import UsageError
+from cutpoint.errors import DataError, ShapeError, UsageError
 from cutpoint.gram import Moments
 from cutpoint.heads import RidgeHead
 from cutpoint.transforms import (
@@ -26,7 +29,11 @@ from cutpoint.transforms import (
     RandomisedSVD,
     SparseProjection,
     TSNEPicture,
+    from_bytes,
+    from_state,
+    to_bytes,
 )
+from cutpoint.transforms.training import STARTS
 
 
 def rows_of(n_rows: int = 300, n_features: int = 12, seed: int = 0) -> np.ndarray:
@@ -145,8 +152,10 @@ def test_random_projections_are_scikit_learns(ours: type, reference: type) -> No
     X = rows_of(30, 200)
     expected = reference(20, random_state=3).fit_transform(X)
     np.testing.assert_allclose(ours(20, random_state=3).fit_transform(X), expected, atol=1e-10)
-    with pytest.warns(UserWarning, match="300 random directions were asked for; 200"):
-        ours(300).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataDimensionalityWarning)  # of the reference
+        up = reference(300, random_state=3).fit_transform(X)
+    np.testing.assert_allclose(ours(300, random_state=3).fit_transform(X), up, atol=1e-10)
 
 
 def test_random_projections_keep_distances_roughly() -> None:
@@ -181,6 +190,78 @@ def test_the_autoencoder_in_numpy_is_the_one_trained_in_pytorch() -> None:
     w1, b1, w2, b2 = map(torch.from_numpy, weights)
     expected = (torch.tanh(rows @ w1 + b1) @ w2 + b2).numpy()
     np.testing.assert_allclose(fitted.transform(X), expected, atol=1e-5)
+
+
+def test_the_autoencoder_reconstructs_as_pytorch_does() -> None:
+    """Tolerance 1e-5; the error left is the loss of training, up to the batch it was taken on."""
+    import torch
+
+    X, _ = digits()
+    fitted = Autoencoder(16, 64).fit(X)
+    codes = fitted.transform(X)
+    found = fitted.inverse_transform(codes)
+    weights = [fitted.unfolded_, fitted.unfolded_bias_, fitted.output_, fitted.output_bias_]
+    w3, b3, w4, b4 = map(torch.from_numpy, weights)
+    middle = torch.from_numpy(codes.astype(np.float32))
+    expected = (torch.tanh(middle @ w3 + b3) @ w4 + b4).numpy() * fitted.scale_ + fitted.mean_
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    left = np.square(found - X).mean() / X.var(axis=0).mean()
+    assert left == pytest.approx(fitted.loss_, rel=0.1)
+    assert left < 0.5
+    assert fitted.inverse_transform(codes.astype(np.float32)).dtype == np.float32
+    again: Any = from_bytes(to_bytes(fitted))
+    np.testing.assert_array_equal(again.inverse_transform(codes), found)
+
+
+def test_rows_that_no_decoder_can_take_are_refused() -> None:
+    X, _ = digits()
+    fitted = Autoencoder(3, 8, n_steps=2).fit(X)
+    with pytest.raises(ShapeError, match="Rows of 4 columns can't be decoded"):
+        fitted.inverse_transform(np.zeros((2, 4)))
+    with pytest.raises(DataError, match="NaN or infinity, the first in row 1"):
+        fitted.inverse_transform(np.array([[0, 0, 0], [0, np.nan, 0]]))
+    fields, arrays = fitted.to_state()
+    encoder = {n: each for n, each in arrays.items() if not n.startswith(("unfolded", "output"))}
+    older = from_state(fields, encoder)  # as earlier releases saved it
+    np.testing.assert_array_equal(older.transform(X), fitted.transform(X))
+    with pytest.raises(UsageError, match="its decoder was not kept"):
+        older.inverse_transform(np.zeros((2, 3)))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(40, 12), (12, 40), (7, 7)])
+def test_projections_start_as_pytorch_starts_linear_layers(n_in: int, n_out: int) -> None:
+    """Of `torch.nn.init`: `orthogonal_` up to the lot drawn, `xavier_uniform_` in its bound."""
+    import torch
+
+    random = np.random.default_rng(0)
+    ours = STARTS["orthogonal"](random, n_in, n_out)
+    theirs = torch.nn.init.orthogonal_(torch.empty(n_out, n_in, dtype=torch.float64)).numpy().T
+    for weights in (ours, theirs):
+        fewer = weights if n_in >= n_out else weights.T
+        np.testing.assert_allclose(fewer.T @ fewer, np.eye(min(n_in, n_out)), atol=1e-12)
+    evenly = np.concatenate([STARTS["xavier"](random, n_in, n_out).ravel() for _ in range(40)])
+    other = torch.nn.init.xavier_uniform_(torch.empty(40 * n_out, n_in))
+    bound = np.sqrt(6 / (n_in + n_out))
+    assert 0.98 * bound < np.abs(evenly).max() < bound
+    assert other.shape == (40 * n_out, n_in)  # its own bound is that of the larger layer
+    assert evenly.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "xavier"])
+def test_a_learned_projection_begins_where_it_is_told_to(init: str) -> None:
+    """One step of a rate that has fallen to nothing moves no weight by more than 1e-3."""
+    X, y = digits()
+    fitted = LearnedProjection(5, n_steps=1, init=init, random_state=4).fit(X, y)
+    start = STARTS[init](np.random.default_rng(4), X.shape[1], 5)
+    np.testing.assert_allclose(fitted.projection_, start, atol=2e-3)
+    usual = LearnedProjection(5, n_steps=1, random_state=4).fit(X, y)
+    assert np.abs(usual.projection_ - start).max() > 0.05
+
+
+def test_a_learned_projection_goes_up_too() -> None:
+    X, y = digits()
+    wide = LearnedProjection(100, n_steps=20).fit(X, y)
+    assert wide.transform(X).shape == (len(X), 100)
 
 
 def test_a_learned_projection_beats_a_random_one_of_its_width() -> None:

@@ -112,3 +112,15 @@ def test_infinite_scores_are_saved_as_numbers() -> None:
     fitted = FTestSelect(1).fit(X, [0, 0, 1, 1])
     assert np.isfinite(fitted.scores_).all()
     assert from_bytes(to_bytes(fitted)).get_support().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_was_learned_is_finite_or_refused(value: float) -> None:
+    fields, arrays = ZScore().fit(np.eye(3)).to_state()
+    for name in arrays:
+        wrong = {each: array.astype(float) for each, array in arrays.items()}
+        wrong[name].flat[0] = value
+        with pytest.raises(PredictorError, match=f"{name} holds NaN or infinity"):
+            from_state(fields, wrong)
+    with pytest.raises(PredictorError, match="x_ holds NaN or infinity"):
+        from_state({**fields, "learned": {**fields["learned"], "x_": [1.0, [value]]}}, arrays)

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import (
     RFE,
-    SelectFromModel,
     SelectKBest,
     VarianceThreshold,
     f_classif,
     mutual_info_classif,
 )
-from sklearn.linear_model import RidgeClassifier
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 from cutpoint.errors import UsageError
 from cutpoint.gram import one_hot
@@ -31,7 +30,7 @@ from cutpoint.transforms import (
     feature_names,
 )
 from cutpoint.transforms.proximal import group_lasso
-from cutpoint.transforms.select import connectivity, l1_logistic, n_to_keep, top
+from cutpoint.transforms.select import connectivity, n_to_keep, top
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +94,27 @@ def test_variance_keeps_what_scikit_learn_keeps() -> None:
     np.testing.assert_array_equal(found.transform(X), reference.transform(X))
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.01, 5.0, 30.0])
+def test_a_threshold_of_variance_is_scikit_learns(threshold: float) -> None:
+    X, _ = digits()
+    X[:, 3] = 7.0
+    reference = VarianceThreshold(threshold).fit(X)
+    found = VarianceSelect(threshold=threshold).fit(X)
+    np.testing.assert_array_equal(found.get_support(), reference.get_support())
+    np.testing.assert_array_equal(found.transform(X), reference.transform(X))
+
+
+def test_a_threshold_and_a_number_both_hold_and_one_above_all_is_refused() -> None:
+    X, _ = digits()
+    both = VarianceSelect(5, threshold=30.0).fit(X)
+    assert both.get_support().sum() == 5
+    assert VarianceSelect(50, threshold=30.0).fit(X).get_support().sum() < 50
+    half = VarianceSelect().fit(X).get_support()
+    np.testing.assert_array_equal(half, VarianceSelect(0.5).fit(X).get_support())
+    with pytest.raises(UsageError, match="No column varies by more than the threshold 1e"):
+        VarianceSelect(threshold=1e6).fit(X)
+
+
 def test_recursive_elimination_is_scikit_learns() -> None:
     X, y = digits()
     reference = RFE(RidgeClassifier(1.0), n_features_to_select=12, step=0.1).fit(X, y)
@@ -103,16 +123,41 @@ def test_recursive_elimination_is_scikit_learns() -> None:
     np.testing.assert_array_equal(-found.scores_, reference.ranking_)
 
 
-def test_l1_keeps_what_select_from_model_keeps() -> None:
+@pytest.mark.parametrize("C", [0.05, 0.5])
+def test_l1_scores_columns_as_scikit_learns_multinomial_regression(C: float) -> None:
+    """Reference: its solver saga at 1e-7. Scores to 1e-3 of the largest, the same columns."""
     X, y = digits()
     X = X / 16
-    model = OneVsRestClassifier(l1_logistic(0.1, 0))
-    weights = lambda fitted: np.max([np.abs(e.coef_[0]) for e in fitted.estimators_], axis=0)  # noqa: E731
-    reference = SelectFromModel(model, importance_getter=weights, threshold=1e-12).fit(X, y)
-    found = L1Select(C=0.1).fit(X, y)
-    np.testing.assert_array_equal(found.get_support(), reference.get_support())
+    reference = LogisticRegression(C=C, solver="saga", tol=1e-7, max_iter=20000, **l1())
+    scores = np.abs(reference.fit(X, y).coef_).sum(axis=0)
+    found = L1Select(C=C).fit(X, y)
+    np.testing.assert_allclose(found.scores_, scores, atol=1e-3 * scores.max())
+    np.testing.assert_array_equal(found.get_support(), scores > 0)
     assert 0 < found.get_support().sum() < X.shape[1]
-    assert L1Select(C=0.1, keep=5).fit(X, y).get_support().sum() == 5
+    few = L1Select(C=C, keep=5).fit(X, y).get_support()
+    assert set(np.flatnonzero(few)) == set(np.argsort(-scores)[:5])
+    np.testing.assert_array_equal(L1Select(C=C, random_state=9).fit(X, y).scores_, found.scores_)
+
+
+def test_l1_of_two_classes_is_the_one_weight_a_column_has() -> None:
+    """Reference: scikit-learn's binary regression, saga at 1e-7; 1e-3 of the largest."""
+    X, y = digits()
+    X, y = X[y < 2] / 16, y[y < 2]
+    reference = LogisticRegression(C=0.5, solver="saga", tol=1e-7, max_iter=20000, **l1())
+    scores = np.abs(reference.fit(X, y).coef_[0])
+    np.testing.assert_allclose(L1Select(C=0.5).fit(X, y).scores_, scores, atol=1e-3 * scores.max())
+
+
+def test_l1_that_does_not_settle_says_so() -> None:
+    X, y = digits()
+    with pytest.warns(ConvergenceWarning, match="did not settle in 3 steps"):
+        L1Select(C=10.0, max_iter=3).fit(X, y)
+
+
+def l1() -> dict[str, object]:
+    """How scikit-learn spells the penalty: 1.8 renamed it."""
+    is_new = LogisticRegression().get_params().get("penalty") == "deprecated"
+    return {"l1_ratio": 1.0} if is_new else {"penalty": "l1"}
 
 
 def objective(weights: np.ndarray, X: np.ndarray, targets: np.ndarray, penalty: float) -> float:
@@ -192,6 +237,25 @@ def test_a_learned_mask_keeps_what_tells_and_drops_most_noise() -> None:
     kept = LearnedMask().fit(X, y).get_support()
     assert kept[:5].sum() >= 4
     assert kept[5:].mean() < 0.2
+
+
+def test_a_soft_mask_weighs_every_column_and_drops_none() -> None:
+    X, y = planted()
+    soft = LearnedMask(penalty=0.1, soft=True).fit(X, y)
+    weighed = soft.transform(X)
+    np.testing.assert_allclose(weighed, X * soft.scores_, rtol=1e-12)
+    assert ((soft.scores_ > 0) & (soft.scores_ < 1)).all()
+    assert soft.scores_[:5].min() > soft.scores_[5:].mean()  # what tells weighs more than noise
+    np.testing.assert_allclose(soft.inverse_transform(weighed), X, rtol=1e-12)
+    hard = LearnedMask(penalty=0.1).fit(X, y)
+    assert hard.transform(X).shape[1] < X.shape[1]
+    # Its temperature stays at 1: less decided than the hardened one.
+    assert np.median(np.abs(soft.scores_ - 0.5)) < np.median(np.abs(hard.scores_ - 0.5))
+
+
+def test_a_soft_mask_has_no_threshold() -> None:
+    with pytest.raises(UsageError, match="threshold can't be used with a soft mask"):
+        LearnedMask(0.3, soft=True).fit(*planted())
 
 
 def test_the_mask_keeps_more_at_a_lower_threshold() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from cutpoint.arguments import check_workers
+from cutpoint.extraction.interrupt import Stop
 from cutpoint.runtimes.threads import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
+_LOOK_EVERY_S = 0.2  # a person who pressed Ctrl-C is answered that soon
 
 
 class LocalExecutor:
@@ -20,24 +24,55 @@ class LocalExecutor:
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
-        self.n_workers = n_workers or n_cores()
+        check_workers(n_workers)
+        self.n_workers = n_cores() if n_workers is None else n_workers
 
-    def map(self, make_worker: Callable[[], Callable[[T], R]], units: Sequence[T]) -> Iterator[R]:
-        """Yield results as units end. `make_worker` is called once in each thread."""
-        local = threading.local()
+    def map(
+        self,
+        make_worker: Callable[[], Callable[[T], R]],
+        units: Sequence[T],
+        stop: Stop | None = None,
+    ) -> Generator[R, None, None]:
+        """Yield results as units end. `make_worker` is called once in each thread.
 
-        def set_up() -> None:
-            local.work = make_worker()
+        Where a unit fails, or `stop` is asked to, no other begins; the results of those under way
+        are still yielded, and then the reason is raised. Ctrl-C on the way out leaves at once.
+        """
+        local, stop, ended = threading.local(), stop or Stop(), SimpleQueue[Future[tuple[R, ...]]]()
 
-        def work(unit: T) -> R:
-            result: R = local.work(unit)
-            return result
+        def work(unit: T) -> tuple[R, ...]:
+            if stop():
+                return ()
+            try:
+                if not hasattr(local, "work"):
+                    local.work = make_worker()
+                return (local.work(unit),)
+            except BaseException as error:
+                stop.because(error)
+                raise
 
-        n_threads = min(self.n_workers, len(units)) or 1
-        pool = ThreadPoolExecutor(n_threads, "cutpoint", initializer=set_up)
+        pool = ThreadPoolExecutor(min(self.n_workers, len(units)) or 1, "cutpoint")
         try:
-            futures = [pool.submit(work, unit) for unit in units]
-            for future in as_completed(futures):
-                yield future.result()
+            for unit in units:
+                pool.submit(work, unit).add_done_callback(ended.put)
+            for _ in units:
+                future = _next(ended, stop)
+                if future.exception() is None:  # else it is the reason to stop
+                    yield from future.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=not stop(), cancel_futures=True)
+        if stop.reason is not None:
+            raise stop.reason
+
+
+def _next(ended: SimpleQueue[T], stop: Stop) -> T:
+    """Return what ends next; tell on the way that Ctrl-C was heard."""
+    while True:
+        try:
+            return ended.get(timeout=_LOOK_EVERY_S)
+        except Empty:
+            stop.tell()
+        except KeyboardInterrupt as error:  # of a program that handles Ctrl-C by itself
+            if stop():
+                raise
+            stop.because(error)

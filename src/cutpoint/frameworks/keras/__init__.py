@@ -3,5 +3,6 @@
 from cutpoint.frameworks.keras.cut import KerasCut, make_cut
 from cutpoint.frameworks.keras.layers import list_layers
 from cutpoint.frameworks.keras.symbolic import symbolic
+from cutpoint.frameworks.keras.weights import WHEN_CHANGED, weights_digests
 
-__all__ = ["KerasCut", "list_layers", "make_cut", "symbolic"]
+__all__ = ["WHEN_CHANGED", "KerasCut", "list_layers", "make_cut", "symbolic", "weights_digests"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -17,9 +18,22 @@ from cutpoint.frameworks.keras.watch import (
     network_input,
     watched,
 )
-from cutpoint.layer_table import Layer, LayerTable, stride_of
+from cutpoint.layer_table import (
+    ANSWER,
+    FEATURES,
+    HANDS_ON,
+    INPUT,
+    IS_INPUT,
+    PROBABILITIES,
+    Layer,
+    LayerTable,
+    end_in_probabilities,
+    stride_of,
+)
 from cutpoint.runtimes.tensorflow import import_tensorflow, operation_macs
 from cutpoint.spec import Preprocess, PreprocessSpec
+
+_OPERATION = "TFOpLambda"  # one of TensorFlow's functions, which may be no more than a cast
 
 
 class _Call:
@@ -58,14 +72,57 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     has_order = bool(getattr(network, "inputs", None))  # functional or sequential
     names = list(layers) if has_order else list(by_name)[::-1]
     first = is_channels_first(network)
+    answers = _answers(network)
     rows: list[Layer] = []
     for each in names:
         if each in by_name or type(layers[each]).__name__ == "InputLayer":
             call = by_name.get(each)
-            rows.append(
-                _layer(len(rows), each, layers[each], call, times[each] == 1, preprocess, first)
+            row = _layer(len(rows), each, layers[each], call, times[each], preprocess, first)
+            is_given = row.kind == _OPERATION and not any(
+                before.macs or before.params for before in (*rows, row)
             )
-    return LayerTable(name, tuple(rows))
+            holds = ANSWER if each in answers else INPUT if is_given else row.holds
+            rows.append(replace(row, holds=holds))
+    return LayerTable(name, tuple(rows if answers or has_order else end_in_probabilities(rows)))
+
+
+def _answers(network: Any) -> set[str]:
+    """Return the layers from a final softmax or sigmoid on, of a network with a graph."""
+    found: set[str] = set()
+    for output in getattr(network, "outputs", None) or ():
+        layer, chain = output._keras_history.operation, []
+        while layer is not None:
+            chain.append(layer.name)
+            if _gives_probabilities(layer):
+                found.update(chain)
+                break
+            layer = _only_before(layer) if _hands_on(layer) else None
+    return found
+
+
+def _gives_probabilities(layer: Any) -> bool:
+    return any(said in PROBABILITIES for said in _said(layer))
+
+
+def _hands_on(layer: Any) -> bool:
+    kind, function = _said(layer)
+    return (
+        kind in HANDS_ON or function in HANDS_ON or (kind == "activation" and function == "linear")
+    )
+
+
+def _said(layer: Any) -> tuple[str, str]:
+    """Return the kind of a layer, and the function it ends with or is made of."""
+    activation = getattr(getattr(layer, "activation", None), "__name__", "")
+    function = str(getattr(layer, "function", "")).rpartition(".")[2]  # of a TFOpLambda
+    return type(layer).__name__.lower(), activation or function.replace("_", "")
+
+
+def _only_before(layer: Any) -> Any | None:
+    """Return the layer whose output the one call of `layer` takes; None if that is not clear."""
+    nodes = layer._inbound_nodes
+    before: list[Any] = nodes[0].parent_nodes if len(nodes) == 1 else []
+    return before[0].operation if len(before) == 1 else None
 
 
 def _refuse_several_inputs(network: Any, name: str) -> None:
@@ -135,7 +192,7 @@ def _layer(
     name: str,
     layer: Any,
     call: _Call | None,
-    called_once: bool,
+    n_calls: int,
     preprocess: Preprocess,
     channels_first: bool,
 ) -> Layer:
@@ -143,6 +200,7 @@ def _layer(
     shape = call.shape if call else tuple(layer.batch_shape)
     layout = _layout(layer, shape, channels_first, is_image)
     height = shape[layout.index("H")] if "H" in layout else None
+    why = _why_no_tap(call, n_calls)
     return Layer(
         index=index,
         name=name,
@@ -152,9 +210,19 @@ def _layer(
         stride=stride_of(side, height) if height else None,
         params=layer.count_params() if layer.built else 0,
         macs=call.macs if call else 0,
-        tappable=call is not None and called_once and call.is_tensor,
+        tappable=not why,
         is_block=bool(getattr(layer, "layers", ())),
+        holds=FEATURES if call else INPUT,
+        why_no_tap=why,
     )
+
+
+def _why_no_tap(call: _Call | None, n_calls: int) -> str:
+    if call is None:
+        return IS_INPUT
+    if not call.is_tensor:
+        return "it gives several tensors, or none"
+    return "" if n_calls == 1 else f"it is called {n_calls} times, on different data"
 
 
 def _layout(layer: Any, shape: tuple[int | None, ...], channels_first: bool, is_image: bool) -> str:

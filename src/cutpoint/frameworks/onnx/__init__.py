@@ -4,8 +4,10 @@ from cutpoint.frameworks.onnx.cut import OnnxCut, make_cut
 from cutpoint.frameworks.onnx.graph import NetworkInput, data_inputs, network_input
 from cutpoint.frameworks.onnx.layers import list_layers
 from cutpoint.frameworks.onnx.symbolic import symbolic
+from cutpoint.frameworks.onnx.weights import WHEN_CHANGED, weights_digests
 
 __all__ = [
+    "WHEN_CHANGED",
     "NetworkInput",
     "OnnxCut",
     "data_inputs",
@@ -13,4 +15,5 @@ __all__ = [
     "make_cut",
     "network_input",
     "symbolic",
+    "weights_digests",
 ]

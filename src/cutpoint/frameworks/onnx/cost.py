@@ -25,6 +25,17 @@ def node_params(graph: Graph, node: Any) -> int:
     )
 
 
+def is_learned(graph: Graph, node: Any) -> bool:
+    """Say whether `node` computes with learned weights: a matrix of them at least.
+
+    Limits, means, colours' scales and the values of a one-hot are single numbers or one row.
+    """
+    return any(
+        sum(size > 1 for size in tensor.dims) >= 2 and tensor.data_type not in _NOT_WEIGHTS
+        for tensor in graph.weights_of(node)
+    )
+
+
 def node_macs(node: Any, shapes: Shapes) -> int:
     """Return the multiply-accumulates of `node` for one item.
 

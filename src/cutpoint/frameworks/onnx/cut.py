@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,10 @@ from cutpoint.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
 from cutpoint.frameworks.onnx.shapes import cannot_run
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
+from cutpoint.runtimes.batch_mates import probe, why_one_by_one
 from cutpoint.runtimes.onnx import Session
 from cutpoint.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.types import Array, Batch, Cut, Features, check_batch
-
-_TOLERANCES = {"float16": 1e-2}
-"""How far an item may move, relative to the largest value, when it gets batch mates: rounding
-alone. Of float16 networks a last digit (1e-3) can flip and grow on its way; others: 1e-4."""
 
 
 class OnnxCut:
@@ -60,10 +57,9 @@ class OnnxCut:
         self.model = _cut_model(graph, preprocess, self.taps, table)
         try:
             self._session = Session(self.model)
-            singles = [self._session(item[None]) for item in self._probe()]
+            why = why_one_by_one(self._session, probe(self.input_shape, self.input_dtype))
         except Exception as error:  # whatever onnxruntime meets in a file it can't run
             raise cannot_run(table.backbone, error) from error
-        why = _why_one_by_one(self._session, self._probe(), singles, graph.input.dtype)
         self.is_one_by_one = bool(why)
         if why:
             self.converts_to, self.why_native = (), why
@@ -87,22 +83,6 @@ class OnnxCut:
     def _one_by_one(self, batch: Batch) -> list[Array]:
         each = [self._session(batch[row : row + 1]) for row in range(len(batch))]
         return [np.concatenate(rows) for rows in zip(*each, strict=True)]
-
-    def _probe(self) -> Array:
-        """Return three items as unlike as can be: loud, faint, 90 dB fainter.
-
-        A graph that measures something over the whole batch gives itself away by them. None is
-        silent: what networks that normalise make of silence is rounding alone.
-        """
-        random = np.random.default_rng(0)
-        shape, dtype = self.input_shape, self.input_dtype
-        if dtype == "int64":  # token ids: 0 and 1 are in every vocabulary
-            items = [random.integers(0, 2, shape), np.ones(shape), np.zeros(shape)]
-        elif dtype == "uint8":
-            items = [random.integers(0, high, shape) for high in (256, 16, 2)]
-        else:
-            items = [random.normal(0, scale, shape) for scale in (1.0, 1e-2, 3e-5)]
-        return np.stack(items).astype(dtype)
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
@@ -154,25 +134,3 @@ def _add_tap(builder: Builder, place: int, tap: TapSpec, table: LayerTable) -> V
     return Value(
         builder.add("Identity", pooled.name, result=builder.name(f"tap_{place}")), pooled.shape
     )
-
-
-def _why_one_by_one(
-    run: Callable[[Array], Sequence[Array]],
-    items: Array,
-    singles: Sequence[Sequence[Array]],
-    dtype: str,
-) -> str:
-    """Return why `items` must not be run together; empty if they may."""
-    try:
-        together = run(items)
-    except Exception:  # onnxruntime's word on a graph that holds its batch size
-        return "the graph takes one item at a time, so items are run one by one"
-    for found, *alone in zip(together, *singles, strict=True):
-        truth = np.concatenate(alone)
-        if found.shape != truth.shape:
-            return "the graph takes one item at a time, so items are run one by one"
-        scale = np.abs(truth[np.isfinite(truth)]).max(initial=1e-30)
-        tolerance = _TOLERANCES.get(dtype, 1e-4) * scale
-        if not np.allclose(found, truth, rtol=0, atol=tolerance, equal_nan=True):
-            return "in this graph an item depends on its batch mates, so items are run one by one"
-    return ""

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 # Their further outputs are masks and statistics of training.
 _ONE_OUTPUT = ("Dropout", "BatchNormalization")
 # They tell the size of data, not the data: what is computed from them is the same for every item.
-_SIZES_ONLY = ("Shape", "Size")
+_SIZES_ONLY = ("EyeLike", "Shape", "Size")
 
 
 @dataclass(frozen=True)

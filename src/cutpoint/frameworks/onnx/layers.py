@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cutpoint.frameworks.onnx.cost import node_macs, node_params
+from cutpoint.frameworks.onnx.cost import is_learned, node_macs, node_params
 from cutpoint.frameworks.onnx.graph import Graph, outputs_of
 from cutpoint.frameworks.onnx.inputs import item_shape
 from cutpoint.frameworks.onnx.layouts import tensor_layouts
 from cutpoint.frameworks.onnx.shapes import TensorType, tensor_types
-from cutpoint.layer_table import Layer, LayerTable, stride_of
+from cutpoint.layer_table import (
+    ANSWER,
+    FEATURES,
+    HANDS_ON,
+    INPUT,
+    PROBABILITIES,
+    Layer,
+    LayerTable,
+    stride_of,
+)
 from cutpoint.spec import Preprocess
 
+_NO_ACTIVATIONS = ("bool", "int64", "uint64")  # quantised activations have 8 bits, their sums 32
 # Their shape depends on the values of an item, so items of a batch would not fit together.
 _SHAPED_BY_VALUES = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
 
@@ -40,7 +50,10 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     shapes = {each: kind.shape for each, kind in types.items()}
     layouts = tensor_layouts(graph, shapes)
     side = _height(layouts[graph.input.name], shapes[graph.input.name])
+    if side is None and len(preprocess.array_shape) > 1:  # spectra, whose axes nobody names
+        side = preprocess.array_shape[0]
     loose = _shaped_by_values(graph)
+    learned, answers = _learned(graph), _answers(graph)
     macs = 0
     rows: list[Layer] = []
     for node in graph.nodes:
@@ -48,9 +61,49 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         for place, tensor in enumerate(outputs_of(node)):
             params = 0 if place else node_params(graph, node)
             row = _layer(len(rows), tensor, node.op_type, types[tensor], layouts[tensor], side)
-            tappable = row.tappable and tensor not in loose
-            rows.append(replace(row, params=params, macs=macs, tappable=tappable))
-    return LayerTable(name, tuple(rows))
+            why = "its shape is not the same for every item" if tensor in loose else row.why_no_tap
+            holds = ANSWER if tensor in answers else FEATURES if tensor in learned else INPUT
+            row = replace(row, holds=holds, why_no_tap=why, tappable=not why)
+            rows.append(replace(row, params=params, macs=macs))
+    return LayerTable(name, tuple(rows), graph.input.name)
+
+
+def _learned(graph: Graph) -> set[str]:
+    """Return the tensors that something learned has a part in; all, if nothing in the graph is."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if is_learned(graph, node) or not found.isdisjoint(node.input):
+            found.update(outputs_of(node))
+    return found or graph.data
+
+
+def _answers(graph: Graph) -> set[str]:
+    """Return the tensors from a final softmax or sigmoid on, whatever only hands it on."""
+    found: set[str] = set()
+    for info in graph.model.graph.output:
+        name, chain = info.name, []
+        while name in graph.data and name in graph.producers:
+            node = graph.producers[name]
+            chain.append(name)
+            if _is_softmax(graph, node):
+                chain += node.input
+            if node.op_type.lower() in PROBABILITIES or _is_softmax(graph, node):
+                found.update(chain)
+                break
+            name = node.input[0] if node.op_type.lower() in HANDS_ON else ""
+    return found
+
+
+def _is_softmax(graph: Graph, node: Any) -> bool:
+    """Say whether `node` is the last of a softmax in pieces: Exp divided by its own sum."""
+    if node.op_type != "Div" or not {*node.input} <= graph.producers.keys():
+        return False
+    exponential, total = (graph.producers[name] for name in node.input)
+    return bool(
+        exponential.op_type == "Exp"
+        and total.op_type == "ReduceSum"
+        and total.input[0] == node.input[0]
+    )
 
 
 def _layer(
@@ -58,6 +111,7 @@ def _layer(
 ) -> Layer:
     layout = layout if layout.startswith("N") and "C" in layout else ""
     height = _height(layout, found.shape)
+    why = _why_no_tap(found)
     return Layer(
         index=index,
         name=name,
@@ -66,9 +120,18 @@ def _layer(
         stride=stride_of(side, height) if side and height else None,
         params=0,
         macs=0,
-        tappable=bool(found.dtype) and found.shape[:1] == (1,),
+        tappable=not why,
         layout=layout,
+        why_no_tap=why,
     )
+
+
+def _why_no_tap(found: TensorType) -> str:
+    if not found.dtype:
+        return "it is no plain array of numbers"
+    if found.dtype in _NO_ACTIVATIONS:
+        return f"its values are {found.dtype}, which count or choose and are no activations"
+    return "" if found.shape[:1] == (1,) else "its first axis is not the batch"
 
 
 def _height(layout: str, shape: tuple[int, ...]) -> int | None:

@@ -4,8 +4,10 @@ from cutpoint.frameworks.tfgraph.cut import GraphCut, make_cut
 from cutpoint.frameworks.tfgraph.layers import list_layers
 from cutpoint.frameworks.tfgraph.network import GraphNetwork, graph_network, renamed
 from cutpoint.frameworks.tfgraph.symbolic import symbolic
+from cutpoint.frameworks.tfgraph.weights import WHEN_CHANGED, weights_digests
 
 __all__ = [
+    "WHEN_CHANGED",
     "GraphCut",
     "GraphNetwork",
     "graph_network",
@@ -13,4 +15,5 @@ __all__ = [
     "make_cut",
     "renamed",
     "symbolic",
+    "weights_digests",
 ]

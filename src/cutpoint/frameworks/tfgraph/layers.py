@@ -8,7 +8,16 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from cutpoint.frameworks.tfgraph.network import GraphNetwork, import_network
-from cutpoint.layer_table import Layer, LayerTable, stride_of
+from cutpoint.layer_table import (
+    ANSWER,
+    FEATURES,
+    HANDS_ON,
+    INPUT,
+    PROBABILITIES,
+    Layer,
+    LayerTable,
+    stride_of,
+)
 from cutpoint.runtimes.tensorflow import import_tensorflow, network_input, operation_macs
 from cutpoint.spec import Preprocess, PreprocessSpec
 
@@ -60,6 +69,8 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         if _is_of_network(operation) and operation.type not in _PLUMBING
     ]
     height = _height(preprocess)
+    learned, answers = _learned(single), _answers(single, network)
+    whys = {operation.name: _why_no_tap(operation, double) for operation, _ in listed}
     rows = (
         Layer(
             index=index,
@@ -69,12 +80,55 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
             stride=_stride(operation, layouts[operation.name], height),
             params=_n_params(operation, layouts.keys()),
             macs=macs,
-            tappable=_is_tap(operation, double),
+            tappable=not whys[operation.name],
             layout=layouts[operation.name],
+            holds=ANSWER
+            if operation.name in answers
+            else FEATURES
+            if operation.name in learned
+            else INPUT,
+            why_no_tap=whys[operation.name],
         )
         for index, (operation, macs) in enumerate(listed)
     )
-    return LayerTable(name, tuple(rows))
+    return LayerTable(name, tuple(rows), network.input)
+
+
+def _learned(operations: Sequence[Any]) -> set[str]:
+    """Return the nodes that something learned has a part in; all, if nothing in the graph is."""
+    dependents = {operation.name for operation in operations}
+    found: set[str] = set()
+    for operation in operations:
+        reads = {tensor.op.name for tensor in operation.inputs}
+        # A matrix of weights at least: limits and colours' scales are single numbers or one row.
+        is_learned = any(
+            sum(size > 1 for size in _shape(constant)) >= 2
+            for constant in _constants(operation, dependents)
+        )
+        if is_learned or not found.isdisjoint(reads):
+            found.add(operation.name)
+    return found or dependents
+
+
+def _answers(operations: Sequence[Any], network: GraphNetwork) -> set[str]:
+    """Return the nodes from a final softmax or sigmoid on, whatever only hands it on."""
+    by_name = {operation.name: operation for operation in operations}
+    found: set[str] = set()
+    waiting: list[tuple[str, tuple[str, ...]]] = [
+        (f"{_SCOPE}{each}", ()) for each in network.outputs
+    ]
+    while waiting:
+        name, chain = waiting.pop()
+        operation = by_name.get(name)
+        if operation is None:
+            continue
+        if operation.type.lower() in PROBABILITIES:
+            found.update((*chain, name))
+        elif operation.type == "IdentityN":  # as many outputs as inputs, none of them its own
+            waiting += [(tensor.op.name, chain) for tensor in operation.inputs]
+        elif operation.inputs and operation.type.lower() in (*HANDS_ON, *map(str.lower, _PLUMBING)):
+            waiting.append((operation.inputs[0].op.name, (*chain, name)))
+    return found
 
 
 def grows_with_batch(network: GraphNetwork, preprocess: Preprocess, outputs: Sequence[str]) -> bool:
@@ -141,14 +195,17 @@ def _stride(operation: Any, layout: str, height: int) -> int | None:
     return stride_of(height, size) if size else None
 
 
-def _is_tap(operation: Any, double: dict[str, tuple[Any, ...]]) -> bool:
+def _why_no_tap(operation: Any, double: dict[str, tuple[Any, ...]]) -> str:
     shape = _shape(operation)
-    is_one_map = len(operation.outputs) == 1 or operation.type.startswith("FusedBatchNorm")
-    if not is_one_map or not operation.outputs[0].dtype.is_floating:
-        return False
-    if len(shape) < 2 or None in shape or shape[0] != 1:
-        return False
-    return not double or double.get(operation.name) == (2, *shape[1:])
+    if len(operation.outputs) != 1 and not operation.type.startswith("FusedBatchNorm"):
+        return f"it has {len(operation.outputs)} outputs"
+    if not operation.outputs[0].dtype.is_floating:
+        return f"its values are {operation.outputs[0].dtype.name}, no activations"
+    if len(shape) < 2 or None in shape:
+        return "its shape is known only when it runs, or it has one axis alone"
+    if shape[0] != 1 or (double and double.get(operation.name) != (2, *shape[1:])):
+        return "its first axis is not the batch"
+    return ""
 
 
 def _shape(operation: Any) -> tuple[Any, ...]:
@@ -201,7 +258,12 @@ def _transposed(operation: Any, layout: str) -> str:
 
 def _n_params(operation: Any, dependents: Collection[str]) -> int:
     """Return how many numbers reach a node through nothing that depends on the input."""
-    constants: dict[str, int] = {}
+    return sum(math.prod(_shape(constant)) for constant in _constants(operation, dependents))
+
+
+def _constants(operation: Any, dependents: Collection[str]) -> list[Any]:
+    """Return the constants that reach a node through nothing that depends on the input."""
+    constants: list[Any] = []
     waiting = [tensor.op for tensor in operation.inputs]
     seen: set[str] = set()
     while waiting:
@@ -210,6 +272,6 @@ def _n_params(operation: Any, dependents: Collection[str]) -> int:
             continue
         seen.add(each.name)
         if each.type == "Const" and each.outputs[0].dtype.is_floating:
-            constants[each.name] = math.prod(_shape(each))
+            constants.append(each)
         waiting.extend(tensor.op for tensor in each.inputs)
-    return sum(constants.values())
+    return constants

@@ -8,6 +8,6 @@ from cutpoint.layer_table import Layer, no_symbolic
 from cutpoint.spec import Preprocess
 
 
-def symbolic(network: Any, layer: Layer, preprocess: Preprocess) -> NoReturn:
+def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> NoReturn:
     """Raise `UsageError`: a frozen graph takes no gradients to its weights."""
     raise no_symbolic(layer, "a frozen TensorFlow graph")

@@ -15,6 +15,7 @@ from cutpoint.frameworks.torch.fusion import has_norms
 from cutpoint.frameworks.torch.inputs import InputLayer, example_input
 from cutpoint.frameworks.torch.ops import TORCH
 from cutpoint.frameworks.torch.reader import TapReader
+from cutpoint.frameworks.torch.weights import bytes_of
 from cutpoint.layer_table import LayerTable
 from cutpoint.pooling import apply_pool
 from cutpoint.spec import ArraySpec, BackboneSpec, Preprocess, TapSpec
@@ -84,9 +85,7 @@ class TorchCut:
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
             digest.update(name.encode())
-            # As bytes, since NumPy lacks some of torch's types.
-            flat = tensor.detach().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+            digest.update(bytes_of(tensor))
         return digest.hexdigest()
 
 

@@ -18,7 +18,7 @@ from cutpoint.frameworks.torch.graph import Captured, capture
 from cutpoint.frameworks.torch.inputs import cannot_take, random_input
 from cutpoint.frameworks.torch.layout import Sides, image_sides, layouts, stride_of
 from cutpoint.frameworks.torch.modules import first_tensor
-from cutpoint.layer_table import Layer, LayerTable
+from cutpoint.layer_table import Layer, LayerTable, end_in_probabilities
 from cutpoint.spec import Preprocess
 
 # What does nothing in inference mode, by definition.
@@ -77,7 +77,8 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     captured = capture(network)
     if captured is not None:
         outputs = _graph_outputs(captured, batch, outputs, result) or outputs
-    return LayerTable(name, _rows(outputs, image_sides(preprocess)))
+    rows = _rows(outputs, image_sides(preprocess))
+    return LayerTable(name, tuple(end_in_probabilities(rows)))
 
 
 def _is_random(network: nn.Module, item: torch.Tensor, name: str) -> UsageError:
@@ -134,12 +135,21 @@ def _rows(outputs: Sequence[_Output], sides: Sides | None) -> tuple[Layer, ...]:
             stride=stride_of(output.shape, layout, sides),
             params=_count_parameters(output.module),
             macs=output.macs,
-            tappable=output.has_items and times[output.name] == 1,
+            tappable=not _why_no_tap(output, times[output.name]),
+            why_no_tap=_why_no_tap(output, times[output.name]),
             is_block=output.module is not None and any(output.module.children()),
             layout=layout,
         )
         for index, (output, layout) in enumerate(zip(outputs, letters, strict=True))
     )
+
+
+def _why_no_tap(output: _Output, n_calls: int) -> str:
+    if not output.shape:
+        return "it gives no tensor"
+    if not output.has_items:
+        return f"its output {'×'.join(map(str, output.shape))} has no row for each item"
+    return "" if n_calls == 1 else f"it is called {n_calls} times, and no graph tells them apart"
 
 
 def _count_parameters(module: nn.Module | None) -> int:

@@ -32,11 +32,11 @@ def first_tensor(output: Any) -> torch.Tensor | None:
     return output
 
 
-def clone_tree(module: M) -> M:
+def clone_tree(module: M, frozen: bool = False) -> M:
     """Copy the modules and all that refers to them, share the tensors.
 
     A module used twice stays one module, and lists of modules or bound methods of one refer to the
-    copies.
+    copies. `frozen`, the copy's parameters take no gradient and share memory alone.
 
     Raises
     ------
@@ -46,8 +46,9 @@ def clone_tree(module: M) -> M:
     held = [tree_leaves(list(vars(each).values())) for each in module.modules()]
     tensors = [leaf for leaves in held for leaf in leaves if isinstance(leaf, torch.Tensor)]
     tensors += [*module.parameters(), *module.buffers()]
+    shared = {id(tensor): _without_gradient(tensor) if frozen else tensor for tensor in tensors}
     try:
-        return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+        return copy.deepcopy(module, shared)
     except Exception as error:  # whatever the network's own attributes meet
         raise UsageError(
             f"A {type(module).__name__} was to be looked into.",
@@ -55,6 +56,12 @@ def clone_tree(module: M) -> M:
             "A network that copy.deepcopy can copy: a cut works on a copy, which shares weights.",
             "Try it with:  copy.deepcopy(network)",
         ) from error
+
+
+def _without_gradient(tensor: torch.Tensor) -> torch.Tensor:
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(tensor.detach(), requires_grad=False)
+    return tensor.detach()
 
 
 @contextmanager

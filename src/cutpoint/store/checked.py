@@ -1,0 +1,185 @@
+"""A shard that is read in parts, each part checked in memory before it is used: I4."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cutpoint.files import told
+from cutpoint.store.shard import (
+    DIGESTS,
+    FORMAT,
+    HEADER,
+    MALFORMED,
+    corrupt,
+    open_file,
+    read_json,
+    refuse_format,
+    tensor_entry,
+)
+from cutpoint.types import Array
+
+BLOCK = 16_384  # bytes: a row's blocks are hashed in some 20 µs; their marks take 0.2 % of a shard
+_BLOCKS_AT_ONCE = 64  # 1 MB in memory while a shard is hashed as a whole
+_MARK = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """Where a tensor lies in its file."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
+
+class CheckedShard:
+    """One shard, hashed as a whole when it is opened, and block by block whenever it is read.
+
+    While the file is hashed for the digest that was committed, the digest of each of its blocks is
+    kept. Later reads are of whole blocks, into memory, and no byte of a block is given away before
+    its digest was compared: what changes on the disk after the shard was opened is found, too, and
+    it need not have changed the file's time. The file is never mapped into memory, so nothing can
+    change between the comparison and the use.
+
+    Attributes
+    ----------
+    digests : uint8 array of shape (n_rows, 32)
+        Payload digest of each row.
+    """
+
+    def __init__(self, path: Path, sha256: str, spec_id: str) -> None:
+        """Open a shard.
+
+        Parameters
+        ----------
+        sha256 : str
+            What was committed, 64 hex digits.
+        spec_id : str
+            Of the spec it must belong to.
+
+        Raises
+        ------
+        StoreCorrupt
+            If the file is not what was committed, or is gone.
+        StoreError
+            If the disk does not give it at present.
+        """
+        self.path = path
+        with self._open() as file:
+            self._marks = self._marked(file, sha256)
+            found, self._tensors = self._header(file)
+            if found != spec_id:
+                raise corrupt(path, f"it belongs to spec {found}")  # I12
+            digests = self._tensor(DIGESTS)
+            self.digests = self._rows(file, digests, np.arange(digests.shape[0]))
+        sizes = {tensor.shape[0] for tensor in self._tensors.values()}
+        if sizes != {len(self.digests)} or self.digests.shape[1:] != (32,):
+            raise corrupt(path, "its tensors are not of one length")
+
+    def rows(self, tap: str, wanted: Array) -> Array:
+        """Return rows of a tap, ``(len(wanted), …)``, as they are kept.
+
+        Parameters
+        ----------
+        wanted : int array
+            Row numbers in this shard, in any order; each below ``len(digests)``.
+        """
+        if (wanted[1:] <= wanted[:-1]).any():
+            order, back = np.unique(wanted, return_inverse=True)
+            return self.rows(tap, order)[back]
+        tensor = self._tensor(tap)
+        # Rows a block or less apart are read in one go, the others each for themselves.
+        # What lies between two rows is read, too, where it is no more than a block.
+        is_far = wanted[1:] - wanted[:-1] - 1 > BLOCK // max(tensor.row_bytes, 1)
+        runs = split(wanted, is_far)
+        with self._open() as file:
+            parts = [self._rows(file, tensor, run) for run in runs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        """Open the file; one that is gone is told from one the disk does not give at present."""
+        with open_file(self.path) as file, told(self.path, "read"):
+            yield file
+
+    def _tensor(self, name: str) -> _Tensor:
+        try:
+            return self._tensors[name]
+        except KeyError as error:
+            raise corrupt(self.path, f'it has no tensor "{name}"') from error
+
+    def _marked(self, file: BinaryIO, sha256: str) -> bytes:
+        """Return the digests of the file's blocks, one after the other, or raise."""
+        whole, marks = hashlib.sha256(), []
+        while part := file.read(_BLOCKS_AT_ONCE * BLOCK):
+            whole.update(part)
+            marks += list(_marks(part))
+        if whole.hexdigest() != sha256:
+            raise corrupt(self.path, f"its sha256 is {whole.hexdigest()[:16]}…, not {sha256[:16]}…")
+        return b"".join(marks)
+
+    def _header(self, file: BinaryIO) -> tuple[str, dict[str, _Tensor]]:
+        """Return the id of the spec it belongs to, and its tensors.
+
+        Notes
+        -----
+        safetensors: the header's length in 8 bytes, little-endian; the header, JSON; the tensors.
+        """
+        start = 8 + int.from_bytes(self._read(file, 0, 8), "little")
+        entries = read_json(self.path, bytes(self._read(file, 8, start)))
+        try:
+            header = read_json(self.path, entries.pop("__metadata__")[HEADER])
+            refuse_format(self.path, header["format"], FORMAT)
+            return str(header["spec_id"]), {n: _placed(e, start) for n, e in entries.items()}
+        except MALFORMED as error:
+            raise corrupt(self.path, f"no shard of this format ({error!r})") from error
+
+    def _rows(self, file: BinaryIO, tensor: _Tensor, rows: Array) -> Array:
+        """Return rows in ascending order, read as one piece from the first to the last."""
+        first, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        each = tensor.row_bytes
+        data = self._read(file, tensor.start + first * each, tensor.start + stop * each)
+        found = np.frombuffer(data, tensor.dtype).reshape(stop - first, *tensor.shape[1:])
+        return found if len(found) == len(rows) else found[rows - first]
+
+    def _read(self, file: BinaryIO, start: int, stop: int) -> memoryview:
+        """Return these bytes of the file, each of a block that was compared."""
+        first, last = start // BLOCK, -(-stop // BLOCK)
+        marks = self._marks[first * _MARK : last * _MARK]
+        if len(marks) != (last - first) * _MARK:
+            raise corrupt(self.path, f"it ends before byte {stop}")
+        file.seek(first * BLOCK)
+        data = file.read((last - first) * BLOCK)
+        if b"".join(_marks(data)) != marks:
+            raise corrupt(self.path, "it has changed since it was opened")
+        return memoryview(data)[start - first * BLOCK : stop - first * BLOCK]
+
+
+def split(rows: Array, is_end: Array) -> list[Array]:
+    """Return the parts of an array that end where it is said; the last one is not asked for."""
+    return np.split(rows, np.flatnonzero(is_end) + 1) if is_end.any() else [rows]
+
+
+def _marks(data: bytes) -> Iterator[bytes]:
+    view = memoryview(data)
+    for start in range(0, len(data), BLOCK):
+        yield hashlib.sha256(view[start : start + BLOCK]).digest()
+
+
+def _placed(entry: Mapping[str, Any], start: int) -> _Tensor:
+    dtype, shape, begin, _ = tensor_entry(entry)
+    if not shape:
+        raise ValueError("a tensor without rows")
+    return _Tensor(dtype, shape, start + begin)

@@ -1,0 +1,104 @@
+"""Every option that a message tells to type is one of the commands it is printed from."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+import cutpoint
+from cutpoint.cli.app import app
+
+SOURCE = Path(cutpoint.__file__).parent
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+COMMAND = re.compile(r"cutpoint (store \w+|[a-z]+) ")
+OTHER_PROGRAMS = re.compile(r"^\s*(pip|python|saved_model_cli)\b|  (pip|saved_model_cli) ")
+EXTRACTING = ("extract", "choose", "fit")
+# Which commands run the code of a folder or file, so that its messages may come from any of them.
+# The first prefix that fits counts.
+PRINTED_BY = {
+    "evaluation.py": ("evaluate",),
+    "api.py": ("evaluate",),
+    "fitting.py": ("fit",),
+    "predictor.py": ("evaluate", "predict"),
+    "heads/": ("fit",),
+    "transforms/": ("fit",),
+    "recipe/": ("choose", "fit"),
+    "choosing/precision.py": EXTRACTING,
+    "choosing/prior.py": ("choose",),
+    "choosing/task.py": ("choose",),
+    "choosing/": ("choose", "fit"),
+    "sources/": ("layers", *EXTRACTING),
+    "preprocess/": ("layers", *EXTRACTING),
+    "data/hygiene.py": ("fit",),
+    "store/verify.py": ("store verify",),
+    "": EXTRACTING,
+}
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    found = {}
+
+    def walk(group: object, words: tuple[str, ...]) -> None:
+        for name, command in getattr(group, "commands", {}).items():
+            walk(command, (*words, name))
+            names = [o for parameter in command.params for o in parameter.opts]
+            found[" ".join((*words, name))] = {*names, "--help"}
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+OPTIONS = options_of_commands()
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the strings of a file, gaps of f-strings as "…", without its docstrings."""
+    tree = ast.parse(path.read_text())
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):  # docstrings
+            skipped |= {id(each) for each in ast.walk(node) if isinstance(each, ast.Constant)}
+        if isinstance(node, ast.JoinedStr):
+            parts = [v.value if isinstance(v, ast.Constant) else "…" for v in node.values]
+            skipped |= {id(each) for each in ast.walk(node)}
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and id(node) not in skipped:
+            yield str(node.value)
+
+
+def hints() -> list[tuple[str, str]]:
+    """Return the file and text of each message that names an option."""
+    files = [path for path in sorted(SOURCE.rglob("*.py")) if path.parent.name != "cli"]
+    named = [(str(path.relative_to(SOURCE)), text) for path in files for text in texts(path)]
+    return [(f, t) for f, t in named if OPTION.search(t) and not OTHER_PROGRAMS.search(t)]
+
+
+def missing(file: str, text: str) -> list[str]:
+    """Return the options of a hint that a command it may come from does not have."""
+    command = COMMAND.search(text)
+    if command:
+        commands: tuple[str, ...] = (command[1],)
+    else:
+        commands = next(c for prefix, c in PRINTED_BY.items() if file.startswith(prefix))
+    return [
+        f"{command} {option}"
+        for command in commands
+        for option in OPTION.findall(text)
+        if option not in OPTIONS[command]
+    ]
+
+
+def test_there_are_hints_and_commands_to_compare() -> None:
+    assert len(hints()) > 50
+    assert {"extract", "choose", "fit", "store verify"} <= OPTIONS.keys()
+    assert missing("store/store.py", "Type:  --no-such-option")
+
+
+@pytest.mark.parametrize(("file", "text"), hints())
+def test_an_option_that_is_told_is_one_of_the_command_that_tells_it(file: str, text: str) -> None:
+    assert missing(file, text) == []
