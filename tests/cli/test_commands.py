@@ -442,14 +442,16 @@ def test_a_stopped_run_goes_on_where_it_was(colour_folder: Maker, tmp_path: Path
 
 
 def test_a_file_of_weights_goes_the_whole_way(colour_folder: Maker, tmp_path: Path) -> None:
-    """--preprocess is asked for, kept in the report's command, and not asked for by predict."""
+    """--preprocess is asked for by what feeds, kept in the report's command, and not asked for by
+    layers or predict."""
     from tests.conformance.networks.keras import functional
 
     functional().save(tmp_path / "net.keras")
-    asked = run("layers", tmp_path / "net.keras", code=2).stderr
+    asked = run("extract", colour_folder(), tmp_path / "net.keras", code=2).stderr
     assert "--preprocess imagenet" in asked
-    listed = run("layers", tmp_path / "net.keras", "--preprocess", "tf").stdout
+    listed = run("layers", tmp_path / "net.keras").stdout
     assert "16×16×8" in listed
+    assert run("layers", tmp_path / "net.keras", "--preprocess", "tf").stdout == listed
     wrong = run("layers", tmp_path / "net.keras", "--preprocess", "inception", code=2).stderr
     assert "Recipes: imagenet, tf, caffe, unit, none" in wrong
     model, data = tmp_path / "m", colour_folder()
