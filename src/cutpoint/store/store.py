@@ -348,9 +348,24 @@ class FeatureStore:
             raise self.catalog.damaged(what)
 
     def _own_digests(self, spec_id: str) -> dict[str, tuple[str, ...]]:
-        """Return which payloads the shards of a spec hold, as they say themselves, by name."""
-        names = [row.name for row in self.catalog.shards(spec_id)]
-        return {name: read_header(self.shard_path(spec_id, name))[1] for name in names}
+        """Return which payloads the shards of a spec hold, as they say themselves, by name.
+
+        Raise `StoreError` unless rows of all of them have one shape and can be put together.
+        """
+        own, first = {}, None
+        for row in self.catalog.shards(spec_id):
+            path = self.shard_path(spec_id, row.name)
+            contents, own[row.name] = read_header(path)
+            shapes = {name: tensor.shape[1:] for name, tensor in contents.tensors.items()}
+            first = first or shapes
+            if shapes != first:
+                raise StoreError(
+                    f'Rows in "{path}" have other shapes than in the shards before it.',
+                    f"They are {shapes}, the others {first}.",
+                    "Rows of one shape for each tap; it can't be told which of them are right.",
+                    f"Move one away, for example with:  mv {shlex.quote(str(path))} /tmp",
+                )
+        return own
 
     def move_aside(self, path: Path) -> Path:
         """Move a damaged file to the same place under ``damaged``; return its new path.

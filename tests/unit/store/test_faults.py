@@ -473,6 +473,13 @@ def test_a_committed_shard_whose_rows_can_not_be_read_is_moved_aside_and_compute
     same(FeatureStore(tmp_path).open(), reference)
 
 
+def test_no_run_ends_well_while_rows_of_a_spec_have_several_shapes(tmp_path: Path) -> None:
+    fill(tmp_path, images(10))
+    inside_with(tmp_path, lambda t: t.update({TAP: t[TAP][:, :-1].copy()}))
+    with pytest.raises(StoreError, match=r"other shapes[^$]*mv "):
+        fill(tmp_path, images(20))
+
+
 @pytest.mark.parametrize(
     "cell",
     ["name = 'text'", "name = '[1]'", "name = x'00'", "name = 7", "view = 'x'", "view = x'00'"],
@@ -727,10 +734,10 @@ def test_a_write_ahead_log_beside_the_catalog_is_told_and_reading_writes_nothing
         lambda: verify_store(FeatureStore(tmp_path)),
         lambda: describe_store(FeatureStore(tmp_path)),
     ):
-        with pytest.raises(StoreError, match="mv|python -c"):
+        with pytest.raises(StoreError, match=r"mv|python -c"):
             step()
     assert snapshot(tmp_path) == before
-    with pytest.raises(StoreError, match="mv|python -c"):
+    with pytest.raises(StoreError, match=r"mv|python -c"):
         fill(tmp_path, images(10))
     if isinstance(log, bytes):
         rebuild_catalog(FeatureStore(tmp_path))
