@@ -524,8 +524,6 @@ def _wrong_head(recipe: FittedRecipe, head: Head) -> str:
         found = head.predict_proba(np.zeros((1, head.n_features_in_), np.float32))
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         return f"its head can't score ({error})"
-    if np.shape(found) != (1, len(classes)):
-        return f"its head gives scores of shape {np.shape(found)} for one row"
     return "" if np.isfinite(found).all() else "its head holds NaN or infinity"
 
 

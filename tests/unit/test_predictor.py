@@ -242,7 +242,7 @@ def rewrite(folder: Path, edit: Callable[[dict, dict], object]) -> None:
     path.write_text(json.dumps(signed(fields)))
 
 
-PCA, COEF, BIAS = "recipe.after.0.components_", "head.coef_", "head.intercept_"
+PCA, COEF = "recipe.after.0.components_", "head.coef_"
 L2 = {"kind": "l2", "parameters": {}, "learned": {}, "place": "after.1"}
 
 
@@ -252,7 +252,6 @@ EDITS: tuple[Callable[[dict, dict], object], ...] = (
     lambda fields, arrays: arrays.update({PCA: arrays[PCA][:3]}),
     lambda fields, arrays: arrays.update({"recipe.after.0.mean_": np.ones(3)}),
     lambda fields, arrays: arrays.update({COEF: np.full_like(arrays[COEF], np.nan)}),
-    lambda fields, arrays: arrays.update({BIAS: arrays[BIAS][:, None]}),
     lambda fields, arrays: fields["recipe"]["after"].append(L2),
     lambda fields, arrays: fields["recipe"].update(text="foo | bar"),
     lambda fields, arrays: fields["recipe"].update(taps=["nolayer/gap"]),
