@@ -203,7 +203,7 @@ def mend_store(store: FeatureStore, on_wait: Callable[[], None] = lambda: None) 
 
 
 def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: None) -> Report:
-    """Make the catalog again from the shards alone: I9. The old one is moved to ``damaged``.
+    """Make the catalog again from the shards alone: I9. The old one is kept in ``damaged``.
 
     A shard is named by its digest, so a damaged one is known without the catalog; it is left
     where it is and not entered.
