@@ -76,12 +76,17 @@ def move_aside(path: Path, folder: Path) -> Path:
     """Rename a file, or a link itself, into `folder`, never over another; return its new path."""
     with told(path, "moved aside"):
         make_folder(folder)
-        names = [path.name, *(f"{path.name}.{number}" for number in range(1, 1000))]
-        free = next(name for name in names if not os.path.lexists(folder / name))
-        os.rename(path, folder / free)
+        target = free_name(folder, path.name)
+        os.rename(path, target)
         sync_folder(folder)
         sync_folder(path.parent)
-    return folder / free
+    return target
+
+
+def free_name(folder: Path, name: str) -> Path:
+    """Return a path in `folder` where nothing is: `name`, or the first of ``name.1`` and on."""
+    names = [name, *(f"{name}.{number}" for number in range(1, 1000))]
+    return next(folder / each for each in names if not os.path.lexists(folder / each))
 
 
 @contextmanager

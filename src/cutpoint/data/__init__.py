@@ -9,11 +9,12 @@ from cutpoint.data.hygiene import (
     refuse_unlearnable,
 )
 from cutpoint.data.items import Dataset, Item, digest_payload, read_payload
-from cutpoint.data.labels import Label, as_given
+from cutpoint.data.labels import LABEL_TYPES, Label, as_given, is_label
 from cutpoint.data.read import read_dataset, read_items
 from cutpoint.data.splits import assign_splits, can_be_split, has_splits
 
 __all__ = [
+    "LABEL_TYPES",
     "Column",
     "Dataset",
     "Item",
@@ -26,6 +27,7 @@ __all__ = [
     "cross_split_duplicates",
     "digest_payload",
     "has_splits",
+    "is_label",
     "read_dataset",
     "read_items",
     "read_payload",

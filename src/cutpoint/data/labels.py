@@ -54,6 +54,19 @@ def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str
     return texts, (found or ["str"])[0]
 
 
+def is_label(text: object, label_type: object) -> bool:
+    """Say whether `text` is how `read_labels` spells a label of a type."""
+    if not isinstance(text, str) or label_type not in LABEL_TYPES:
+        return False
+    if label_type in ("str", "bool"):
+        return label_type == "str" or text in ("True", "False")
+    try:
+        given = as_given(text, str(label_type))
+    except (ValueError, OverflowError):
+        return False
+    return bool(given == given)  # no label is NaN
+
+
 def as_given(text: Any, label_type: str) -> Any:
     """Return a label as the type it came in; None stays None.
 

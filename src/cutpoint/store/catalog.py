@@ -222,11 +222,15 @@ class Catalog:
             return [(digest.hex(), kind, remark) for digest, kind, remark in rows]
 
     def check(self) -> None:
-        """Raise `StoreError` unless tables and indices are whole and agree with one another."""
+        """Raise `StoreError` unless tables and indices are whole and agree with one another.
+
+        Views, too: what a run that ends well leaves must open, and that looks at all of them.
+        """
         with self._reading() as db:
             found = [str(text) for (text,) in db.execute("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
             raise self.damaged(f"{found[0]}" if found else "SQLite can't check it")
+        self.views()
 
     def add_spec(self, spec: FeatureSpec) -> None:
         with self._writing() as db:
@@ -262,6 +266,7 @@ class Catalog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with (
             self._answers("written"),
+            self._alone(),
             closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db,
         ):
             # EXTRA syncs the folder as well once the journal is gone: after a power cut it would
@@ -280,7 +285,7 @@ class Catalog:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._answers("read"), ExitStack() as opened:
+        with self._answers("read"), self._alone(), ExitStack() as opened:
             try:
                 db = self._opened(self.path, "ro")
             except sqlite3.OperationalError as error:
@@ -293,6 +298,55 @@ class Catalog:
     @property
     def journal(self) -> Path:
         return self.path.with_name(f"{self.path.name}-journal")
+
+    @property
+    def strays(self) -> list[Path]:
+        """Files beside it that no release leaves and that SQLite would take for part of it."""
+        beside = [self.path.with_name(f"{self.path.name}-{end}") for end in ("wal", "shm")]
+        return [path for path in beside if os.path.lexists(path)]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a write-ahead log, as SQLite writes beside the file even to read one: I11.
+
+        Our catalogs keep a rollback journal and never have one: it is a stranger's, and what it
+        holds may be of another catalog.
+        """
+        path = self.path.with_name(f"{self.path.name}-wal")
+        if path in self.strays:
+            raise StoreError(
+                f'"{path}" is none of this store\'s, and SQLite would read it as rows.',
+                f'It lies beside the catalog "{self.path}".',
+                "The catalog alone, as cutpoint writes it; nothing was changed.",
+                f"Move it away, for example with:  mv {shlex.quote(str(path))} /tmp",
+            )
+        if _is_write_ahead(self.path):
+            change = f"import sqlite3; sqlite3.connect({str(self.path)!r})"
+            change += ".execute('PRAGMA journal_mode = DELETE')"
+            raise StoreError(
+                f'The catalog "{self.path}" was set to a write-ahead log by another program.',
+                "SQLite writes files beside such a catalog even to read it.",
+                "A rollback journal, as cutpoint sets it; nothing was changed.",
+                f"Set it back with:  python -c {shlex.quote(change)}",
+            )
+        yield
+
+    def settle(self) -> None:
+        """Let SQLite roll back what a killed writer left, in place; a damaged file stays as it is.
+
+        Raises
+        ------
+        StoreError
+            If the disk refuses.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous = EXTRA")
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            if _code(error) in _OF_THE_DISK:
+                raise self._failed("written", error) from error
 
     def _rolled_back(self, scratch: Path) -> sqlite3.Connection:
         """Open a copy, as reading must not write (I11), of which SQLite rolls the journal back."""
@@ -392,6 +446,15 @@ def _insert_shard(db: sqlite3.Connection, receipt: Receipt) -> None:
         "INSERT OR IGNORE INTO shards VALUES (?,?,?,?,?,?)", (*shard, len(rows), receipt.engine)
     )
     db.executemany("INSERT OR IGNORE INTO rows VALUES (?,?,?,?)", rows)
+
+
+def _is_write_ahead(path: Path) -> bool:
+    """Say whether an SQLite file asks its readers for a write-ahead log: bytes 18 and 19."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+    except OSError:  # told where it is opened
+        return False
 
 
 def _code(error: Exception) -> int:

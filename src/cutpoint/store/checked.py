@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from cutpoint.files import told
-from cutpoint.store.shard import (
-    DIGESTS,
-    FORMAT,
-    HEADER,
-    MALFORMED,
-    corrupt,
-    open_file,
-    read_json,
-    refuse_format,
-    tensor_entry,
-)
+from cutpoint.store.shard import DIGESTS, Tensor, corrupt, open_file, read_contents
 from cutpoint.types import Array
 
 BLOCK = 16_384  # bytes: a row's blocks are hashed in some 20 µs; their marks take 0.2 % of a shard
 _BLOCKS_AT_ONCE = 64  # 1 MB in memory while a shard is hashed as a whole
 _MARK = hashlib.sha256().digest_size
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """Where a tensor lies in its file."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    start: int
-
-    @property
-    def row_bytes(self) -> int:
-        return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 class CheckedShard:
@@ -78,15 +54,10 @@ class CheckedShard:
         """
         self.path = path
         with self._open() as file:
-            self._marks = self._marked(file, sha256)
-            found, self._tensors = self._header(file)
-            if found != spec_id:
-                raise corrupt(path, f"it belongs to spec {found}")  # I12
-            digests = self._tensor(DIGESTS)
+            self._marks, n_bytes = self._marked(file, sha256)
+            self._tensors = read_contents(path, n_bytes, partial(self._read, file), spec_id).tensors
+            digests = self._tensors[DIGESTS]
             self.digests = self._rows(file, digests, np.arange(digests.shape[0]))
-        sizes = {tensor.shape[0] for tensor in self._tensors.values()}
-        if sizes != {len(self.digests)} or self.digests.shape[1:] != (32,):
-            raise corrupt(path, "its tensors are not of one length")
 
     def rows(self, tap: str, wanted: Array) -> Array:
         """Return rows of a tap, ``(len(wanted), …)``, as they are kept.
@@ -99,7 +70,7 @@ class CheckedShard:
         if (wanted[1:] <= wanted[:-1]).any():
             order, back = np.unique(wanted, return_inverse=True)
             return self.rows(tap, order)[back]
-        tensor = self._tensor(tap)
+        tensor = self._tensors[tap]
         # Rows a block or less apart are read in one go, the others each for themselves.
         # What lies between two rows is read, too, where it is no more than a block.
         is_far = wanted[1:] - wanted[:-1] - 1 > BLOCK // max(tensor.row_bytes, 1)
@@ -114,39 +85,18 @@ class CheckedShard:
         with open_file(self.path) as file, told(self.path, "read"):
             yield file
 
-    def _tensor(self, name: str) -> _Tensor:
-        try:
-            return self._tensors[name]
-        except KeyError as error:
-            raise corrupt(self.path, f'it has no tensor "{name}"') from error
-
-    def _marked(self, file: BinaryIO, sha256: str) -> bytes:
-        """Return the digests of the file's blocks, one after the other, or raise."""
-        whole, marks = hashlib.sha256(), []
+    def _marked(self, file: BinaryIO, sha256: str) -> tuple[bytes, int]:
+        """Return the digests of the file's blocks, one after the other, and its size, or raise."""
+        whole, marks, n_bytes = hashlib.sha256(), [], 0
         while part := file.read(_BLOCKS_AT_ONCE * BLOCK):
             whole.update(part)
+            n_bytes += len(part)
             marks += list(_marks(part))
         if whole.hexdigest() != sha256:
             raise corrupt(self.path, f"its sha256 is {whole.hexdigest()[:16]}…, not {sha256[:16]}…")
-        return b"".join(marks)
+        return b"".join(marks), n_bytes
 
-    def _header(self, file: BinaryIO) -> tuple[str, dict[str, _Tensor]]:
-        """Return the id of the spec it belongs to, and its tensors.
-
-        Notes
-        -----
-        safetensors: the header's length in 8 bytes, little-endian; the header, JSON; the tensors.
-        """
-        start = 8 + int.from_bytes(self._read(file, 0, 8), "little")
-        entries = read_json(self.path, bytes(self._read(file, 8, start)))
-        try:
-            header = read_json(self.path, entries.pop("__metadata__")[HEADER])
-            refuse_format(self.path, header["format"], FORMAT)
-            return str(header["spec_id"]), {n: _placed(e, start) for n, e in entries.items()}
-        except MALFORMED as error:
-            raise corrupt(self.path, f"no shard of this format ({error!r})") from error
-
-    def _rows(self, file: BinaryIO, tensor: _Tensor, rows: Array) -> Array:
+    def _rows(self, file: BinaryIO, tensor: Tensor, rows: Array) -> Array:
         """Return rows in ascending order, read as one piece from the first to the last."""
         first, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
         each = tensor.row_bytes
@@ -176,10 +126,3 @@ def _marks(data: bytes) -> Iterator[bytes]:
     view = memoryview(data)
     for start in range(0, len(data), BLOCK):
         yield hashlib.sha256(view[start : start + BLOCK]).digest()
-
-
-def _placed(entry: Mapping[str, Any], start: int) -> _Tensor:
-    dtype, shape, begin, _ = tensor_entry(entry)
-    if not shape:
-        raise ValueError("a tensor without rows")
-    return _Tensor(dtype, shape, start + begin)

@@ -9,7 +9,7 @@ import math
 import re
 import shlex
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -21,6 +21,7 @@ from safetensors.numpy import save
 from cutpoint.errors import StoreCorrupt, StoreError
 from cutpoint.files import refused, told, write_durably
 from cutpoint.spec import FeatureSpec, canonical_json
+from cutpoint.store.halves import stored_dtype
 from cutpoint.types import Array
 
 FORMAT = 1
@@ -44,6 +45,28 @@ class Receipt:
     n_bytes: int
     digests: tuple[str, ...]
     engine: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Where a tensor lies in its file; its first axis is rows."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the header of a sound shard tells: its taps' tensors and `DIGESTS`, of one length."""
+
+    spec: FeatureSpec
+    engine: str
+    tensors: Mapping[str, Tensor]
 
 
 def write_shard(
@@ -134,12 +157,24 @@ def check_shard(path: Path, sha256: str) -> None:
         raise corrupt(path, f"its sha256 is {found[:16]}…, not {sha256[:16]}…")
 
 
-def read_header(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return header and payload digests of a shard, or raise `StoreCorrupt`."""
-    header, digests = _read(path, DIGESTS)
-    if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
-        raise corrupt(path, f"its digests are {digests.dtype} of shape {digests.shape}")
-    return header, tuple(bytes(row).hex() for row in digests)
+def read_header(path: Path) -> tuple[Contents, tuple[str, ...]]:
+    """Return contents and payload digests of a shard, or raise `StoreCorrupt`.
+
+    It must belong to the spec that its folder is named by.
+    """
+    with open_file(path) as file, told(path, "read"):
+
+        def read(start: int, stop: int) -> bytes:
+            file.seek(start)
+            found = file.read(stop - start)
+            if len(found) != stop - start:
+                raise corrupt(path, "it ends early")
+            return found
+
+        contents = read_contents(path, path.stat().st_size, read, path.parent.name)
+        digests = contents.tensors[DIGESTS]
+        data = read(digests.start, digests.start + digests.shape[0] * digests.row_bytes)
+    return contents, tuple(data[place : place + 32].hex() for place in range(0, len(data), 32))
 
 
 def read_receipt(path: Path) -> tuple[FeatureSpec, Receipt]:
@@ -153,14 +188,9 @@ def read_receipt(path: Path) -> tuple[FeatureSpec, Receipt]:
     sha256 = sha256_of(path)
     if path.stem != sha256[:32]:
         raise corrupt(path, f"its sha256 is {sha256[:16]}…, not its name")
-    header, digests = read_header(path)
-    spec = read_spec(path, header)
-    if not spec.fingerprint() == header.get("spec_id") == path.parent.name:
-        raise corrupt(path, f"it belongs to spec {spec.fingerprint()}")
-    name, n_bytes = path.name, path.stat().st_size
-    return spec, Receipt(
-        spec.fingerprint(), name, sha256, n_bytes, digests, str(header.get("engine"))
-    )
+    found, digests = read_header(path)
+    spec_id, n_bytes = path.parent.name, path.stat().st_size
+    return found.spec, Receipt(spec_id, path.name, sha256, n_bytes, digests, found.engine)
 
 
 def read_spec(path: Path, fields: Mapping[str, Any]) -> FeatureSpec:
@@ -198,48 +228,79 @@ def refuse_format(path: Path, found: object, known: int) -> None:
     )
 
 
-def _read(path: Path, tensor: str) -> tuple[dict[str, Any], Array]:
-    """Return header and one tensor of a shard.
+def read_contents(
+    path: Path, n_bytes: int, read: Callable[[int, int], bytes | memoryview], spec_id: str
+) -> Contents:
+    """Return what a shard's header tells, or raise `StoreCorrupt` if no row could be read by it.
+
+    The one judge of what is inside a shard: whoever commits it, looks at it or reads its rows asks
+    here, so that none of them takes what another would refuse. Bytes are judged by their digest.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Of the file.
+    read : callable
+        Gives the file's bytes from one place to another.
+    spec_id : str
+        Of the spec it must belong to.
 
     Notes
     -----
-    The library's own reader maps the file and names every error of opening it "No such file"; a
-    shard that can't be read just now must not pass for one that is gone.
+    safetensors: the header's length in 8 bytes, little-endian; the header, JSON; the tensors. The
+    library's own reader maps the file and names every error of opening it "No such file"; a shard
+    that can't be read just now must not pass for one that is gone.
     """
-    with open_file(path) as file, told(path, "read"):
-        n_bytes = path.stat().st_size
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= n_bytes - 8:
-            raise corrupt(path, "it is no safetensors file")
-        entries = read_json(path, file.read(length))
-        try:
-            header = read_json(path, entries["__metadata__"][HEADER])
-            refuse_format(path, header["format"], FORMAT)
-            dtype, shape, start, stop = tensor_entry(entries[tensor])
-        except MALFORMED as error:
-            raise corrupt(path, f"no shard of this format ({error!r})") from error
-        if stop > n_bytes - 8 - length:
-            raise corrupt(path, f"its {tensor} goes beyond its end")
-        rows = np.empty(shape, dtype)
-        file.seek(8 + length + start)
-        if file.readinto(rows.reshape(-1).view(np.uint8).data) != rows.nbytes:
-            raise corrupt(path, "it ends early")
-        return header, rows
+    start = 8 + int.from_bytes(read(0, min(8, n_bytes)), "little")
+    if not 8 < start <= n_bytes:
+        raise corrupt(path, "it is no safetensors file")
+    entries = read_json(path, bytes(read(8, start)))
+    try:
+        header = read_json(path, entries.pop("__metadata__")[HEADER])
+        refuse_format(path, header["format"], FORMAT)
+        tensors = {name: _placed(entry, start, n_bytes) for name, entry in entries.items()}
+    except MALFORMED as error:
+        raise corrupt(path, f"no shard of this format ({error!r})") from error
+    spec = read_spec(path, header)
+    if not spec.fingerprint() == header.get("spec_id") == spec_id:
+        raise corrupt(path, f"it belongs to spec {header.get('spec_id')!r:.40}")  # I12
+    what = _misfit(spec, tensors)
+    if what:
+        raise corrupt(path, what)
+    return Contents(spec, str(header.get("engine")), tensors)
 
 
-def tensor_entry(fields: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
-    """Return type, shape and place of a tensor, as its file's header tells them.
+def _misfit(spec: FeatureSpec, tensors: Mapping[str, Tensor]) -> str:
+    """Return why tensors are not those of a shard of this spec; nothing if they are."""
+    missing = [name for name in (DIGESTS, *(tap.name for tap in spec.taps)) if name not in tensors]
+    if missing:
+        return f'it has no tensor "{missing[0]}"'
+    n_rows = tensors[DIGESTS].shape[0]
+    for name, tensor in tensors.items():
+        row = np.empty((1, *(0 for _ in tensor.shape[1:])))  # only its axes are looked at
+        dtype = "uint8" if name == DIGESTS else stored_dtype(name, row, spec.storage)
+        if tensor.dtype != dtype or (name == DIGESTS and tensor.shape[1:] != (32,)):
+            return f'its tensor "{name}" is {tensor.dtype} of shape {tensor.shape}'
+        if tensor.shape[0] != n_rows:
+            return "its tensors are not of one length"
+    return ""
+
+
+def _placed(fields: Mapping[str, Any], start: int, n_bytes: int) -> Tensor:
+    """Return where a tensor lies, as the header tells that ends at `start`.
 
     Raises one of `MALFORMED` if it tells anything else.
     """
     dtype, shape = np.dtype(_DTYPES[fields["dtype"]]), tuple(fields["shape"])
-    start, stop = fields["data_offsets"]
-    numbers = (*shape, start, stop)
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    first, stop = fields["data_offsets"]
+    numbers = (*shape, first, stop)
+    if not shape or not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(f"{numbers} are no sizes")
-    if math.prod(shape) * dtype.itemsize != stop - start:
-        raise ValueError(f"{shape} of {dtype} does not take {stop - start} bytes")
-    return dtype, shape, start, stop
+    if math.prod(shape) * dtype.itemsize != stop - first:
+        raise ValueError(f"{shape} of {dtype} does not take {stop - first} bytes")
+    if start + stop > n_bytes:
+        raise ValueError("a tensor goes beyond the end")
+    return Tensor(dtype, shape, start + first)
 
 
 def _store_of(path: Path) -> Path:

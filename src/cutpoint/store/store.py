@@ -14,11 +14,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from cutpoint.data import Dataset
+from cutpoint.data import LABEL_TYPES, Dataset, is_label
 from cutpoint.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.files import (
     READ_ONLY,
     TMP_SUFFIX,
+    free_name,
     make_folder,
     move_aside,
     sync_folder,
@@ -347,9 +348,24 @@ class FeatureStore:
             raise self.catalog.damaged(what)
 
     def _own_digests(self, spec_id: str) -> dict[str, tuple[str, ...]]:
-        """Return which payloads the shards of a spec hold, as they say themselves, by name."""
-        names = [row.name for row in self.catalog.shards(spec_id)]
-        return {name: read_header(self.shard_path(spec_id, name))[1] for name in names}
+        """Return which payloads the shards of a spec hold, as they say themselves, by name.
+
+        Raise `StoreError` unless rows of all of them have one shape and can be put together.
+        """
+        own, first = {}, None
+        for row in self.catalog.shards(spec_id):
+            path = self.shard_path(spec_id, row.name)
+            contents, own[row.name] = read_header(path)
+            shapes = {name: tensor.shape[1:] for name, tensor in contents.tensors.items()}
+            first = first or shapes
+            if shapes != first:
+                raise StoreError(
+                    f'Rows in "{path}" have other shapes than in the shards before it.',
+                    f"They are {shapes}, the others {first}.",
+                    "Rows of one shape for each tap; it can't be told which of them are right.",
+                    f"Move one away, for example with:  mv {shlex.quote(str(path))} /tmp",
+                )
+        return own
 
     def move_aside(self, path: Path) -> Path:
         """Move a damaged file to the same place under ``damaged``; return its new path.
@@ -359,6 +375,16 @@ class FeatureStore:
         StoreError
             If it lies behind a link: what is elsewhere is never touched.
         """
+        return move_aside(path, self._aside(path))
+
+    def copy_aside(self, path: Path) -> Path:
+        """Copy a file durably to the same place under ``damaged``; raise as `move_aside` does."""
+        target = free_name(self._aside(path), path.name)
+        write_durably(target, read_file(path))
+        return target
+
+    def _aside(self, path: Path) -> Path:
+        """Return the folder under ``damaged`` for a file; raise as `move_aside` does."""
         inside = path.relative_to(self.path)
         target = Path(DAMAGED) / inside.parent
         for each in (*inside.parents, *target.parents, target):
@@ -369,7 +395,7 @@ class FeatureStore:
                     "Folders of the store's own: files behind links are never moved or deleted.",
                     f"Move it away yourself, for example with:  mv {shlex.quote(str(path))} /tmp",
                 )
-        return move_aside(path, self.path / target)
+        return self.path / target
 
     def save_view(
         self,
@@ -483,8 +509,12 @@ def read_view(path: Path) -> dict[str, Any]:
     refuse_format(path, fields.get("format"), VIEW_FORMAT)
     read_spec(path, fields)
     for name, is_right in _VIEW_FIELDS.items():
-        if not is_right(fields.get(name, {} if name == "macs" else None)):
-            raise corrupt(path, f"its {name} are not as a view has them")
+        if not is_right(fields.get(name, _ABSENT.get(name))):
+            raise corrupt(path, f'its "{name}" is not as a view has it')
+    label_type = fields.get("label_type", _ABSENT["label_type"])
+    labels = {*fields["classes"], *(item[2] for item in fields["items"])} - {None}
+    if not all(is_label(label, label_type) for label in labels):
+        raise corrupt(path, f"its labels are not all of type {label_type}")
     return fields
 
 
@@ -492,12 +522,16 @@ def _is_list_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda found: isinstance(found, list) and all(map(is_right, found))
 
 
+def _is_mapping_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, dict) and all(map(is_right, found.values()))
+
+
 def _is_text(found: Any) -> bool:
     return isinstance(found, str)
 
 
-def _is_scalar(found: Any) -> bool:
-    return found is None or isinstance(found, str | int | float)
+def _is_text_or_none(found: Any) -> bool:
+    return found is None or isinstance(found, str)
 
 
 def _is_object(found: Any) -> bool:
@@ -514,17 +548,21 @@ def _is_item(found: Any) -> bool:
         and len(found) == 5
         and _is_text(found[0])
         and is_digest(found[1])
-        and all(map(_is_scalar, found[2:]))
+        and all(map(_is_text_or_none, found[2:]))
     )
 
 
+# What is meant by a field that is not there: those of views of earlier releases.
+_ABSENT: dict[str, Any] = {"macs": {}, "layouts": {}, "label_type": "str"}
 _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
-    "classes": _is_list_of(_is_scalar),
+    "label_type": lambda found: found in LABEL_TYPES,
+    "classes": _is_list_of(_is_text),
     "quarantined": _is_list_of(_is_pair),
     "warnings": _is_list_of(_is_text),
     "items": _is_list_of(_is_item),
     "macs": _is_object,
+    "layouts": _is_mapping_of(_is_text),
     "precision_check": lambda found: found is None or _is_object(found),
 }
 

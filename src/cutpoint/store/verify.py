@@ -203,7 +203,7 @@ def mend_store(store: FeatureStore, on_wait: Callable[[], None] = lambda: None) 
 
 
 def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: None) -> Report:
-    """Make the catalog again from the shards alone: I9. The old one is moved to ``damaged``.
+    """Make the catalog again from the shards alone: I9. The old one is kept in ``damaged``.
 
     A shard is named by its digest, so a damaged one is known without the catalog; it is left
     where it is and not entered.
@@ -224,9 +224,7 @@ def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: N
             new.fill(_whole_shards(store))
             for each in order:
                 new.add_view(each.view, each.name)
-            for old in (catalog.journal, catalog.path):  # else SQLite rolls the new one back by it
-                if os.path.lexists(old):
-                    store.move_aside(old)
+            _keep_old(store)
             with told(catalog.path, "written"):
                 os.replace(new.path, catalog.path)
                 sync_folder(store.path)
@@ -234,6 +232,30 @@ def rebuild_catalog(store: FeatureStore, on_wait: Callable[[], None] = lambda: N
             for left in (new.path, new.journal):
                 left.unlink(missing_ok=True)
     return replace(verify_store(store), remarks=remarks)
+
+
+def _keep_old(store: FeatureStore) -> None:
+    """Keep what is to be replaced under ``damaged``, and the catalog in its place until it is.
+
+    No moment may be without a catalog, nor may a journal be left that SQLite would roll into the
+    new one. So copies come first; then the old one is rolled back in place, by SQLite, which
+    removes its journal; what is left of a journal then is of no use to any catalog.
+    """
+    catalog = store.catalog
+    for stray in catalog.strays:
+        store.move_aside(stray)
+    old = [path for path in (catalog.journal, catalog.path) if os.path.lexists(path)]
+    for path in old:
+        if path.is_symlink() or not path.is_file():  # a folder, or a link, of no use in its place
+            store.move_aside(path)
+        else:
+            store.copy_aside(path)
+    if os.path.lexists(catalog.journal):
+        if catalog.path.is_file():
+            catalog.settle()
+        with told(catalog.journal, "written"):
+            catalog.journal.unlink(missing_ok=True)
+            sync_folder(store.path)
 
 
 def _order(store: FeatureStore) -> tuple[list[DataSet], tuple[str, ...]]:

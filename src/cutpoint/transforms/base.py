@@ -56,7 +56,10 @@ class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc
         with warnings.catch_warnings():  # of columns without the names they were fitted with
             warnings.simplefilter("ignore")
             made = self.transform(np.zeros((1, self.n_features_in_), np.float32))
-        if made.ndim != 2 or not np.isfinite(made).all():
+        n_in, is_each = self.n_features_in_, isinstance(self, OneToOneFeatureMixin)
+        if made.ndim != 2 or len(made) != 1 or (is_each and made.shape[1] != n_in):
+            raise ValueError(f"{self.kind} makes an array of shape {made.shape} of one row")
+        if not np.isfinite(made).all():
             raise ValueError(f"{self.kind} holds NaN or infinity")
         return int(made.shape[1])
 

@@ -63,7 +63,7 @@ def from_state(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Transf
     try:
         made = TRANSFORMS[fields["kind"]].from_state(fields, arrays)
         made.check_restored()
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise _broken(f"it lacks or misspells something ({error!r})") from error
     return made
 

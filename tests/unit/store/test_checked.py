@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,13 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutpoint.errors import StoreCorrupt, StoreError
+from cutpoint.spec import TapSpec
 from cutpoint.store import FeatureStore
 from cutpoint.store.checked import BLOCK, CheckedShard
 from cutpoint.store.shard import write_shard
 from cutpoint.testing import FakeBackbone
 from tests.unit.store.helpers import fill, images
 
-SPEC = FakeBackbone().feature_spec(["conv3"], ["gap"])
+TAPS = ("a/gap", "b/gap", "c/none", "d/gap")
+SPEC = replace(
+    FakeBackbone().feature_spec(["conv3"], ["gap"]), taps=tuple(map(TapSpec.from_name, TAPS))
+)
 N_ROWS = 40
 DIGESTS = [sha256(bytes([row])).hexdigest() for row in range(N_ROWS)]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from cutpoint.errors import StoreCorrupt, StoreError
 from cutpoint.spec import canonical_json
@@ -311,6 +312,7 @@ def view_with(path: Path, change: Callable[[dict[str, object]], object]) -> Path
     view.unlink()
     made = view.with_name(f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json")
     made.write_text(text)
+    change_catalog(path, f"UPDATE views SET view = '{made.stem}'")
     return made
 
 
@@ -330,6 +332,16 @@ def view_with(path: Path, change: Callable[[dict[str, object]], object]) -> Path
         lambda f: f.update(quarantined=[["key"]]),
         lambda f: f.update(warnings="one"),
         lambda f: f.update(classes=3),
+        lambda f: f.update(classes=["a", True]),
+        lambda f: f.update(classes=["a", float("nan")]),
+        lambda f: f.update(classes=["a"], label_type="int"),
+        lambda f: f.update(classes=["nan"], label_type="float"),
+        lambda f: f.update(classes=["true"], label_type="bool"),
+        lambda f: f.update(label_type="text"),
+        lambda f: f.update(label_type=["int"]),
+        lambda f: f["items"][0].__setitem__(2, 3),
+        lambda f: f["items"][0].__setitem__(3, True),
+        lambda f: f.update(layouts=[]),
         lambda f: f.update(name=None),
         lambda f: f.update(macs=None),
         lambda f: "[]",
@@ -344,7 +356,7 @@ def test_a_view_that_parses_but_is_none_is_told_as_damaged(
     fill(tmp_path, images(10))
     view = view_with(tmp_path, change)
     with pytest.raises(StoreCorrupt):
-        FeatureStore(tmp_path).open(view)
+        FeatureStore(tmp_path).open(view.stem)
     assert [name for name, _ in verify_store(FeatureStore(tmp_path)).damaged] == [view.name]
     all_that_reads(tmp_path)
 
@@ -405,6 +417,85 @@ def test_a_shard_named_by_its_bytes_that_is_none_is_damaged_and_moved_aside(
     assert verify_store(FeatureStore(tmp_path)).is_whole
 
 
+Tensors = dict[str, np.ndarray]
+
+
+def inside_with(store: Path, change: Callable[[Tensors], object], **fields: object) -> Path:
+    """Write a shard with other tensors or header, named by its bytes and committed as it is."""
+    shard = shard_of(store)
+    data = shard.read_bytes()
+    text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["cutpoint"]
+    tensors = load(data)
+    change(tensors)
+    made = save(tensors, metadata={"cutpoint": canonical_json(json.loads(text) | fields)})
+    digest = hashlib.sha256(made).hexdigest()
+    path = shard.with_name(f"{digest[:32]}.safetensors")
+    shard.unlink()
+    path.write_bytes(made)
+    change_catalog(
+        store,
+        f"UPDATE shards SET name = '{path.name}', sha256 = '{digest}', n_bytes = {len(made)}",
+        f"UPDATE rows SET shard = '{path.name}'",
+    )
+    return path
+
+
+TAP = "conv2/gap"
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        (lambda t: t.update({TAP: t[TAP][:-1].copy()}), {}),
+        (lambda t: t.update({TAP: t[TAP].astype(np.float64)}), {}),
+        (lambda t: t.update({TAP: t[TAP].astype(np.float16)}), {}),
+        (lambda t: t.update({TAP: t[TAP].astype(np.uint8)}), {}),
+        (lambda t: t.update({TAP: np.array(1, np.float32)}), {}),
+        (lambda t: t.pop(TAP), {}),
+        (lambda t: t, {"spec_id": "0" * 16}),
+        (lambda t: t, {"spec_id": None}),
+    ],
+    ids=["rows", "float64", "float16", "uint8", "scalar", "gone", "spec", "no spec"],
+)
+def test_a_committed_shard_whose_rows_can_not_be_read_is_moved_aside_and_computed_again(
+    tmp_path: Path, change: Callable[[Tensors], object], fields: dict[str, object]
+) -> None:
+    reference = fill(tmp_path, images(10)).features
+    made = inside_with(tmp_path, change, **fields)
+    with pytest.raises(StoreCorrupt):
+        FeatureStore(tmp_path).open().X(TAP)
+    assert [name for name, _ in verify_store(FeatureStore(tmp_path)).damaged][:1] == [
+        f"{made.parent.name}/{made.name}"
+    ]
+    assert fill(tmp_path, images(10)).n_forward == 10
+    assert (tmp_path / "damaged" / made.relative_to(tmp_path)).exists()
+    assert verify_store(FeatureStore(tmp_path)).is_whole
+    same(FeatureStore(tmp_path).open(), reference)
+
+
+def test_no_run_ends_well_while_rows_of_a_spec_have_several_shapes(tmp_path: Path) -> None:
+    fill(tmp_path, images(10))
+    inside_with(tmp_path, lambda t: t.update({TAP: t[TAP][:, :-1].copy()}))
+    with pytest.raises(StoreError, match=r"other shapes[^$]*mv "):
+        fill(tmp_path, images(20))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["name = 'text'", "name = '[1]'", "name = x'00'", "name = 7", "view = 'x'", "view = x'00'"],
+)
+def test_no_run_ends_well_while_a_cell_keeps_its_data_set_from_being_opened(
+    tmp_path: Path, cell: str
+) -> None:
+    reference = fill(tmp_path, images(10)).features
+    change_catalog(tmp_path, f"UPDATE views SET {cell}")
+    with pytest.raises(StoreError, match="cutpoint store verify --rebuild"):
+        fill(tmp_path, images(10))
+    rebuild_catalog(FeatureStore(tmp_path))
+    assert fill(tmp_path, images(10)).n_forward == 0
+    same(FeatureStore(tmp_path).open(), reference)
+
+
 def test_a_folder_or_a_pipe_in_place_of_a_shard_is_damage(tmp_path: Path) -> None:
     reference = fill(tmp_path, images(10)).features
     for make in (Path.mkdir, os.mkfifo):
@@ -424,7 +515,7 @@ def test_a_file_of_a_later_format_is_refused_with_the_way_to_upgrade(
     if kind == "view":
         view = view_with(tmp_path, lambda f: f.update(format=2))
         with pytest.raises(StoreError, match="pip install --upgrade cutpoint-ml") as caught:
-            store.open(view)
+            store.open(view.stem)
     else:
         header_with(shard_of(tmp_path), own_header(format=2))
         with pytest.raises(StoreError, match="pip install --upgrade cutpoint-ml") as caught:
@@ -589,6 +680,72 @@ def test_rebuilding_leaves_no_journal_that_would_be_rolled_into_the_new_catalog(
     rebuild_catalog(FeatureStore(tmp_path / "hot"))
     kept = sorted(path.name for path in (tmp_path / "hot" / "damaged").iterdir())
     assert kept == ["catalog.sqlite", "catalog.sqlite-journal", "catalog.sqlite.1"]
+
+
+@pytest.mark.parametrize("is_hot", [False, True])
+def test_the_catalog_opens_before_and_after_each_step_of_rebuilding_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_hot: bool
+) -> None:
+    store, other = tmp_path / "store", tmp_path / "other"
+    reference = fill(store, images(10)).features
+    if is_hot:
+        hot_copy(store, other)
+        shutil.rmtree(store)
+        other.rename(store)
+    steps: list[str] = []
+
+    def looked_at(name: str) -> None:
+        real = getattr(os, name)
+
+        def step(*words: object, **more: object) -> object:
+            found = real(*words, **more)
+            if "locks" not in str(words[0]) and not (steps and steps[-1] == "looking"):
+                steps.append("looking")
+                shutil.copytree(store, other)
+                assert (other / "catalog.sqlite").is_file()
+                same(FeatureStore(other).open(), reference)
+                shutil.rmtree(other)
+                steps[-1] = name
+            return found
+
+        monkeypatch.setattr(os, name, step)
+
+    for name in ("replace", "rename", "unlink", "mkdir"):
+        looked_at(name)
+    assert rebuild_catalog(FeatureStore(store)).is_whole
+    assert steps.count("replace") == 2 + is_hot
+    kept = sorted(path.name for path in (store / "damaged").iterdir())
+    assert kept == ["catalog.sqlite", "catalog.sqlite-journal"][: 1 + is_hot]
+
+
+@pytest.mark.parametrize("log", [b"", b"{}", b"x" * 100, "mode"])
+def test_a_write_ahead_log_beside_the_catalog_is_told_and_reading_writes_nothing(
+    tmp_path: Path, log: bytes | str
+) -> None:
+    reference = fill(tmp_path, images(10)).features
+    wal = tmp_path / "catalog.sqlite-wal"
+    if isinstance(log, bytes):
+        wal.write_bytes(log)
+    else:
+        change_catalog(tmp_path, "PRAGMA journal_mode = WAL")
+    before = snapshot(tmp_path)
+    for step in (
+        lambda: FeatureStore(tmp_path).open(),
+        lambda: verify_store(FeatureStore(tmp_path)),
+        lambda: describe_store(FeatureStore(tmp_path)),
+    ):
+        with pytest.raises(StoreError, match=r"mv|python -c"):
+            step()
+    assert snapshot(tmp_path) == before
+    with pytest.raises(StoreError, match=r"mv|python -c"):
+        fill(tmp_path, images(10))
+    if isinstance(log, bytes):
+        rebuild_catalog(FeatureStore(tmp_path))
+        assert (tmp_path / "damaged" / wal.name).read_bytes() == log
+    else:
+        change_catalog(tmp_path, "PRAGMA journal_mode = DELETE")  # as the error says
+    assert fill(tmp_path, images(10)).n_forward == 0
+    same(FeatureStore(tmp_path).open(), reference)
 
 
 def test_rebuilding_on_a_disk_that_refuses_is_a_clean_error_and_the_old_catalog_stays(

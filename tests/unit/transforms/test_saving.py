@@ -124,3 +124,13 @@ def test_what_was_learned_is_finite_or_refused(value: float) -> None:
             from_state(fields, wrong)
     with pytest.raises(PredictorError, match="x_ holds NaN or infinity"):
         from_state({**fields, "learned": {**fields["learned"], "x_": [1.0, [value]]}}, arrays)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2, 1), (1, 3, 1), (2, 3), (3, 3)])
+def test_what_was_learned_makes_one_row_of_one_or_is_refused(shape: tuple[int, ...]) -> None:
+    fields, arrays = ZScore().fit(np.eye(3)).to_state()
+    with pytest.raises(PredictorError, match="can't be"):
+        from_state(fields, {**arrays, "scale_": np.ones(shape)})
+    one_column, arrays = ZScore().fit(np.eye(3)[:, :1]).to_state()
+    with pytest.raises(PredictorError, match="can't be"):
+        from_state(one_column, {**arrays, "scale_": np.ones((1, 2))})
