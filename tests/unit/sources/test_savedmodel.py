@@ -334,5 +334,6 @@ def test_basic_pitch_equals_its_onnx_twin_at_the_outputs(
     expected = session.run(names, {session.get_inputs()[0].name: tone()})
     found = basic_pitch.cut(*PITCH_OUTPUTS.values(), pool="none")(tone())
     for output, truth in zip(places, expected, strict=True):
-        # Probabilities; measured 8e-7 at most.
-        np.testing.assert_allclose(found[f"{PITCH_OUTPUTS[output]}/none"], truth, atol=1e-5)
+        # Probabilities; 8e-7 at most on an Intel Xeon, 3.2e-4 on an AMD EPYC without AVX-512, where
+        # the two libraries sum in other orders and the network takes logarithms of near silence.
+        np.testing.assert_allclose(found[f"{PITCH_OUTPUTS[output]}/none"], truth, atol=1e-3)
