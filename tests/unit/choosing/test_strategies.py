@@ -5,6 +5,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from cutpoint.progress import Reporter
 from cutpoint.recipe import Recipe, fit_recipe, parse_recipe
 from cutpoint.store import Features
 from cutpoint.store import features as features_module
+from cutpoint.store.checked import CheckedShard
 from tests.conftest import noisy_image
 from tests.unit.choosing.test_ranking import colours
 from tests.unit.store.helpers import fill
@@ -298,16 +300,16 @@ def test_each_shard_is_checked_once_whoever_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled = fill(tmp_path, colours()).features
-    features = replace(filled, _checked={})  # as a store opened anew
+    features = replace(filled, _opened={})  # as a store opened anew
     seen: list[Path] = []
-    check = features_module.check_shard
+    check = features_module.CheckedShard
 
-    def slow(path: Path, digest: str) -> None:
+    def slow(path: Path, *given: Any) -> CheckedShard:
         seen.append(path)
         time.sleep(0.05)
-        check(path, digest)
+        return check(path, *given)
 
-    monkeypatch.setattr(features_module, "check_shard", slow)
+    monkeypatch.setattr(features_module, "CheckedShard", slow)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(features.X, [features.taps[0]] * 4))
     assert seen
