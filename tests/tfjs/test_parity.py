@@ -40,6 +40,7 @@ def assert_equal_at(
         assert error <= TOLERANCE, f"{layer}: {error:.1e}"
 
 
+@pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")  # meant here
 def test_a_real_graph_model_gives_what_tfjs_gives(tmp_path: Path) -> None:
     from cutpoint.sources.tfjs_graph import load_graph_model
 
