@@ -31,6 +31,10 @@ PRINTED_BY = {
     "choosing/precision.py": EXTRACTING,
     "choosing/prior.py": ("choose",),
     "choosing/task.py": ("choose",),
+    "choosing/folds.py": ("choose",),
+    "choosing/nested.py": ("choose",),
+    "choosing/strategies.py": ("choose",),
+    "backbone.py": ("choose", "fit"),  # where a backbone is an option
     "choosing/": ("choose", "fit"),
     "sources/": ("layers", *EXTRACTING),
     "preprocess/": ("layers", *EXTRACTING),

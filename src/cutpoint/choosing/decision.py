@@ -104,7 +104,7 @@ def mean_interval(
         Chance that the mean lies outside; half of it at either end.
     is_bounded : bool
         Whether a difference lies between −1 and 1. Then one of each is added before the bounds are
-        drawn, so that three rows that all agree are no proof.
+        drawn, so that three rows that all agree are no proof, and the bounds end there.
 
     References
     ----------
@@ -123,7 +123,10 @@ def mean_interval(
         return Interval(mean, -np.inf, np.inf)
     width = float(student.ppf(1 - doubt / 2, n - 1) * units.std(ddof=1) / np.sqrt(n))
     centre = float(units.mean())
-    return Interval(mean, min(mean, centre - width), max(mean, centre + width))
+    low, high = min(mean, centre - width), max(mean, centre + width)
+    return (
+        Interval(mean, max(low, -1.0), min(high, 1.0)) if is_bounded else Interval(mean, low, high)
+    )
 
 
 def _cheapest(

@@ -40,4 +40,4 @@ def nested_score(task: Task, reporter: Reporter) -> Interval:
             return taken.taps, parse_recipe(taken.recipe)
 
         found = judge_in_folds(task, choose)
-    return interval_of(task, outcomes_of(task.targets, found.scores) * task.row_weights)
+    return interval_of(task, outcomes_of(task, found.scores) * task.row_weights)

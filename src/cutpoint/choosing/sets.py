@@ -61,7 +61,7 @@ def as_candidate(
 ) -> Candidate:
     """Return what was found as a candidate; `n_tried` choices were compared on the same rows."""
     taps, recipe = choice
-    outcomes = outcomes_of(task.targets, found.scores) * task.row_weights
+    outcomes = outcomes_of(task, found.scores) * task.row_weights
     losses = np.square(found.scores - task.targets.Y).mean(axis=1) * task.row_weights
     layers = [TapSpec.from_name(tap).layer for tap in taps]
     deepest = max(layers, key=lambda layer: task.depths[layer])

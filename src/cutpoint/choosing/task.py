@@ -201,11 +201,25 @@ def targets_of(name: str, labels: Array, kind: str) -> Targets:
         raise _unlearnable(name, f"Not all labels are numbers ({error})") from error
 
 
-def outcomes_of(targets: Targets, scores: Array) -> Float64:
-    """Return what each row adds to the score: right or not; or minus the squared error."""
+def outcomes_of(task: Task, scores: Array) -> Float64:
+    """Return what each row adds to the score: right or not; or minus the squared error.
+
+    A row whose class is in no row outside its group is not right: nothing was left to learn the
+    class from, so a score that says so is a tie that rounding decided.
+    """
+    targets = task.targets
     if targets.kind == "values":
         return np.asarray(-np.square(scores - targets.Y).mean(axis=1), np.float64)
-    return np.asarray(targets.right(scores), np.float64)
+    right = np.asarray(targets.right(scores), np.float64)
+    return right * _has_others(task) if targets.kind == "classes" else right
+
+
+def _has_others(task: Task) -> Array:
+    """Say of each row whether its class is in a row outside its group."""
+    truth = task.targets.truth
+    places = np.arange(len(truth)) if task.groups is None else task.groups
+    pairs = np.unique(np.stack([truth, np.asarray(places)]), axis=1)[0]
+    return np.asarray(np.bincount(pairs, minlength=int(truth.max()) + 1)[truth] > 1)
 
 
 def with_priors(task: Task, scores: Array) -> Float64:

@@ -115,12 +115,16 @@ def _by_key(name: str, given: Mapping[Any, Any], dataset: Dataset) -> tuple[list
     if missing:
         raise DataError(
             f'{name} lacks {len(missing)} of {len(dataset)} items of "{dataset.name}".',
-            f'One of them is "{missing[0]}"; the first key given is "{next(iter(values), "")}".',
+            f'One of them is "{missing[0]}"; {_first_of(values)}.',
             "A value for each item, None where there is none; keys as in splits.csv.",
             f'Type, for example:  {name}={{"{missing[0]}": …, …}}',
         )
     own = {item.key for item in dataset.items}
     return [values[item.key] for item in dataset.items], [k for k in values if k not in own]
+
+
+def _first_of(values: Mapping[str, Any]) -> str:
+    return f'the first key given is "{next(iter(values))}"' if values else "no key was given"
 
 
 def _key(key: Any) -> str:
@@ -145,6 +149,6 @@ def _split(name: Any) -> str:
             f'An item in split "{name}" was given.',
             "No split has that name.",
             "Splits: train, val, test, or None to have them drawn.",
-            'Type, for example:  splits=["train", "test"]',
+            'Type, for example:  splits=["train", "test"]   or of files  {"cat/001.jpg": "train"}',
         )
     return found

@@ -48,9 +48,8 @@ def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str
             "Labels of one type: text, whole numbers, bools or floats.",
             "Make them one, for example:  labels=[str(label) for label in labels]",
         )
-    texts = [
-        None if kind is None else str(value) for kind, value in zip(types, values, strict=True)
-    ]
+    texts = [None if kind is None else _spelled(value, kind)
+             for kind, value in zip(types, values, strict=True)]  # fmt: skip
     return texts, (found or ["str"])[0]
 
 
@@ -97,17 +96,26 @@ def refuse_twins(name: str, places: Iterable[tuple[str, str]], what: str, remedy
     """
     first: dict[str, dict[str, str]] = {}
     for label, where in places:
-        folded = " ".join(unicodedata.normalize("NFC", label).split()).casefold()
-        first.setdefault(folded, {}).setdefault(label, where)
+        first.setdefault(_folded(label), {}).setdefault(label, where)
     for spellings in first.values():
         if len(spellings) > 1:
             shown = ", ".join(f'"{label}" ({what} {where})' for label, where in spellings.items())
             raise DataError(
-                f'Labels of "{name}" differ in case or spaces only.',
+                f'Labels of "{name}" differ in case, spaces or unseen marks only.',
                 f"They are: {shown}.",
                 "One spelling a class; two would be two classes.",
                 remedy,
             )
+
+
+def _spelled(value: Any, kind: str) -> str:
+    return str(float(value) + 0.0) if kind == "float" else str(value)  # -0.0 is 0.0
+
+
+def _folded(label: str) -> str:
+    """Return a label without case, spaces at the ends, and marks that nobody sees."""
+    seen = "".join(c for c in label if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", seen).split()).casefold()
 
 
 def _type_of(name: str, place: int, value: Any) -> str:

@@ -193,7 +193,8 @@ class FeatureStore:
                 "A store whose extraction has ended at least once.",
                 "Repeat the extraction; what is there already is not computed again.",
             )
-        called = [each for each in found if name is None or name in (each.view, each.name)]
+        bare = None if name is None else name.rstrip("/") or name  # as a shell completes a folder
+        called = [each for each in found if bare is None or bare in (each.view, each.name)]
         if not called:
             raise UsageError(
                 f'No data set "{name}" in the feature store "{self.path}".',

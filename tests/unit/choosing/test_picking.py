@@ -269,3 +269,8 @@ def test_the_table_always_shows_what_is_taken(at_most: int) -> None:
     lines = found.lines(at_most)
     assert any(line.startswith("→") for line in lines)
     assert max(map(len, found.lines())) <= 100
+
+
+def test_a_bounded_difference_has_bounded_bounds() -> None:
+    found = mean_interval(np.array([1.0, -1.0]), None, 0.05, is_bounded=True)
+    assert (found.low, found.high) == (-1.0, 1.0)

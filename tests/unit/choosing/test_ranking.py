@@ -128,3 +128,10 @@ def test_a_nested_score_of_too_few_rows_is_refused(labels: str, tmp_path: Path) 
     features = fill(tmp_path, read_arrays(images(len(labels)), list(labels))).features
     with pytest.raises(UsageError, match=r"too few for folds|nested can't be had"):
         rank(features, options=ChooseOptions(strategies=("single",), nested=True))
+
+
+def test_a_row_that_is_all_of_its_class_is_never_right(tmp_path: Path) -> None:
+    """Left out, its class is unknown: a score that names it is a tie that rounding decided."""
+    features = fill(tmp_path, read_arrays(images(2), ["a", "b"], splits=["train"] * 2)).features
+    ranking = rank(features, options=ChooseOptions(strategies=("single",)))
+    assert all(each.score.value == 0 for each in ranking.candidates)

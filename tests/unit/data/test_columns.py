@@ -110,3 +110,21 @@ def test_options_for_folders_are_refused_elsewhere(tmp_path: Path) -> None:
         read_dataset(tmp_path / "m.csv", follow_links=True)
     with pytest.raises(UsageError, match="have their keys"):
         read_dataset(tmp_path / "m.csv", keys=["a"])
+
+
+def test_zero_has_one_spelling_whatever_its_sign() -> None:
+    values = [0.0, -0.0, 1.0, 0.0, 1.0, np.float32(-0.0)]
+    pixels = np.zeros((6, 16, 16, 3), np.uint8)
+    found = read_dataset(pixels, labels=values)
+    assert [item.label for item in found.items] == ["0.0", "0.0", "1.0", "0.0", "1.0", "0.0"]
+
+
+def test_labels_that_differ_in_what_nobody_sees_are_refused() -> None:
+    pixels = np.zeros((4, 16, 16, 3), np.uint8)
+    with pytest.raises(DataError, match="unseen marks"):
+        read_dataset(pixels, labels=["dog", "dog\u200b", "cat", "cat"])
+
+
+def test_a_mapping_without_keys_says_so(colour_folder: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="no key was given"):
+        read_dataset(colour_folder(per_class=2), labels={})

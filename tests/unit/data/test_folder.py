@@ -253,7 +253,8 @@ def test_case_26_names_that_differ_in_case_only_are_refused(colour_folder: Maker
     root = colour_folder(per_class=2)
     shutil.copytree(root / "red", root / "Red")
     with pytest.raises(
-        DataError, match=r'differ in case or spaces only.\nThey are: "Red" \(folder Red\), "red"'
+        DataError,
+        match=r'differ in case, spaces or unseen marks only.\nThey are: "Red" \(folder Red\), "red"',
     ):
         read_folder(root)
 

@@ -268,4 +268,4 @@ def test_a_batch_of_another_shape_or_type_is_refused_with_both_shapes() -> None:
 def test_no_head_can_be_connected_to_a_graph() -> None:
     table = list_layers(convnet(), PREPROCESS)
     with pytest.raises(UsageError, match="ONNX graph"):
-        symbolic(convnet(), table["relu2"], PREPROCESS)
+        symbolic(convnet(), table["relu2"], PREPROCESS, trainable=False)
