@@ -124,9 +124,8 @@ def mean_interval(
     width = float(student.ppf(1 - doubt / 2, n - 1) * units.std(ddof=1) / np.sqrt(n))
     centre = float(units.mean())
     low, high = min(mean, centre - width), max(mean, centre + width)
-    return (
-        Interval(mean, max(low, -1.0), min(high, 1.0)) if is_bounded else Interval(mean, low, high)
-    )
+    least, most = (-1.0, 1.0) if is_bounded else (-np.inf, np.inf)
+    return Interval(mean, max(low, least), min(high, most))
 
 
 def _cheapest(
