@@ -6,9 +6,9 @@ WHEEL_PIP := build/wheel/bin/python -m pip --disable-pip-version-check install -
 DEMO := build/demo
 OTHER_PYTHONS := 3.12 3.13
 FRAMEWORK_FREE := $(addprefix tests/unit/, \
-  choosing data extraction gram metrics preprocess report store test_api.py test_backbone.py \
-  test_errors.py test_evaluation.py test_fitting.py test_layer_table.py test_predictor.py \
-  test_progress.py test_recipe.py test_spec.py test_stopwatch.py test_tables.py)
+  data gram metrics preprocess store/test_store.py store/test_golden.py store/test_faults.py \
+  test_errors.py test_files.py test_layer_table.py test_progress.py test_spec.py \
+  test_stopwatch.py test_tables.py test_text.py)
 
 .PHONY: demo test wheel pythons torture mutate check bench
 .DELETE_ON_ERROR:
