@@ -154,7 +154,7 @@ def test_strides_are_those_of_the_maps(made: Made) -> None:
 
 
 MAP_POOLS = ["gap", "gmp", "gem", "gem(2)", "sgem", "rmac", "h2t(64)", "flatten", "gram", "none"]
-MAP_POOLS += ["spp(adaptive)", "spp(1,3,max,adaptive)"]
+ADAPTIVE = "spp(1,3,max,adaptive)"  # of many small bins, so at one map alone
 FINE_POOLS = ["spp", "spp(max)", "spp(1,3)", "grid(2)"]  # on maps of 4 × 4 places or more
 TOKEN_POOLS = ["gap", "gmp", "sgem", "cls", "mean", "cls+mean", "h2t(64)", "flatten", "gram"]
 
@@ -169,7 +169,8 @@ def pooled_taps(backbone: Backbone) -> list[TapSpec]:
             found += [TapSpec(row.name, pool) for pool in MAP_POOLS + FINE_POOLS * is_fine]
         else:
             found += [TapSpec(row.name, pool) for pool in TOKEN_POOLS]
-    return found
+    deepest = backbone.layers().maps()[-1:]
+    return found + [TapSpec(row.name, ADAPTIVE) for row in deepest]
 
 
 def test_pools_in_the_graph_equal_numpy_pools_of_the_reference(made: Made) -> None:
