@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cutpoint.errors import MissingExtra
 from cutpoint.testing import FakeBackbone
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,17 @@ class SkipsFailInCI:
         in_ci = os.environ.get("CI") == "true" and SHARED.is_dir()
         if in_ci and self.skipped and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Skip what an extra is absent for, where that is said: on other Pythons there are few."""
+    try:
+        return (yield)
+    except (ModuleNotFoundError, MissingExtra) as error:
+        if not os.environ.get("CUTPOINT_FEW_EXTRAS"):
+            raise
+        pytest.skip(f"an extra is not installed here: {error}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
