@@ -31,6 +31,14 @@ N_ITEMS, UNIT_SIZE = 640, 40
 UNDER_WAY_S = 0.3
 
 
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """A shell has what it starts in the background ignore Ctrl-C; here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def units(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], list[int]]:
     """Return what calls a function with the number of each unit as it begins."""
@@ -141,7 +149,8 @@ def test_ctrl_c_after_the_last_unit_still_stops_the_run() -> None:
     stop = stopping(Reporter(quiet=True))
     asked = stop.__enter__()
     press_ctrl_c()
-    while not asked():
+    until = time.monotonic() + 10
+    while not asked() and time.monotonic() < until:
         time.sleep(0.001)
     with pytest.raises(KeyboardInterrupt):
         stop.__exit__(None, None, None)
