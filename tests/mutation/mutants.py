@@ -135,7 +135,7 @@ def _is_typing(node: ast.AST) -> bool:
 
 def _is_docstring(node: ast.AST) -> bool:
     is_expression = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_expression and isinstance(node.value.value, str)  # type: ignore[attr-defined]
+    return is_expression and isinstance(node.value.value, str)  # type: ignore[attr-defined]  # the kind of node was asked before
 
 
 def _changed(node: ast.AST, is_inside: bool) -> Iterator[ast.AST]:
@@ -143,7 +143,7 @@ def _changed(node: ast.AST, is_inside: bool) -> Iterator[ast.AST]:
     if isinstance(node, ast.Compare):
         for place, operator in enumerate(node.ops):
             new = copy.deepcopy(node)
-            new.ops[place] = SWAPPED[type(operator)]()  # type: ignore[call-overload]
+            new.ops[place] = SWAPPED[type(operator)]()  # type: ignore[call-overload]  # the kind of node was asked before
             yield new
     elif isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp):
         if type(node.op) in SWAPPED:
@@ -197,8 +197,8 @@ def _parts(text: bytes, starts: list[int], node: ast.AST, new: str) -> tuple[byt
 
     An expression is put in brackets, as it may need them.
     """
-    start = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
-    end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
+    start = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]  # the kind of node was asked before
+    end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]  # the kind of node was asked before
     is_expression = isinstance(node, ast.expr) and not isinstance(node, ast.Constant | ast.Name)
     put = f"({new})" if is_expression else new
     return text[:start], put.encode(), text[end:]

@@ -148,7 +148,7 @@ def test_what_is_changed_while_features_are_computed_is_not_kept(tmp_path: Path)
             cut, weights = super().cut_at(taps), self.network
             run = type(cut).__call__
 
-            class Cut(type(cut)):  # type: ignore[misc]
+            class Cut(type(cut)):  # type: ignore[misc]  # a class made while running
                 def __call__(self, batch: np.ndarray) -> object:
                     found = run(self, batch)
                     if self.n_forward > 40:  # the gate's items are through, and the first unit

@@ -225,7 +225,7 @@ def test_rows_that_no_decoder_can_take_are_refused() -> None:
     older = from_state(fields, encoder)  # as earlier releases saved it
     np.testing.assert_array_equal(older.transform(X), fitted.transform(X))
     with pytest.raises(UsageError, match="its decoder was not kept"):
-        older.inverse_transform(np.zeros((2, 3)))  # type: ignore[attr-defined]
+        older.inverse_transform(np.zeros((2, 3)))  # type: ignore[attr-defined]  # Transform has none
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(40, 12), (12, 40), (7, 7)])
