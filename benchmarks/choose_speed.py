@@ -34,10 +34,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.gram import Spectrum, alpha_grid, judge, loo_path  # noqa: E402
-from cutpoint.gram.path import LooPath  # noqa: E402
-from cutpoint.gram.targets import Targets  # noqa: E402
-from cutpoint.runtimes.threads import n_cores, side_by_side  # noqa: E402
+from cutpoint.learning.gram import Spectrum, alpha_grid, judge, loo_path  # noqa: E402
+from cutpoint.learning.gram.path import LooPath  # noqa: E402
+from cutpoint.learning.gram.targets import Targets  # noqa: E402
+from cutpoint.networks.runtimes.threads import n_cores, side_by_side  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "choose-speed.md"
 N_ROWS, N_CLASSES, N_ALPHAS, N_POOLS, N_ROUNDS = 2000, 10, 20, 4, 3

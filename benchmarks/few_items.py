@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.choosing import DATA, QUIET, SHARED, draw_rows, features_of  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.choosing import Candidate, ChooseOptions, Ranking  # noqa: E402
-from cutpoint.choosing.hindsight import outcomes_on  # noqa: E402
-from cutpoint.choosing.strategies import judge_all  # noqa: E402
-from cutpoint.choosing.task import Task  # noqa: E402
+from cutpoint.learning.choosing import Candidate, ChooseOptions, Ranking  # noqa: E402
+from cutpoint.learning.choosing.hindsight import outcomes_on  # noqa: E402
+from cutpoint.learning.choosing.strategies import judge_all  # noqa: E402
+from cutpoint.learning.choosing.task import Task  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "few-items.md"
 SIZES = (2, 3, 5, 8, 20, 40)  # items a class

@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.heads import GeMHead  # noqa: E402
-from cutpoint.recipe import fit_recipe, parse_recipe  # noqa: E402
-from cutpoint.transforms import PCA, UMAP, TSNEPicture  # noqa: E402
+from cutpoint.learning.heads import GeMHead  # noqa: E402
+from cutpoint.learning.recipe import fit_recipe, parse_recipe  # noqa: E402
+from cutpoint.learning.transforms import PCA, UMAP, TSNEPicture  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "pictures"

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.heads import HEADS, parse_head, run_protocol  # noqa: E402
-from cutpoint.metrics import calibration_error, wilson  # noqa: E402
+from cutpoint.learning.heads import HEADS, parse_head, run_protocol  # noqa: E402
+from cutpoint.learning.metrics import calibration_error, wilson  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks" / "heads.md"

@@ -56,7 +56,7 @@ def chunks(path: Path) -> Iterator[np.ndarray]:
 
 
 def cutpoint_stream(path: Path) -> np.ndarray:
-    from cutpoint.transforms import PCA
+    from cutpoint.learning.transforms import PCA
 
     return PCA(N_COMPONENTS).fit_stream(chunks(path)).components_
 
@@ -93,7 +93,7 @@ def run_one(name: str, rows: Path, out: Path) -> None:
     """Fit one way in this process; write its components, print seconds and peak bytes."""
     import sklearn.decomposition  # noqa: F401  no import within the time
 
-    import cutpoint.transforms  # noqa: F401
+    import cutpoint.learning.transforms  # noqa: F401
 
     start = time.perf_counter()
     components = WAYS[name](rows)

@@ -31,9 +31,9 @@ from benchmarks import peers_page  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.photos import photos  # noqa: E402
 from benchmarks.plain_loop import PlainLoop, batches  # noqa: E402
-from cutpoint.engines import checked_engine, compare  # noqa: E402
-from cutpoint.preprocess import prepare_image  # noqa: E402
-from cutpoint.types import Engine  # noqa: E402
+from cutpoint.networks.engines import checked_engine, compare  # noqa: E402
+from cutpoint.items.preprocess import prepare_image  # noqa: E402
+from cutpoint.base.types import Engine  # noqa: E402
 
 BACKBONE, POOLS = "packaged:efficientnet_lite0", ("gap", "gmp")
 N_PHOTOS, N_RESNET, ROUNDS, N_THREADS = 1000, 128, 3, 2
@@ -142,7 +142,7 @@ def keras_ways(files: list[Path], scratch: Path) -> tuple[Ways, float]:
     Weights are random, as time does not ask. Keras resizes without antialiasing, so the features
     are compared on the same ready arrays.
     """
-    from cutpoint.runtimes.keras import import_keras
+    from cutpoint.networks.runtimes.keras import import_keras
 
     keras = import_keras()
     keras.utils.set_random_seed(0)

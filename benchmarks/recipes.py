@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.heads import RidgeHead  # noqa: E402
-from cutpoint.metrics import wilson  # noqa: E402
-from cutpoint.recipe import fit_recipe, parse_recipe  # noqa: E402
+from cutpoint.learning.heads import RidgeHead  # noqa: E402
+from cutpoint.learning.metrics import wilson  # noqa: E402
+from cutpoint.learning.recipe import fit_recipe, parse_recipe  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks" / "recipes.md"

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.metrics import corrected_resampled_t, wilson  # noqa: E402
+from cutpoint.learning.metrics import corrected_resampled_t, wilson  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "resampling"
 N_RUNS, N_ITEMS, N_FEATURES, N_FOLDS, N_REPEATS = 300, 100, 10, 5, 10
@@ -99,7 +99,7 @@ def main() -> None:
         *rows,
         "",
         "The plain test takes the folds for independent; they share most of their training rows.",
-        "`cutpoint.metrics.corrected_resampled_t` counts that in (Nadeau and Bengio 2003).",
+        "`cutpoint.learning.metrics.corrected_resampled_t` counts that in (Nadeau and Bengio 2003).",
         "",
         "![share of runs below each level](resampling.svg)",
     ]

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.gram import Spectrum, alpha_grid, loo_path, one_hot  # noqa: E402
-from cutpoint.gram.path import LooPath  # noqa: E402
+from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot  # noqa: E402
+from cutpoint.learning.gram.path import LooPath  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "ridge-path.md"
 N_ROWS, N_FEATURES, N_CLASSES, N_ALPHAS, N_FOLDS, N_TURNS = 50_000, 2048, 100, 20, 5, 3

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.extraction.plan import UNIT_SIZE  # noqa: E402
-from cutpoint.store import CHUNK_ROWS, Features, FeatureStore  # noqa: E402
-from cutpoint.store.shard import write_shard  # noqa: E402
+from cutpoint.features.extraction.plan import UNIT_SIZE  # noqa: E402
+from cutpoint.features.store import CHUNK_ROWS, Features, FeatureStore  # noqa: E402
+from cutpoint.features.store.shard import write_shard  # noqa: E402
 from cutpoint.testing import FakeBackbone  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "rows.md"

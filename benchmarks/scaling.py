@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.recipes import DATA, SHARED, draw  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.heads import parse_head  # noqa: E402
-from cutpoint.transforms import Scale, ZScore  # noqa: E402
+from cutpoint.learning.heads import parse_head  # noqa: E402
+from cutpoint.learning.transforms import Scale, ZScore  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "scaling.md"
 TAP = "bn2/gap"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from tests.references import inputs  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.choosing.scores import (  # noqa: E402
+from cutpoint.learning.transferability import (  # noqa: E402
     gbc,
     h_score,
     log_me,

@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 import cutpoint as cp  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
-from cutpoint.backbone import Backbone  # noqa: E402
-from cutpoint.engines import ENGINES  # noqa: E402
-from cutpoint.spec import TapSpec  # noqa: E402
+from cutpoint.networks.backbone import Backbone  # noqa: E402
+from cutpoint.networks.engines import ENGINES  # noqa: E402
+from cutpoint.base.spec import TapSpec  # noqa: E402
 
 MODELS = ROOT.parent / "shared" / "models"
 OUT = ROOT / "docs" / "benchmarks" / "truncation.md"
@@ -46,13 +46,13 @@ def networks() -> Iterator[tuple[str, Callable[[], Backbone]]]:
 
 
 def _torch_resnet() -> Backbone:
-    from cutpoint.frameworks.torch.torchvision_shim import import_with_shim
+    from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 
     return cp.load(import_with_shim("torchvision").models.resnet50(weights=None), "imagenet")
 
 
 def _keras_resnet() -> Backbone:
-    from cutpoint.runtimes.keras import import_keras
+    from cutpoint.networks.runtimes.keras import import_keras
 
     return cp.load(import_keras().applications.ResNet50(weights=None), "caffe")
 

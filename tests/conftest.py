@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cutpoint.errors import MissingExtra
+from cutpoint.base.errors import MissingExtra
 from cutpoint.testing import FakeBackbone
 
 ROOT = Path(__file__).parents[1]

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from cutpoint.arguments import as_path, check_choice, check_workers
-from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
-from cutpoint.data import (
+from cutpoint.base.arguments import as_path, check_choice, check_workers
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.learning.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
+from cutpoint.items.reading import (
     Column,
     Dataset,
     assign_splits,
@@ -19,12 +19,12 @@ from cutpoint.data import (
     read_dataset,
     refuse_unlabelled,
 )
-from cutpoint.engines import check_engine
-from cutpoint.errors import StoreError, TooManyBadItems, UsageError
-from cutpoint.evaluation import Evaluation, check_split, evaluate_predictor
-from cutpoint.extraction import ExtractOptions, Profile
-from cutpoint.files import READ_ONLY
-from cutpoint.fitting import (
+from cutpoint.networks.engines import check_engine
+from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
+from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
+from cutpoint.features.extraction import ExtractOptions, Profile
+from cutpoint.base.files import READ_ONLY
+from cutpoint.products.fitting import (
     DEFAULT_POOLS,
     FitOptions,
     check_output,
@@ -35,16 +35,16 @@ from cutpoint.fitting import (
     tell_idle_seed,
     write_bad_rows,
 )
-from cutpoint.heads import Head, parse_head
-from cutpoint.layer_table import AUTO, LayerTable
-from cutpoint.predictor import Prediction, Predictor, load_predictor
-from cutpoint.progress import Reporter
-from cutpoint.recipe import Recipe, parse_recipe
-from cutpoint.report import ReportInputs, require_report, write_report
-from cutpoint.sources import load_backbone, load_object
-from cutpoint.spec import DECODES, Preprocess
-from cutpoint.store import Features, FeatureStore
-from cutpoint.style import image_distance
+from cutpoint.learning.heads import Head, parse_head
+from cutpoint.networks.layer_table import AUTO, LayerTable
+from cutpoint.products.predictor import Prediction, Predictor, load_predictor
+from cutpoint.base.progress import Reporter
+from cutpoint.learning.recipe import Recipe, parse_recipe
+from cutpoint.products.report import ReportInputs, require_report, write_report
+from cutpoint.networks.sources import load_backbone, load_object
+from cutpoint.base.spec import DECODES, Preprocess
+from cutpoint.features.store import Features, FeatureStore
+from cutpoint.networks.style import image_distance
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -516,7 +516,7 @@ def _recipe(recipe: str | Recipe) -> Recipe:
         raise UsageError(
             f"The recipe is a {type(recipe).__name__}.",
             "A recipe is stages in one line of text.",
-            "Text, or what `cutpoint.recipe.parse_recipe` makes of it.",
+            "Text, or what `cutpoint.learning.recipe.parse_recipe` makes of it.",
             'Type, for example:  recipe="gem | l2 | concat | pca(64)"',
         )
     return parse_recipe(recipe)

@@ -19,11 +19,11 @@ import pytest
 
 import cutpoint.cli
 from cutpoint.cli import main
-from cutpoint.engines import ENGINES, gate
-from cutpoint.store import FeatureStore
+from cutpoint.networks.engines import ENGINES, gate
+from cutpoint.features.store import FeatureStore
 from tests.conftest import noisy_image, write_image
-from tests.unit.choosing.test_precision import engine_that_adds
-from tests.unit.store.helpers import fill, images
+from tests.unit.learning.choosing.test_precision import engine_that_adds
+from tests.unit.features.store.helpers import fill, images
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"
@@ -254,7 +254,7 @@ def test_an_error_of_the_machine_is_one_line_and_no_traceback(
     def refusing(*words: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), "somewhere")
 
-    monkeypatch.setattr("cutpoint.store.describe_store", refusing)
+    monkeypatch.setattr("cutpoint.features.store.describe_store", refusing)
     told = run("store", "info", tmp_path, code=1).stderr
     assert told == "Error: the system answered: [Errno 5] Input/output error: 'somewhere'\n"
 
@@ -479,7 +479,7 @@ def test_a_recipe_may_be_a_json_file(tmp_path: Path) -> None:
 
 
 def test_weights_that_can_run_code_need_a_word(tmp_path: Path) -> None:
-    from tests.unit.sources.test_keras import lambda_model
+    from tests.unit.networks.sources.test_keras import lambda_model
 
     lambda_model(tmp_path / "net.keras", tmp_path)
     words = ("layers", tmp_path / "net.keras", "--preprocess", "none")

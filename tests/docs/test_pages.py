@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from importlib.metadata import entry_points
 
-from cutpoint.choosing.scores import SCORES
-from cutpoint.heads import HEADS, PROTOCOLS, parse_head
-from cutpoint.pooling import POOLS
-from cutpoint.preprocess import RECIPES
-from cutpoint.recipe import AGGREGATES, NAMED, parse_recipe
-from cutpoint.transforms import TRANSFORMS
+from cutpoint.learning.transferability import SCORES
+from cutpoint.learning.heads import HEADS, PROTOCOLS, parse_head
+from cutpoint.networks.pooling import POOLS
+from cutpoint.items.preprocess import RECIPES
+from cutpoint.learning.recipe import AGGREGATES, NAMED, parse_recipe
+from cutpoint.learning.transforms import TRANSFORMS
 from tests.conftest import ROOT
 
 

@@ -50,7 +50,7 @@ def test_docstring_examples_run() -> None:
 
     n_run = 0
     for name in ("gap", "gmp", "gem"):
-        module = importlib.import_module(f"cutpoint.pooling.{name}")
+        module = importlib.import_module(f"cutpoint.networks.pooling.{name}")
         failed, attempted = doctest.testmod(module)
         assert failed == 0
         n_run += attempted

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.heads import HEADS
+from cutpoint.learning.heads import HEADS
 
 # Few steps; everything else as it comes.
 TYPED = {

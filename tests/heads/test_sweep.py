@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load, save
 
 import cutpoint as cp
-from cutpoint.heads import HEADS, head_from_state, parse_head, spell_head
-from cutpoint.heads.trained import TrainedHead
-from cutpoint.metrics import softmax
+from cutpoint.learning.heads import HEADS, head_from_state, parse_head, spell_head
+from cutpoint.learning.heads.trained import TrainedHead
+from cutpoint.learning.metrics import softmax
 from cutpoint.testing import FakeBackbone
 from tests.heads.settings import items, typed
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.engines import compare
-from cutpoint.extraction.plan import CALIBRATION_SIZE
+from cutpoint.networks.engines import compare
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE
 from tests.conftest import ROOT
 
 BACKBONE = "packaged:efficientnet_lite0"
@@ -91,8 +91,8 @@ def test_int8_is_refused_where_it_loses_much(
 ) -> None:
     """Few scales for much detail. On 80 of these scans an Intel Xeon's int8 gave 0.912 → 0.800 and
     is refused; an AMD EPYC without AVX-512 computes int8 otherwise and loses nothing."""
-    monkeypatch.setattr("cutpoint.extraction.quantising.N_CALIBRATION", 16)
-    monkeypatch.setattr("cutpoint.choosing.precision.N_CHECKED", 80)
+    monkeypatch.setattr("cutpoint.features.extraction.quantising.N_CALIBRATION", 16)
+    monkeypatch.setattr("cutpoint.learning.choosing.precision.N_CHECKED", 80)
     options = {"taps": ["blocks.4"], "pool": "gap", "quiet": True, "precision": "int8"}
     told, gain = "", None
     try:

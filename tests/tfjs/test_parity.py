@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.spec import ArraySpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.base.spec import ArraySpec
 from tests.tfjs.reference import needs_tfjs, nsfwjs_graph_model, tfjs_activations
 
 pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
@@ -40,9 +40,9 @@ def assert_equal_at(
         assert error <= TOLERANCE, f"{layer}: {error:.1e}"
 
 
-@pytest.mark.filterwarnings("ignore::cutpoint.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
 def test_a_real_graph_model_gives_what_tfjs_gives(tmp_path: Path) -> None:
-    from cutpoint.sources.tfjs_graph import load_graph_model
+    from cutpoint.networks.sources.tfjs_graph import load_graph_model
 
     model_json = nsfwjs_graph_model(tmp_path)
     layers = [
@@ -55,7 +55,7 @@ def test_a_real_graph_model_gives_what_tfjs_gives(tmp_path: Path) -> None:
 
 
 def test_fused_steps_give_what_tfjs_gives(tmp_path: Path) -> None:
-    from cutpoint.sources.tfjs_graph import load_graph_model
+    from cutpoint.networks.sources.tfjs_graph import load_graph_model
     from tests.conformance.networks.tfgraph import SIDE, write_graph_model
 
     folder = write_graph_model(tmp_path)
@@ -80,8 +80,8 @@ def test_fused_steps_give_what_tfjs_gives(tmp_path: Path) -> None:
 def test_real_layers_models_give_what_tfjs_gives(
     shared: Path, tmp_path: Path, folder: str, layers: list[str], limits: tuple[float, float]
 ) -> None:
-    pytest.importorskip("cutpoint.sources.tfjs", reason="the source tfjs is not there")
-    from cutpoint.sources.registry import load_backbone
+    pytest.importorskip("cutpoint.networks.sources.tfjs", reason="the source tfjs is not there")
+    from cutpoint.networks.sources.registry import load_backbone
 
     model_json = shared / "models" / folder / "model.json"
     backbone = load_backbone(f"tfjs:{model_json}", OPTIONS)

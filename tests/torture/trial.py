@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.cli import main
-from cutpoint.errors import CutpointError
+from cutpoint.base.errors import CutpointError
 
 LIMIT_S = 60
 CRASHED = 70  # the exit code of a traceback

@@ -16,11 +16,11 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.backbone import Backbone
-from cutpoint.errors import WeightsError
-from cutpoint.spec import PreprocessSpec
+from cutpoint.networks.backbone import Backbone
+from cutpoint.base.errors import WeightsError
+from cutpoint.base.spec import PreprocessSpec
 from cutpoint.testing import FakeBackbone
-from tests.unit.store.helpers import CountingBackbone, images
+from tests.unit.features.store.helpers import CountingBackbone, images
 
 SPEC = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
 LABELS = ["a", "b"] * 6

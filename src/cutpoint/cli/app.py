@@ -11,8 +11,8 @@ import typer
 
 import cutpoint
 from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
-from cutpoint.errors import CutpointError, UsageError
-from cutpoint.text import printable
+from cutpoint.base.errors import CutpointError, UsageError
+from cutpoint.base.text import printable
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 

@@ -35,13 +35,13 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
-from cutpoint.errors import UsageError
+from cutpoint.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from cutpoint.choosing import BackboneRanking, Ranking
-    from cutpoint.data import Dataset
-    from cutpoint.progress import Reporter
-    from cutpoint.store import Features, FeatureStore
+    from cutpoint.learning.choosing import BackboneRanking, Ranking
+    from cutpoint.items.reading import Dataset
+    from cutpoint.base.progress import Reporter
+    from cutpoint.features.store import Features, FeatureStore
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -101,7 +101,7 @@ def choose(
 ) -> None:
     """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
-    from cutpoint.choosing import (
+    from cutpoint.learning.choosing import (
         ChooseOptions,
         check_options,
         measure_speeds,
@@ -109,13 +109,13 @@ def choose(
         rank_backbones,
         worth_timing,
     )
-    from cutpoint.data import read_dataset
-    from cutpoint.extraction.quantising import cut_of
-    from cutpoint.fitting import check_recipe, default_store, recipe_taps
-    from cutpoint.progress import Reporter
-    from cutpoint.recipe import parse_recipe
-    from cutpoint.report import require_report
-    from cutpoint.store import FeatureStore
+    from cutpoint.items.reading import read_dataset
+    from cutpoint.features.extraction.quantising import cut_of
+    from cutpoint.products.fitting import check_recipe, default_store, recipe_taps
+    from cutpoint.base.progress import Reporter
+    from cutpoint.learning.recipe import parse_recipe
+    from cutpoint.products.report import require_report
+    from cutpoint.features.store import FeatureStore
 
     if show_recipe:
         print_recipe(recipe, _variance_lines(recipe, features))
@@ -218,9 +218,9 @@ def choose(
 
 def _variance_lines(recipe: str, path: Path) -> list[str]:
     """Return what PCA keeps of the variance, fitted on the training rows of stored features."""
-    from cutpoint.choosing import variance_lines
-    from cutpoint.recipe import parse_recipe
-    from cutpoint.store import FeatureStore
+    from cutpoint.learning.choosing import variance_lines
+    from cutpoint.learning.recipe import parse_recipe
+    from cutpoint.features.store import FeatureStore
 
     found = FeatureStore(path)
     return variance_lines(found.open(), parse_recipe(recipe)) if found.exists() else []
@@ -268,11 +268,11 @@ def _print_comparison(
 
 
 def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_json: bool) -> None:
-    from cutpoint.choosing import advise, draw
+    from cutpoint.learning.choosing import advise, draw
 
     advice = advise(ranking, len(features.classes))
     if plot is not None:
-        from cutpoint.report import write_choice_plot
+        from cutpoint.products.report import write_choice_plot
 
         write_choice_plot(ranking, plot)
     if as_json:
@@ -295,8 +295,8 @@ def _refuse_labels(dataset: Dataset, kind: str) -> None:
     """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
     import numpy as np
 
-    from cutpoint.choosing import targets_of
-    from cutpoint.data import has_splits
+    from cutpoint.learning.choosing import targets_of
+    from cutpoint.items.reading import has_splits
 
     items = dataset.only("train").items if has_splits(dataset) else dataset.items
     targets_of(dataset.name, np.array([item.label for item in items], object), kind)
@@ -319,10 +319,10 @@ def _opened(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Fe
 def _print_prior(
     data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
 ) -> None:
-    from cutpoint.choosing import prior_advice
-    from cutpoint.data import read_dataset
-    from cutpoint.progress import Reporter
-    from cutpoint.store import FeatureStore
+    from cutpoint.learning.choosing import prior_advice
+    from cutpoint.items.reading import read_dataset
+    from cutpoint.base.progress import Reporter
+    from cutpoint.features.store import FeatureStore
 
     found = FeatureStore(data)
     if found.exists():

@@ -60,9 +60,9 @@ def extract(
 ) -> None:
     """Compute frozen features once and keep them on disk."""
     from cutpoint import api
-    from cutpoint.extraction import Profile
-    from cutpoint.fitting import default_store
-    from cutpoint.predictor import BAD_ROWS
+    from cutpoint.features.extraction import Profile
+    from cutpoint.products.fitting import default_store
+    from cutpoint.products.predictor import BAD_ROWS
 
     store = output or default_store()
     profiles: list[Profile] = []

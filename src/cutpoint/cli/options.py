@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cutpoint.text import printable
+from cutpoint.base.text import printable
 
 DataArgument = Annotated[
     str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
@@ -119,7 +119,7 @@ def echo(line: str, err: bool = False) -> None:
 
 def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
     """Print the stages of a recipe, one a line, and what its PCA keeps, where that is known."""
-    from cutpoint.recipe import parse_recipe
+    from cutpoint.learning.recipe import parse_recipe
 
     recipe = parse_recipe(text)
     for stage in str(recipe).split(" | "):
@@ -131,7 +131,7 @@ def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
-    from cutpoint.fitting import DEFAULT_POOLS
+    from cutpoint.products.fitting import DEFAULT_POOLS
 
     return tuple(pools) if pools else DEFAULT_POOLS
 

@@ -17,7 +17,7 @@ from cutpoint.cli.options import (
     echo,
     print_json,
 )
-from cutpoint.text import printable
+from cutpoint.base.text import printable
 
 
 def predict(

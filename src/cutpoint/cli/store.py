@@ -12,7 +12,7 @@ import typer
 from cutpoint.cli.options import Json, echo, print_json, print_wrapped
 
 if TYPE_CHECKING:
-    from cutpoint.store import Report
+    from cutpoint.features.store import Report
 
 app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich_markup_mode=None)
 StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
@@ -21,8 +21,8 @@ StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A featu
 @app.command()
 def info(features: StoreArgument, as_json: Json = False) -> None:
     """Say what a store holds."""
-    from cutpoint.extraction.plan import human_bytes
-    from cutpoint.store import FeatureStore, describe_store
+    from cutpoint.features.extraction.plan import human_bytes
+    from cutpoint.features.store import FeatureStore, describe_store
 
     facts = describe_store(FeatureStore(features))
     if as_json:
@@ -61,8 +61,8 @@ def verify(
     """Compare every byte with its digest. Exit code 1 if anything is damaged or can't be read."""
     from dataclasses import asdict
 
-    from cutpoint.progress import Reporter
-    from cutpoint.store import FeatureStore, mend_store, rebuild_catalog, verify_store
+    from cutpoint.base.progress import Reporter
+    from cutpoint.features.store import FeatureStore, mend_store, rebuild_catalog, verify_store
 
     store, reporter = FeatureStore(features), Reporter()
     store.require()

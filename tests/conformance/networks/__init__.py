@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cutpoint.backbone import Backbone
+from cutpoint.networks.backbone import Backbone
 
 SIDE = 32
 """Images of the tiny networks are SIDE × SIDE."""

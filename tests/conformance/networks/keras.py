@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import cutpoint as cp
-from cutpoint.backbone import Backbone
-from cutpoint.runtimes.keras import import_keras
+from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks import SIDE, Case, Made
 
 
@@ -136,7 +136,7 @@ def made(build: Callable[[], Any], reference: Any = by_model) -> Callable[[Path]
 
 
 def small(network: Any) -> Backbone:
-    from cutpoint.preprocess import recipe_named
+    from cutpoint.items.preprocess import recipe_named
 
     return cp.load(network, recipe_named("tf", SIDE))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.sources.savedmodel import load
-from cutpoint.sources.tfjs_graph import load_graph_model
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.sources.savedmodel import load
+from cutpoint.networks.sources.tfjs_graph import load_graph_model
 from tests.conformance.networks import SIDE, Case, Made
 
 RECIPE = "tf"  # −1 to 1

@@ -6,17 +6,17 @@ cutting, storing and the rest come from cutpoint.
 
 from __future__ import annotations
 
-from cutpoint.backbone import Backbone, LoadOptions
-from cutpoint.errors import BackboneNotFound
-from cutpoint.preprocess import stated_preprocess
-from cutpoint.spec import BackboneSpec, PreprocessSpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.base.errors import BackboneNotFound
+from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.base.spec import BackboneSpec, PreprocessSpec
 
 
 def load(name: str, options: LoadOptions) -> Backbone:
     """Return a network that averages an image down to `name` × `name` places."""
     import torch
 
-    from cutpoint.frameworks import torch as framework
+    from cutpoint.networks.frameworks import torch as framework
 
     if not name.isdigit():
         raise BackboneNotFound(

@@ -1,0 +1,1 @@
+"""Base: see docs/design.md."""

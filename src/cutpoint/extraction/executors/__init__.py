@@ -1,5 +1,0 @@
-"""What spreads units over workers. An executor only repeats."""
-
-from cutpoint.extraction.executors.local import LocalExecutor
-
-__all__ = ["LocalExecutor"]

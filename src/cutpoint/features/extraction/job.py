@@ -1,0 +1,223 @@
+"""An engine ready to compute units of one spec into one store."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.engines import (
+    KeptModel,
+    checked_engine,
+    compiled_id,
+    engine_identity,
+    known_engine,
+    preferred_engine,
+)
+from cutpoint.base.errors import BadItem, CutpointError, StoreError
+from cutpoint.features.extraction.executors import LocalExecutor
+from cutpoint.features.extraction.interrupt import stopping
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
+from cutpoint.features.extraction.quantising import cut_of
+from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
+from cutpoint.base.progress import Reporter
+from cutpoint.networks.runtimes.threads import one_thread
+from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
+from cutpoint.features.store import FeatureStore
+from cutpoint.features.store.catalog import EngineRecord
+from cutpoint.features.store.halves import as_stored
+from cutpoint.base.types import Array, Batch, Cut, Engine
+
+
+@dataclass
+class Job:
+    """What computes units.
+
+    Attributes
+    ----------
+    n_calibration : int
+        Items that went through the network for the parity gate.
+    check : callable
+        Raises if what was computed must not be kept: cuts may share memory with a network that is
+        trained meanwhile.
+    laps : list of dict of stage → seconds
+        Of each worker, once `run` has ended.
+    units_s : float
+        How long `run` took, seconds.
+    """
+
+    spec: FeatureSpec
+    store: FeatureStore
+    engine: Engine
+    record: EngineRecord
+    n_calibration: int
+    executor: LocalExecutor
+    check: Callable[[], None]
+    laps: list[Seconds] = field(default_factory=list)
+    units_s: float = 0.0
+
+    @classmethod
+    def set_up(
+        cls,
+        backbone: Backbone,
+        spec: FeatureSpec,
+        store: FeatureStore,
+        engine: str,
+        executor: LocalExecutor,
+        units: Sequence[Unit],
+        reporter: Reporter,
+    ) -> Job:
+        """Choose the engine; pass it through the parity gate unless this store knows it.
+
+        What the store knows is a figure; it holds for the model that was kept, and no other.
+        """
+        cut = cut_of(backbone, spec, store)
+        lap("cut")
+        name, note = preferred_engine(engine, cut)
+        if note and spec.precision == "fp32":  # else it is refused, and that says why
+            reporter.say(note)
+        if _has_gpu():
+            reporter.say("A GPU is here and is not used: features are computed on processors")
+        identity, spec_id = engine_identity(name), spec.fingerprint()
+        kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)
+        known = store.catalog.engine(spec_id, identity)
+        if known is not None:
+            found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
+            lap("load")
+            if found is not None:
+                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
+        reporter.say(f"Prepare engine {name} and compare it with the framework itself")
+        batch, prepare_s = _calibration_batch(units, spec, cut)
+        checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
+        if checked.refused:
+            reporter.say(checked.refused)
+        _say_what_gem_loses(backbone, spec, batch[:2], reporter)
+        record = EngineRecord(
+            engine=identity,
+            cosine=checked.parity.cosine,
+            relative_error=checked.parity.relative_error,
+            engine_s=checked.seconds / len(batch),
+            prepare_s=prepare_s,
+            row_bytes=_row_bytes(checked.features, spec.storage),
+        )
+        if checked.engine.name == name:
+            store.add_engine(spec_id, record)
+        n_seen = len(batch)
+        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
+
+    def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
+        prepared = self.spec.backbone.preprocess
+        item_bytes = math.prod(prepared.array_shape) * np.dtype(prepared.dtype).itemsize
+        n_workers = self.executor.n_workers
+        n_engines = 1 if self.engine.is_serial else n_workers
+        batch_bytes = self.engine.batch_size * item_bytes
+        plan = size_plan(n_items, units, self.record, n_workers, n_engines, batch_bytes)
+        free = shutil.disk_usage(_existing(self.store.path)).free
+        if plan.disk_bytes > free:
+            raise StoreError(
+                f'{human_bytes(plan.disk_bytes)} were to be written to "{self.store.path}".',
+                f"That disk has {human_bytes(free)} left.",
+                "A disk with more space, or fewer taps and pools.",
+                "Put the store elsewhere with:  --store FOLDER",
+            )
+        return plan
+
+    def run(
+        self, plan: Plan, on_receipt: Callable[[UnitReceipt], None], reporter: Reporter
+    ) -> None:
+        """Compute the units; commit each receipt as it comes.
+
+        However a run ends, by Ctrl-C, by a unit that fails or by what `on_receipt` raises, the
+        units under way are ended and committed first; a second Ctrl-C leaves at once.
+        """
+        start, spec_id = time.perf_counter(), self.spec.fingerprint()
+        folder = self.store.shard_folder(spec_id)
+        bar = reporter.bar(f"Extract ({self.engine.name})", plan.n_to_compute)
+        with stopping(reporter) as stop, bar as advance:
+
+            def make_worker() -> Callable[[Unit], UnitReceipt]:
+                watch = Stopwatch().start()
+                self.laps.append(watch.seconds)
+                session = self.engine.session()
+                watch.lap("engine")
+                return lambda unit: run_unit(
+                    unit,
+                    self.spec,
+                    folder,
+                    self.engine.name,
+                    session,
+                    self.engine.batch_size,
+                    advance,
+                    self.check,
+                )
+
+            with closing(self.executor.map(make_worker, plan.units, stop)) as receipts:
+                for receipt in receipts:
+                    self.store.commit(spec_id, receipt.shard, receipt.remarks)
+                    try:
+                        on_receipt(receipt)
+                    except CutpointError as error:
+                        stop.because(error)
+        self.units_s = time.perf_counter() - start
+
+
+def _has_gpu() -> bool:
+    """Say whether PyTorch, where it is loaded, sees a GPU."""
+    torch = sys.modules.get("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of drivers that are there in part
+        return torch is not None and bool(torch.cuda.is_available())
+
+
+def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
+    """Return the bytes of one item as it is stored."""
+    return sum(as_stored(tap, rows[:1], storage).nbytes for tap, rows in features.items())
+
+
+def _say_what_gem_loses(
+    backbone: Backbone, spec: FeatureSpec, batch: Batch, reporter: Reporter
+) -> None:
+    """Say which taps pool by GeM what goes below zero, as read off a few items."""
+    taps = [tap for tap in spec.taps if tap.pool.partition("(")[0] == "gem"]
+    if not taps:
+        return
+    whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
+    with one_thread():
+        activations = backbone.cut_at(whole)(batch)
+    for tap in taps:
+        if (activations[f"{tap.layer}/none"] < 0).any():
+            reporter.say(
+                f"{tap.name}: values below zero are raised to 1e-6; s{tap.pool} keeps them"
+            )
+
+
+def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
+    """Return the first few items that can be prepared, and the seconds one takes."""
+    images = []
+    start, n_tried = time.perf_counter(), 0
+    for item in units[0].items:
+        n_tried += 1
+        try:
+            images.append(prepare(item, spec.backbone.preprocess)[0])
+        except BadItem:
+            continue
+        if len(images) == CALIBRATION_SIZE:
+            break
+    seconds = (time.perf_counter() - start) / max(n_tried, 1)
+    if not images:  # nothing but bad items; any input will do to set the engine up
+        images = [np.zeros(cut.input_shape, cut.input_dtype)]
+    return np.stack(images), seconds
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -1,8 +1,0 @@
-"""Keras 3: functional, sequential, nested and subclassed networks."""
-
-from cutpoint.frameworks.keras.cut import KerasCut, make_cut
-from cutpoint.frameworks.keras.layers import list_layers
-from cutpoint.frameworks.keras.symbolic import symbolic
-from cutpoint.frameworks.keras.weights import WHEN_CHANGED, weights_digests
-
-__all__ = ["WHEN_CHANGED", "KerasCut", "list_layers", "make_cut", "symbolic", "weights_digests"]

@@ -1,0 +1,1 @@
+"""Items: see docs/design.md."""

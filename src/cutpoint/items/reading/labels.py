@@ -1,0 +1,143 @@
+"""Labels of any type, kept as text and given back as they came."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from cutpoint.base.errors import DataError, ShapeError
+
+Label = str | int | float | bool
+LABEL_TYPES = ("str", "int", "bool", "float")
+_MOST = 2**63  # whole numbers beyond it are no NumPy integers
+
+
+def is_absent(value: Any) -> bool:
+    """Say whether a value means that there is none: None, NaN, pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
+
+
+def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str]:
+    """Return labels as text, and the one type of `LABEL_TYPES` they are of.
+
+    Parameters
+    ----------
+    name : str
+        What they are labels of, for messages.
+    values : sequence of str, int, bool, float or None
+
+    Raises
+    ------
+    DataError
+        If a label is something else, or labels are of several types.
+    """
+    types = [None if is_absent(value) else _type_of(name, place, value)
+             for place, value in enumerate(values)]  # fmt: skip
+    found = list(dict.fromkeys(each for each in types if each is not None))
+    if len(found) > 1:
+        shown = " and ".join(f"{values[types.index(each)]!r} ({each})" for each in found[:2])
+        raise DataError(
+            f'The labels of "{name}" are of several types: {", ".join(found)}.',
+            f"Among them are {shown}.",
+            "Labels of one type: text, whole numbers, bools or floats.",
+            "Make them one, for example:  labels=[str(label) for label in labels]",
+        )
+    texts = [None if kind is None else _spelled(value, kind)
+             for kind, value in zip(types, values, strict=True)]  # fmt: skip
+    return texts, (found or ["str"])[0]
+
+
+def is_label(text: object, label_type: object) -> bool:
+    """Say whether `text` is how `read_labels` spells a label of a type."""
+    if not isinstance(text, str) or label_type not in LABEL_TYPES:
+        return False
+    if label_type in ("str", "bool"):
+        return label_type == "str" or text in ("True", "False")
+    try:
+        given = as_given(text, str(label_type))
+    except (ValueError, OverflowError):
+        return False
+    return bool(given == given)  # no label is NaN
+
+
+def as_given(text: Any, label_type: str) -> Any:
+    """Return a label as the type it came in; None stays None.
+
+    Examples
+    --------
+    >>> as_given("3", "int"), as_given("False", "bool"), as_given("3", "str")
+    (3, False, '3')
+    """
+    if not isinstance(text, str) or label_type == "str":
+        return text
+    if label_type == "bool":
+        return text == "True"
+    return int(text) if label_type == "int" else float(text)
+
+
+def refuse_twins(name: str, places: Iterable[tuple[str, str]], what: str, remedy: str) -> None:
+    """Raise `DataError` if two labels differ in case, spaces or Unicode form alone.
+
+    Parameters
+    ----------
+    name : str
+        Of the data.
+    places : iterable of (label, where it stands)
+    what : str
+        What `where` is, ``"line"``.
+    remedy : str
+        What to type.
+    """
+    first: dict[str, dict[str, str]] = {}
+    for label, where in places:
+        first.setdefault(_folded(label), {}).setdefault(label, where)
+    for spellings in first.values():
+        if len(spellings) > 1:
+            shown = ", ".join(f'"{label}" ({what} {where})' for label, where in spellings.items())
+            raise DataError(
+                f'Labels of "{name}" differ in case, spaces or unseen marks only.',
+                f"They are: {shown}.",
+                "One spelling a class; two would be two classes.",
+                remedy,
+            )
+
+
+def _spelled(value: Any, kind: str) -> str:
+    return str(float(value) + 0.0) if kind == "float" else str(value)  # -0.0 is 0.0
+
+
+def _folded(label: str) -> str:
+    """Return a label without case, spaces at the ends, and marks that nobody sees."""
+    seen = "".join(c for c in label if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", seen).split()).casefold()
+
+
+def _type_of(name: str, place: int, value: Any) -> str:
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    if isinstance(value, Integral) and -_MOST <= int(value) < _MOST:
+        return "int"
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return "float"
+    if np.ndim(value):
+        raise ShapeError(
+            f'Label {place} of "{name}" is several: a {type(value).__name__} of {len(value)}.',
+            "A label is one class, not a row of them.",
+            "One label an item; of one-hot rows, the column that is set.",
+            'Type, for example:  labels=labels.argmax(axis=1)   or   labels=";".join(names) an '
+            'item, and  cp.choose(features, kind="labels")',
+        )
+    raise DataError(
+        f'Label {place} of "{name}" is a {type(value).__name__}: {str(value)[:40]}.',
+        "A label is text, a whole number of 64 bits, a bool or a float.",
+        "One of these for each item, or None.",
+        "Type, for example:  labels=[str(label) for label in labels]",
+    )

@@ -1,0 +1,58 @@
+"""Which layer and pooling: exact evidence on training rows, honest choice, advice."""
+
+from cutpoint.learning.choosing.advice import advise
+from cutpoint.learning.choosing.backbones import BackboneRanking, rank_backbones
+from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
+from cutpoint.learning.choosing.columns import (
+    FoldScores,
+    Head2ToeFigures,
+    Selection,
+    Sweep,
+    head2toe,
+    head2toe_recipe,
+    judge_head2toe_in_folds,
+)
+from cutpoint.learning.choosing.hindsight import Hindsight, look_back
+from cutpoint.learning.choosing.judging import rank
+from cutpoint.learning.choosing.maps import rank_maps
+from cutpoint.learning.choosing.picture import draw
+from cutpoint.learning.choosing.precision import PrecisionCheck, check_precision, extract_checked
+from cutpoint.learning.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
+from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
+from cutpoint.learning.choosing.strategies import check_options
+from cutpoint.learning.choosing.task import KINDS, ChooseOptions, targets_of, variance_lines
+
+__all__ = [
+    "KINDS",
+    "SIMILARITIES",
+    "STRATEGIES",
+    "BackboneRanking",
+    "Candidate",
+    "ChooseOptions",
+    "FoldScores",
+    "Head2ToeFigures",
+    "Hindsight",
+    "PrecisionCheck",
+    "PriorAdvice",
+    "Ranking",
+    "Selection",
+    "Sweep",
+    "advise",
+    "check_options",
+    "check_precision",
+    "draw",
+    "extract_checked",
+    "head2toe",
+    "head2toe_recipe",
+    "judge_head2toe_in_folds",
+    "look_back",
+    "measure_speeds",
+    "prior_advice",
+    "rank",
+    "rank_backbones",
+    "rank_maps",
+    "targets_of",
+    "variance_lines",
+    "worth_timing",
+]

@@ -1,0 +1,174 @@
+"""Several backbones on one task, in one table, beside a ranking that never saw the task."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from cutpoint.networks.backbone import Backbone
+from cutpoint.learning.choosing.decision import MARGIN, Decision, decide
+from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.base.errors import DataError
+from cutpoint.networks.layer_table import human_count
+from cutpoint.base.text import printable
+
+_BECAUSE = {
+    "only": "",
+    "prior": ", as none is shown to be better, or as good and cheaper",
+    "better": ", shown to err less than what the static figure says",
+    "cheaper": f", cheaper and shown to score no more than {100 * MARGIN:g} point below",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backbone's ranking.
+
+    Attributes
+    ----------
+    backbone : str
+    ranking : Ranking
+    static : float
+        What is known of it without the task: accuracy on what it was trained on, where its weights
+        state that; else its cost.
+    n_params : int
+    """
+
+    backbone: str
+    ranking: Ranking
+    static: float
+    n_params: int
+
+
+@dataclass(frozen=True)
+class BackboneRanking:
+    """Backbones, the best first by the squared error of their own choice on rows left out.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+    static_is : str
+        What the static column holds, ``"ImageNet top-1"`` or ``"parameters"``.
+    """
+
+    entries: tuple[Entry, ...]
+    static_is: str
+
+    @cached_property
+    def decision(self) -> Decision:
+        """Of the backbones' own choices: the prior is that of the best static figure."""
+        first = self.entries[0].ranking
+        prior = max(self.entries, key=lambda each: each.static).ranking.taken
+        chosen = [each.ranking.taken for each in self.entries]
+        return decide(chosen, prior, first.groups, first.unit, first.is_bounded)
+
+    @property
+    def taken(self) -> Entry:
+        """That of the best static figure, unless the rows show a reason to leave it."""
+        return next(e for e in self.entries if e.ranking.taken is self.decision.taken)
+
+    @property
+    def agreement(self) -> float | None:
+        """Kendall's τ of the static order and this one; None for fewer than three, or all alike."""
+        if len(self.entries) < 3:
+            return None
+        errors = [-each.ranking.taken.error for each in self.entries]
+        found = float(kendalltau(errors, [each.static for each in self.entries]).statistic)
+        return found if np.isfinite(found) else None
+
+    def lines(self) -> list[str]:
+        """Return the table as aligned text; ``→`` marks what is taken."""
+        rows = [("", "backbone", "cut", "MACs", f"{self._metric} [95 %]", self.static_is, "place")]
+        order = sorted(self.entries, key=lambda each: -each.static)
+        for each in self.entries:
+            taken = each.ranking.taken
+            static = human_count(each.static) if each.static > 1 else f"{each.static:.3f}"
+            macs = "–" if taken.macs is None else human_count(taken.macs)
+            mark = "→" if each is self.taken else ""
+            place = str(order.index(each) + 1)
+            names = printable(each.backbone), printable(taken.tap)
+            rows.append((mark, *names, macs, str(taken.score), static, place))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+    def verdict(self) -> str:
+        """Say which is taken, and how far the static ranking would have led."""
+        if all(each.ranking.tells_nothing for each in self.entries):
+            return self.entries[0].ranking.headline()
+        taken = self.taken
+        said = f"Taken: {taken.backbone} at {taken.ranking.taken.tap}{_BECAUSE[self.decision.why]}"
+        static = max(self.entries, key=lambda each: each.static)
+        said += f". By {self.static_is} alone it would have been {static.backbone}"
+        if self.agreement is not None:
+            said += f" (τ of the two orders {self.agreement:.2f})"
+        return f"{said}."
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), *textwrap.wrap(printable(self.verdict()), 98)])
+
+    @property
+    def _metric(self) -> str:
+        first = self.entries[0].ranking
+        return f"{first.how} {first.metric}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "backbones": [
+                {
+                    "backbone": each.backbone,
+                    "static": each.static,
+                    "n_params": each.n_params,
+                    "ranking": each.ranking.to_json(),
+                }
+                for each in self.entries
+            ],
+            "static_is": self.static_is,
+            "taken": self.taken.backbone,
+            "why": self.decision.why,
+            "agreement": self.agreement,
+        }
+
+
+def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking:
+    """Return backbones ranked by what their own choice of layer scores on the same rows.
+
+    Parameters
+    ----------
+    found : sequence of (Backbone, Ranking)
+        Rankings of the same training rows.
+
+    Raises
+    ------
+    DataError
+        If they are of different numbers of rows.
+
+    Notes
+    -----
+    The static column is a baseline to beat: on a published table of fine-tuned networks a ranking
+    that never saw the task was closer to the truth than every transferability score
+    (docs/scores.md).
+    """
+    counts = {ranking.n_train for _, ranking in found}
+    if len(counts) > 1:
+        raise DataError(
+            f"{len(found)} backbones were to be compared.",
+            f"Their features are of different items: {', '.join(map(str, sorted(counts)))} rows.",
+            "The same training rows for all; a bad item of one must be left out of all.",
+            "Look at bad_rows.csv in the store, and leave those files out.",
+        )
+    sizes = [sum(row.params for row in each.layers() if not row.is_block) for each, _ in found]
+    known = [each.source_accuracy for each, _ in found]
+    has_all = all(value is not None for value in known)
+    static = [float(value or 0) for value in known] if has_all else [float(size) for size in sizes]
+    entries = [
+        Entry(backbone.spec.id, ranking, value, size)
+        for (backbone, ranking), value, size in zip(found, static, sizes, strict=True)
+    ]
+    entries.sort(key=lambda each: each.ranking.taken.error)
+    return BackboneRanking(tuple(entries), "ImageNet top-1" if has_all else "parameters")

@@ -1,0 +1,28 @@
+"""What happens between taps and a head: spelled in one line, fitted on training rows, saved."""
+
+from cutpoint.learning.recipe.fit import STREAM_BYTES, fit_recipe
+from cutpoint.learning.recipe.fitted import FittedRecipe
+from cutpoint.learning.recipe.spelling import (
+    AGGREGATES,
+    LEARNED_POOLS,
+    NAMED,
+    STAGES,
+    Recipe,
+    Stage,
+    parse_recipe,
+)
+from cutpoint.learning.recipe.widths import check_widths
+
+__all__ = [
+    "AGGREGATES",
+    "LEARNED_POOLS",
+    "NAMED",
+    "STAGES",
+    "STREAM_BYTES",
+    "FittedRecipe",
+    "Recipe",
+    "Stage",
+    "check_widths",
+    "fit_recipe",
+    "parse_recipe",
+]

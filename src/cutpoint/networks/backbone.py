@@ -1,0 +1,457 @@
+"""A pretrained network used as it is."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cutpoint.base.arguments import check_choice
+from cutpoint.base.errors import TapNotFound, UsageError, WeightsError
+from cutpoint.networks.layer_table import (
+    AUTO,
+    ClassProbabilities,
+    Layer,
+    LayerTable,
+    warn_of_probabilities,
+)
+from cutpoint.networks.pooling import pools_of
+from cutpoint.networks.runtimes.threads import one_thread
+from cutpoint.base.spec import (
+    DECODES,
+    PRECISIONS,
+    ArraySpec,
+    BackboneSpec,
+    FeatureSpec,
+    Preprocess,
+    PreprocessSpec,
+    TapSpec,
+)
+from cutpoint.base.text import printable
+from cutpoint.base.types import Array, Batch, Cut, Framework
+
+STORAGES = (AUTO, "fp32", "fp16")
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a user says beside a backbone's name; every source is given it.
+
+    Attributes
+    ----------
+    preprocess : str, PreprocessSpec, ArraySpec or None
+        How the weights were fed in training: a recipe's name, a JSON file, a spec. Goes before
+        what the source knows; where it knows nothing, it is required.
+    trust_weights : bool
+        Whether formats that can run code may be loaded.
+    build : callable or None
+        Returns the network a state dict belongs to.
+    only_lists : bool
+        Whether layers are listed and nothing is fed, for which the shape of the input will do.
+    """
+
+    preprocess: str | Preprocess | None = None
+    trust_weights: bool = False
+    build: Callable[[], Any] | None = None
+    only_lists: bool = False
+
+
+class _Held:
+    """A network, built once, and what its weights were when somebody else first got hold of it.
+
+    Backbones that differ in what they are fed share one. There is no lock: of two threads that
+    are first at a time one wins, and both get what it made.
+    """
+
+    def __init__(self, build: Callable[[], Any], load_framework: Callable[[], Framework]) -> None:
+        self._build, self._load_framework = build, load_framework
+        self._found: dict[str, Any] = {}
+        self._at_first: dict[str, Mapping[str, str]] = {}  # empty until it is handed out
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Held:
+        """Return a network of its own, also where `build` would give the one network again."""
+        twin = copy.copy(self)
+        twin._found = copy.deepcopy({"network": self.network}, memo) | {"framework": self.framework}
+        twin._at_first = dict(self._at_first)
+        return twin
+
+    @property
+    def network(self) -> Any:
+        if "network" not in self._found:
+            self._found.setdefault("network", self._build())
+        return self._found["network"]
+
+    @property
+    def framework(self) -> Framework:
+        if "framework" not in self._found:
+            self._found.setdefault("framework", self._load_framework())
+        framework: Framework = self._found["framework"]
+        return framework
+
+    def hand_out(self) -> Any:
+        """Return the network to somebody who may change it; what its weights are is noted first."""
+        if not self._at_first:
+            self._at_first.setdefault("digests", self._digests())
+        return self.network
+
+    def changed(self) -> list[str]:
+        """Return what is no longer as it was. A network nobody was given is as it was."""
+        if not self._at_first:
+            return []
+        now = self._digests()
+        # What came later, such as a cache that a pass filled, is nothing that was changed.
+        return [name for name, was in self._at_first["digests"].items() if now.get(name) != was]
+
+    def _digests(self) -> Mapping[str, str]:
+        return self.framework.weights_digests(self.network)
+
+
+class Backbone:
+    """A network, where its weights come from, and how it is fed.
+
+    Parameters
+    ----------
+    spec : BackboneSpec
+    build : callable
+        Returns the network with its weights loaded. Called when first needed, once.
+    framework : callable
+        Returns the framework that lists and cuts it, such as ``cutpoint.networks.frameworks.torch``.
+    load_name : str, optional
+        What to type to load it again, where that is more than ``source:name``: a path.
+    is_shared : bool
+        Whether somebody else holds the network from the start: the user who gave it, or a function
+        of the user's that returned it. Any other is theirs once they read `network`, or are given
+        something that runs on its weights. From then on each use asks whether the weights are
+        still those that `spec` names.
+    source_accuracy : float, optional
+        ImageNet top-1 accuracy, 0–1, where the weights state it.
+
+    Attributes
+    ----------
+    loaded_with : LoadOptions
+        What was said beside the name, so that a run can be repeated.
+    decode : {"exact", "scaled"} or None
+        How photos are decoded, where that was said beside the preprocessing.
+    """
+
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        build: Callable[[], Any],
+        framework: Callable[[], Framework],
+        load_name: str = "",
+        is_shared: bool = False,
+        source_accuracy: float | None = None,
+    ) -> None:
+        self.spec = spec
+        self.source_accuracy = source_accuracy
+        self.load_name = load_name or spec.id
+        self.loaded_with = LoadOptions()
+        self.decode: str | None = None
+        self._held = _Held(build, framework)
+        if is_shared:
+            self._held.hand_out()
+
+    def __repr__(self) -> str:
+        return f'Backbone("{self.spec.id}", {self.spec.modality})'
+
+    @property
+    def can_be_typed(self) -> bool:
+        """Whether the command line can load it: names and files, no objects."""
+        told = self.loaded_with
+        is_text = told.preprocess is None or isinstance(told.preprocess, str | Path)
+        return self.spec.source != "object" and told.build is None and is_text
+
+    @property
+    def load_words(self) -> list[str]:
+        """How the command line loads it, where it can."""
+        told = self.loaded_with
+        words = ["--backbone", self.load_name]
+        words += ["--preprocess", str(told.preprocess)] if told.preprocess else []
+        words += ["--decode", self.decode] if self.decode else []
+        return words + (["--trust-weights"] if told.trust_weights else [])
+
+    @property
+    def load_call(self) -> str:
+        """How Python loads it; what only its user has stands in angle brackets."""
+        told, is_object = self.loaded_with, self.spec.source == "object"
+        words = [f"<{self.spec.name}>" if is_object else repr(self.load_name)]
+        preprocess = self.spec.preprocess if is_object else told.preprocess
+        words += [f"preprocess={preprocess!r}"] if preprocess else []
+        words += ["trust_weights=True"] if told.trust_weights else []
+        words += ["build=<function>"] if told.build else []
+        words += [f"decode={self.decode!r}"] if self.decode and not is_object else []
+        return words[0] if len(words) == 1 else f"cp.load({', '.join(words)})"
+
+    def decoding(self, decode: str) -> Backbone:
+        """Return the same backbone, fed with photos that are decoded so.
+
+        Parameters
+        ----------
+        decode : {"exact", "scaled"}
+            See `PreprocessSpec.decode`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such way to decode, or its items are no photos.
+        """
+        preprocess = self.spec.preprocess
+        check_choice("decode", decode, DECODES, "scaled")
+        if not isinstance(preprocess, PreprocessSpec):
+            raise UsageError(
+                f'Photos decoded "{decode}" were asked for.',
+                f"Items of backbone {self.spec.id} are arrays; nothing is decoded.",
+                "A backbone of images.",
+                "Leave --decode away",
+            )
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=replace(preprocess, decode=decode))
+        found.decode = decode
+        return found
+
+    @property
+    def network(self) -> Any:
+        """The framework's own object, weights loaded.
+
+        It may be trained and changed; features of what it then is are features of another
+        network, which `cut` and `cutpoint.extract` refuse to take for this one's.
+        """
+        return self._held.hand_out()
+
+    @cached_property
+    def _table(self) -> LayerTable:
+        network, framework = self._held.network, self._held.framework
+        with one_thread():
+            return framework.list_layers(network, self.spec.preprocess, self.load_name)
+
+    def layers(self) -> LayerTable:
+        """Return all layers: index, name, kind, shape, stride, parameters, MACs to here."""
+        return self._table
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return one layer, by name or by index (negative ones count from the end).
+
+        Raises
+        ------
+        UsageError
+            If both or neither are given.
+        TapNotFound
+            If there is no such layer; the nearest names are listed.
+        """
+        return self._table.get(name, index)
+
+    def cut(self, *taps: str | int, pool: str | Sequence[str] = "auto") -> Cut:
+        """Return the network truncated after the deepest tap, pools inside.
+
+        Parameters
+        ----------
+        *taps : str or int
+            Names, indices, or globs such as ``"blocks.[56].*"``; ``"auto"``, what is taken without
+            any, and ``"inner"``: see `LayerTable.auto_taps` and `LayerTable.inner_taps`.
+        pool : str or sequence of str
+            ``gap``, ``gmp``, ``gem(p)``, ``cls``, ``gram``, ``none`` and others; several give
+            several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
+
+        Raises
+        ------
+        WeightsError
+            If the network no longer holds the weights that `spec` names.
+
+        Notes
+        -----
+        On PyTorch a cut runs on the network's own weights, so one that was made before the network
+        is trained gives the trained network's features; on TensorFlow it keeps the weights it was
+        made with. Nothing stores what a cut gives that was made by hand.
+        """
+        chosen = self.tap_specs(taps or AUTO, (pool,) if isinstance(pool, str) else pool)
+        told = warn_of_probabilities([self._table[tap.layer] for tap in chosen])
+        if told:
+            warnings.warn(told, ClassProbabilities, stacklevel=2)
+        cut = self.cut_at(chosen)
+        self._held.hand_out()  # the weights can be reached through it
+        return cut
+
+    def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
+        """Return the network cut at exact taps, for use within: it is not given to anybody else."""
+        self.refuse_changed()
+        self._refuse_padding()
+        for tap in taps:
+            (layer,) = self._table.select(tap.layer)
+            pools_of(layer, tap.pool)
+        with one_thread():
+            return self._held.framework.make_cut(self._held.network, self.spec, taps, self._table)
+
+    def symbolic(self, tap: str | int, *, trainable: bool = False) -> Any:
+        """Return what ends at `tap` and a new head can be connected to.
+
+        In Keras a ``keras.KerasTensor`` that hangs on ``backbone.network.input``, in PyTorch an
+        ``nn.Module`` that takes what the network takes and returns the activation; both share the
+        network's weights.
+
+        Parameters
+        ----------
+        tap : str or int
+        trainable : bool
+            Whether training the whole trains the network up to there. By default it is frozen: its
+            weights take no gradient, and norms and dropout stay in inference whatever mode
+            the model around it is in, so the head is trained on what `cut` gives. In Keras the
+            network's own layers are frozen and freed by this, as a variable there is one or the
+            other wherever it is used.
+
+        Raises
+        ------
+        UsageError
+            If the framework is neither.
+        """
+        layers = self._table.select(tap)
+        if len(layers) != 1:
+            raise TapNotFound(
+                f'One layer "{tap}" of backbone {self.spec.id} was asked for.',
+                f"{len(layers)} layers match.",
+                "A name or an index.",
+                f'Type, for example:  backbone.symbolic("{layers[-1].name}")',
+            )
+        (layer,) = layers
+        return self._held.framework.symbolic(
+            self._held.hand_out(), layer, self.spec.preprocess, trainable
+        )
+
+    def pyramid(self, strides: Sequence[int] = (4, 8, 16, 32)) -> Pyramid:
+        """Return the deepest map of each stride, as feature pyramids take them.
+
+        Raises
+        ------
+        TapNotFound
+            If the network has no map of a stride; those it has are listed.
+        """
+        found = {row.stride: row for row in self._table.maps() if row.stride is not None}
+        for stride in strides or (0,):
+            if stride not in found:
+                raise TapNotFound(
+                    f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
+                    "It has none.",
+                    f"Strides: {', '.join(map(str, sorted(found)))}.",
+                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
+                )
+        levels = tuple(found[stride] for stride in strides)
+        names = sorted({level.name for level in levels}, key=lambda name: self._table[name].index)
+        cut = self.cut_at([TapSpec(name, "none") for name in names])
+        self._held.hand_out()  # as in `cut`
+        return Pyramid(levels, cut)
+
+    def tap_specs(
+        self, taps: Sequence[str | int] | str, pools: Sequence[str]
+    ) -> tuple[TapSpec, ...]:
+        """Return every chosen layer with every pool, in execution order."""
+        layers = self._table.select(*([taps] if isinstance(taps, str | int) else taps))
+        if not layers or not pools:
+            raise UsageError(
+                f"Taps of backbone {self.spec.id} were asked for.",
+                f"Got {len(layers)} layers and {len(pools)} pools.",
+                "One layer and one pool at least.",
+                'Type, for example:  backbone.cut(-1, pool="gap")',
+            )
+        return tuple(
+            TapSpec(layer.name, pool)
+            for layer in layers
+            # Sorted, as the order in which pools are named is no part of a spec.
+            for pool in sorted({each for text in pools for each in pools_of(layer, text)})
+        )
+
+    def feature_spec(
+        self,
+        taps: Sequence[str | int] | str = AUTO,
+        pools: Sequence[str] = (AUTO,),
+        storage: str = AUTO,
+        precision: str = "fp32",
+    ) -> FeatureSpec:
+        """Return the spec of what `cutpoint.extract` would compute.
+
+        Parameters
+        ----------
+        taps, pools
+            As in `tap_specs`.
+        precision : {"fp32", "bf16", "fp16", "int8"}
+            What the network computes in. The spec of int8 is completed by the data it is run on.
+
+        Raises
+        ------
+        UsageError
+            If features can't be stored so, or there is no such precision.
+        WeightsError
+            If the network no longer holds the weights that `spec` names.
+        """
+        check_choice("storage", storage, STORAGES, "fp32")
+        check_choice("precision", precision, PRECISIONS, "bf16")
+        self.refuse_changed()
+        return FeatureSpec(self.spec, self.tap_specs(taps, pools), precision, storage)
+
+    def _refuse_padding(self) -> None:
+        """Raise `UsageError` if items are padded and cuts of this framework would count that."""
+        preprocess = self.spec.preprocess
+        pad_id = preprocess.pad_id if isinstance(preprocess, ArraySpec) else None
+        if pad_id is not None and not getattr(self._held.framework, "MASKS_PADDING", False):
+            raise UsageError(
+                f'A cut of backbone "{self.spec.id}" was asked for, without padding (id {pad_id}).',
+                "Its framework's networks are given no attention mask.",
+                "A network of PyTorch; or all tokens counted, as pad_id=None says.",
+                f'To count all:  preprocess=ArraySpec({preprocess.array_shape}, "int64")',
+            )
+
+    def refuse_changed(self) -> None:
+        """Raise `WeightsError` if the network no longer holds the weights that `spec` names.
+
+        Asked before anything of the network is computed, and again before it is kept. Parameters,
+        statistics and other buffers are compared, and how the layers are set up; a network that
+        nobody was given is not looked at.
+        """
+        changed = self._held.changed()
+        if changed:
+            more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+            raise WeightsError(
+                f'The network of "{self.spec.id}" no longer holds the weights of that name.',
+                f"It was trained or changed otherwise: {changed[0]}{more} is not what was loaded.",
+                "The weights it had; or a backbone of what it is now, as features are kept by the "
+                "digest of the weights.",
+                f"Type:  {self._held.framework.WHEN_CHANGED}",
+            )
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Maps of falling resolution from one pass.
+
+    Attributes
+    ----------
+    levels : tuple of Layer
+        One a stride, in the order asked for; each knows its stride, channels and layout.
+    cut : Cut
+        Gives all of them.
+    """
+
+    levels: tuple[Layer, ...]
+    cut: Cut
+
+    @property
+    def channels(self) -> tuple[int | None, ...]:
+        return tuple(level.channels for level in self.levels)
+
+    @property
+    def strides(self) -> tuple[int | None, ...]:
+        return tuple(level.stride for level in self.levels)
+
+    def __call__(self, batch: Batch) -> list[Array]:
+        """Return the maps of a prepared batch, each ``(n_items, …)`` in its level's layout."""
+        found = self.cut(batch)
+        return [found[f"{level.name}/none"] for level in self.levels]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"stride {row.stride:>3}  {row.shape_text:<12}  {row.layout}  {printable(row.name)}"
+            for row in self.levels
+        )

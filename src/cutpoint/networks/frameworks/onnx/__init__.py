@@ -1,0 +1,19 @@
+"""ONNX: any ``onnx.ModelProto`` with one data input; every tensor it computes is a layer."""
+
+from cutpoint.networks.frameworks.onnx.cut import OnnxCut, make_cut
+from cutpoint.networks.frameworks.onnx.graph import NetworkInput, data_inputs, network_input
+from cutpoint.networks.frameworks.onnx.layers import list_layers
+from cutpoint.networks.frameworks.onnx.symbolic import symbolic
+from cutpoint.networks.frameworks.onnx.weights import WHEN_CHANGED, weights_digests
+
+__all__ = [
+    "WHEN_CHANGED",
+    "NetworkInput",
+    "OnnxCut",
+    "data_inputs",
+    "list_layers",
+    "make_cut",
+    "network_input",
+    "symbolic",
+    "weights_digests",
+]

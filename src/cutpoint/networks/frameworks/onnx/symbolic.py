@@ -1,0 +1,13 @@
+"""ONNX graphs are no place to connect a new head to."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from cutpoint.networks.layer_table import Layer, no_symbolic
+from cutpoint.base.spec import Preprocess
+
+
+def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> NoReturn:
+    """Raise `UsageError`: there is nothing that trains an ONNX graph."""
+    raise no_symbolic(layer, "an ONNX graph")

@@ -1,0 +1,13 @@
+"""Graphs have nothing a new head can be connected to."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from cutpoint.networks.layer_table import Layer, no_symbolic
+from cutpoint.base.spec import Preprocess
+
+
+def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> NoReturn:
+    """Raise `UsageError`: a frozen graph takes no gradients to its weights."""
+    raise no_symbolic(layer, "a frozen TensorFlow graph")

@@ -1,0 +1,61 @@
+"""Turn a torch cut into what the engines run."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cutpoint.networks.frameworks.torch.convolutions import take_onednn, turn_channels_last
+from cutpoint.networks.frameworks.torch.fusion import fuse, pairs
+from cutpoint.networks.frameworks.torch.modules import clone_tree
+from cutpoint.networks.runtimes.openvino import import_openvino
+
+if TYPE_CHECKING:
+    from cutpoint.networks.frameworks.torch.cut import TorchCut
+
+
+def to_openvino(cut: TorchCut) -> Any:
+    """Return the cut as an ``openvino.Model``: uint8 NHWC in, any batch size.
+
+    The module is traced, so what a hook reads is an output of the graph and what no tap needs
+    never enters it. Space is fixed, as `PreprocessSpec` says. OpenVINO's front end is called
+    directly, as `openvino.convert_model` would first report to its makers over the network.
+    """
+    import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    example = torch.zeros((2, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Python values that decide shapes are constants here on purpose: space is fixed.
+        warnings.simplefilter("ignore")
+        # Tracing again to compare takes as long as tracing; the parity gate compares, on photos.
+        traced = TorchScriptPythonDecoder(
+            cut.module, example_input=example, trace_kwargs={"check_trace": False}
+        )
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        model = front_end.convert(front_end.load(traced))
+    model.reshape([-1, *cut.input_shape])
+    return model
+
+
+def to_torch(cut: TorchCut) -> TorchCut:
+    """Return the cut with norms folded into convolutions, whose weights lie channels last.
+
+    It has its own copy of the module tree and of the convolutions' weights; the rest is shared.
+    """
+    fused = copy.copy(cut)
+    fused.module = clone_tree(cut.module)
+    item = torch.zeros((1, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
+    for pair in pairs(fused.module, item):
+        fuse(pair)
+    turn_channels_last(fused.module)
+    take_onednn(fused.module)
+    return fused
+
+
+CONVERTERS: dict[str, Callable[[TorchCut], Any]] = {"openvino": to_openvino, "torch": to_torch}

@@ -1,0 +1,67 @@
+"""ONNX and onnxruntime: import and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cutpoint.base.errors import MissingExtra
+from cutpoint.networks.runtimes.threads import n_cores
+from cutpoint.base.types import Array
+
+_FATAL = 4  # what onnxruntime logs below that it also raises
+
+
+def import_onnx() -> Any:
+    """Return the package ``onnx``."""
+    try:
+        import onnx.inliner  # which ``onnx`` does not import itself
+    except ImportError as error:
+        raise MissingExtra("ONNX", "onnx") from error
+    return onnx
+
+
+def import_onnxruntime() -> Any:
+    """Return the package ``onnxruntime``, which reports nothing to its makers and logs nothing."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra("onnxruntime", "onnx") from error
+    onnxruntime.disable_telemetry_events()
+    onnxruntime.set_default_logger_severity(_FATAL)
+    return onnxruntime
+
+
+class Session:
+    """A model on the CPU.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Has one input.
+    is_optimised : bool, default True
+        Whether the graph may be rewritten before it runs.
+    n_threads : int, optional
+        Of one pass; as many as processors if absent.
+    """
+
+    def __init__(self, model: Any, is_optimised: bool = True, n_threads: int | None = None) -> None:
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.log_severity_level = _FATAL
+        options.intra_op_num_threads = n_threads or n_cores()
+        # Waiting threads sleep: others of this process decode meanwhile.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not is_optimised:
+            options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = runtime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = model.graph.input[0].name
+
+    def __call__(self, batch: Array) -> Sequence[Any]:
+        """Return all outputs, in the model's order."""
+        outputs: Sequence[Any] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+        return outputs

@@ -1,0 +1,59 @@
+"""A network the user already has: an ``nn.Module`` or a ``keras.Model``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.base.errors import ModalityError
+from cutpoint.items.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.networks.sources.torch_weights import (
+    refuse_nan,
+    state_sha256,
+    torch_framework,
+    trained_side,
+    weights_shape,
+)
+from cutpoint.base.spec import BackboneSpec, Preprocess
+
+
+def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "") -> Backbone:
+    """Return a backbone around a network. It is left as it is.
+
+    Parameters
+    ----------
+    network : nn.Module or keras.Model
+        A module takes float images (n_items, 3, height, width), or what `preprocess` gives.
+    preprocess : str, PreprocessSpec or ArraySpec
+        How its weights were fed in training. Never guessed.
+    name : str, optional
+        How it is called in messages; the class by default.
+    """
+    name = name or type(network).__name__
+    if _is_a(network, "keras", "Model"):  # asked first: on PyTorch it is an nn.Module as well
+        from cutpoint.networks.sources.keras_networks import keras_backbone, weights_sha256
+
+        options = LoadOptions(preprocess)
+        return keras_backbone(network, "object", name, weights_sha256(network), options)
+    if not _is_a(network, "torch", "nn.Module"):
+        raise ModalityError(
+            "A backbone was asked for.",
+            f"Got a {type(network).__module__}.{type(network).__name__}.",
+            "A name, a path, an nn.Module or a keras.Model.",
+            'Type, for example:  cp.load("packaged:efficientnet_lite0")',
+        )
+    if preprocess is None:
+        raise unstated(name, weights_shape(dict(network.named_parameters())))
+    recipe = stated_preprocess(preprocess, name, side_px=trained_side(network))
+    refuse_nan(network, name)
+    spec = BackboneSpec("object", name, modality_of(recipe), state_sha256(network), recipe)
+    return Backbone(spec, lambda: network, torch_framework, is_shared=True)
+
+
+def _is_a(network: Any, package: str, kind: str) -> bool:
+    """Say whether `network` is of that class, without importing its framework."""
+    found: Any = sys.modules.get(package)
+    for part in kind.split("."):
+        found = getattr(found, part, None)
+    return found is not None and isinstance(network, found)

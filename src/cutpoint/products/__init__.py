@@ -1,0 +1,1 @@
+"""Products: see docs/design.md."""

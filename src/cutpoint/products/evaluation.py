@@ -1,0 +1,273 @@
+"""Score a predictor on labelled items it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cutpoint.items.reading import Dataset, Item, Label, digest_payload, read_payload
+from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
+from cutpoint.learning.metrics import Scores, score
+from cutpoint.products.predictor import Predictor, short_digest
+from cutpoint.base.progress import Reporter
+from cutpoint.base.text import printable
+from cutpoint.base.types import Array
+
+SPLITS = ("test", "val", "train", "all")
+MAX_CLASSES_PRINTED = 4  # more would not fit 100 columns; the report has all
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One scored item."""
+
+    key: str
+    truth: Label
+    predicted: Label
+    probability: float
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.predicted
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores with what they rest on.
+
+    Attributes
+    ----------
+    split : str
+    classes : tuple of str, int, bool or float
+        In the type that labels came in when the predictor was fitted.
+    scores : Scores
+    verdicts : tuple of Verdict
+        In the order of the items.
+    confidence, is_right : arrays of shape (n_items,)
+    quarantined : tuple of (key, reason)
+    n_left_out : int
+        Items not scored because the predictor had learned from equal bytes.
+    splits_from : {"data", "drawn", "none"}
+        Whether the data brought its splits, they were drawn as `fit` draws them, or there are none.
+    n_other_splits : int
+        Items not scored because they are in other splits.
+    """
+
+    split: str
+    classes: tuple[Label, ...]
+    scores: Scores
+    verdicts: tuple[Verdict, ...]
+    quarantined: tuple[tuple[str, str], ...] = ()
+    n_left_out: int = 0
+    splits_from: str = "data"
+    n_other_splits: int = 0
+
+    @property
+    def scored(self) -> str:
+        """What was scored, and what was not."""
+        what = "all items" if self.split == "all" else f"split {self.split}"
+        what += {
+            "data": "",
+            "drawn": ", drawn as fit draws it",
+            "none": "; the data has no splits",
+        }[self.splits_from]
+        left_out = [
+            (self.n_left_out, "trained on, left out"),
+            (len(self.quarantined), "quarantined"),
+            (self.n_other_splits, "in other splits"),
+        ]
+        rest = "".join(f"; {count} {why}" for count, why in left_out if count)
+        return f"{len(self.verdicts)} items: {what}{rest}"
+
+    @property
+    def confidence(self) -> Array:
+        return np.array([verdict.probability for verdict in self.verdicts])
+
+    @property
+    def is_right(self) -> Array:
+        return np.array([verdict.is_right for verdict in self.verdicts])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "classes": list(self.classes),
+            "scores": self.scores.to_json(),
+            "n_scored": len(self.verdicts),
+            "n_quarantined": len(self.quarantined),
+            "n_left_out": self.n_left_out,
+            "n_other_splits": self.n_other_splits,
+            "splits_from": self.splits_from,
+        }
+
+    def lines(self) -> list[str]:
+        """Return the evaluation as aligned text."""
+        rows = [("scored", self.scored), *self.scores.lines()]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}}  {text}" for name, text in rows]
+        if len(self.classes) <= MAX_CLASSES_PRINTED:
+            lines += self._confusion_lines()
+        return lines
+
+    def _confusion_lines(self) -> list[str]:
+        """Return the confusion matrix as aligned text, rows the truth."""
+        names = [printable(name) for name in self.classes]
+        header = ["true \\ predicted", *names]
+        counts = zip(names, self.scores.confusion, strict=True)
+        rows = [header, *([name, *map(str, row)] for name, row in counts)]
+        widths = [min(max(len(row[column]) for row in rows), 16) for column in range(len(header))]
+        return [
+            "  ".join(cell[:16].ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+
+
+def evaluate_predictor(
+    predictor: Predictor,
+    dataset: Dataset,
+    split: str,
+    leave_out_trained: bool,
+    reporter: Reporter,
+    engine: str = "auto",
+    splits_from: str = "data",
+) -> Evaluation:
+    """Predict the items of one split and score them.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    dataset : Dataset
+        Splits assigned.
+    split : {"test", "val", "train", "all"}
+        ``"train"`` names the training score; any other refuses items the predictor learned from.
+    leave_out_trained : bool
+        Leave such items out, counted, instead of refusing.
+
+    Raises
+    ------
+    LeakageError
+        If items of the split were trained on.
+    DataError
+        If the split is empty or has classes the predictor does not know.
+    """
+    check_split(split, leave_out_trained)
+    items = [item for item in dataset.items if split in ("all", item.split)]
+    check_classes(predictor, dataset, items, split)
+    n_all = len(items)
+    if split != "train":
+        items = _not_trained_on(predictor, items, leave_out_trained)
+    probabilities, reasons = predictor.probabilities(items, engine, reporter=reporter)
+    good = [place for place in range(len(items)) if place not in reasons]
+    return make_evaluation(
+        predictor,
+        split,
+        [items[place] for place in good],
+        probabilities[good],
+        quarantined=dataset.quarantined
+        + tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
+        n_left_out=n_all - len(items),
+        splits_from=splits_from,
+        n_other_splits=len(dataset) - n_all,
+    )
+
+
+def check_split(split: str, leave_out_trained: bool) -> None:
+    """Raise `UsageError` unless there is such a split, and items may be left out of it."""
+    if split not in SPLITS:
+        raise UsageError(
+            f'There is no split "{split}" to score.',
+            "Items are scored by the split they are in, or all of them.",
+            f"Splits: {', '.join(SPLITS)}.",
+            "Type, for example:  --split test",
+        )
+    if split == "train" and leave_out_trained:
+        raise UsageError(
+            "The training score was asked for, without the items that were trained on.",
+            "Nothing would be left.",
+            "The training score of all, or another split.",
+            "Leave out --leave-out-trained",
+        )
+
+
+def make_evaluation(
+    predictor: Predictor,
+    split: str,
+    items: Sequence[Item],
+    probabilities: Array,
+    quarantined: tuple[tuple[str, str], ...] = (),
+    n_left_out: int = 0,
+    splits_from: str = "data",
+    n_other_splits: int = 0,
+) -> Evaluation:
+    """Return the evaluation of `probabilities`, one row an item."""
+    if not items:
+        raise DataError(
+            f'A score on split "{split}" was asked for.',
+            f"No item is left to score ({len(quarantined)} bad, {n_left_out} trained on).",
+            "Labelled items that the predictor has not learned from.",
+            "Look at the reasons with:  cutpoint predict MODEL FILES",
+        )
+    classes = predictor.classes
+    places = {str(name): place for place, name in enumerate(classes)}
+    truth = np.array([places[str(item.label)] for item in items])
+    columns = probabilities.argmax(axis=1)
+    verdicts = tuple(
+        Verdict(item.key, classes[place], classes[column], float(row[column]))
+        for item, place, row, column in zip(items, truth, probabilities, columns, strict=True)
+    )
+    return Evaluation(
+        split,
+        classes,
+        score(probabilities, truth),
+        verdicts,
+        quarantined,
+        n_left_out,
+        splits_from,
+        n_other_splits,
+    )
+
+
+def check_classes(
+    predictor: Predictor, dataset: Dataset, items: Sequence[Item], split: str
+) -> None:
+    """Raise `DataError` unless all labels are among the predictor's classes."""
+    if not items:
+        raise DataError(
+            f'Split "{split}" of "{dataset.name}" was to be scored.',
+            f"It has no items; there are {dataset.counts()}.",
+            "A split with items, or all of them.",
+            "Type, for example:  --split all",
+        )
+    labels = {str(item.label) for item in items}
+    known = [str(name) for name in predictor.classes]
+    unknown = sorted(labels - set(known))
+    if unknown:
+        raise DataError(
+            f'Split "{split}" of "{dataset.name}" was to be scored.',
+            f"The predictor does not know: {', '.join(unknown[:5])}.",
+            f"Items of its {len(known)} classes: {', '.join(known[:5])}, …",
+            f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
+        )
+
+
+def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool) -> list[Item]:
+    trained = [item for item in items if _digest(item) in predictor.trained_on]
+    if trained and not leave_out:
+        keys = ", ".join(item.key for item in trained[:3])
+        raise LeakageError(
+            f"A score on {len(items)} items was asked for.",
+            f"The predictor was fitted on {len(trained)} of them: {keys}, …",
+            "Items it has not seen; the training score only if named: --split train.",
+            "Leave those items out with:  --leave-out-trained",
+        )
+    keys_out = {item.key for item in trained}
+    return [item for item in items if item.key not in keys_out]
+
+
+def _digest(item: Item) -> str:
+    try:
+        return short_digest(digest_payload(read_payload(item)))
+    except BadItem:
+        return ""  # told as a bad item when it is predicted

@@ -1,0 +1,171 @@
+"""Fill the report's template."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cutpoint.base.arguments import check_writable
+from cutpoint.learning.choosing import Ranking
+from cutpoint.items.reading import Dataset, Item, read_payload
+from cutpoint.base.errors import BadItem, MissingExtra
+from cutpoint.products.evaluation import Evaluation, Verdict
+from cutpoint.base.files import write_durably
+from cutpoint.networks.layer_table import human_count
+from cutpoint.products.predictor import Predictor
+from cutpoint.items.preprocess import decode_image
+from cutpoint.base.spec import PreprocessSpec, TapSpec
+from cutpoint.base.text import printable
+
+N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
+N_QUARANTINED = 200  # rows shown
+THUMBNAIL_PX = 128
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All a report is made of."""
+
+    predictor: Predictor
+    evaluation: Evaluation
+    dataset: Dataset
+    command: str
+    warnings: Sequence[str] = ()
+    quarantined: Sequence[tuple[str, str]] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_report(path: Path, what: str, needs: Sequence[str] = ("jinja2", "matplotlib")) -> None:
+    """Raise an error unless a report or picture can be made here and written to `path`."""
+    if any(importlib.util.find_spec(name) is None for name in needs):
+        raise MissingExtra(what, "report")
+    check_writable(path, what, is_folder=False)
+
+
+def write_choice_plot(ranking: Ranking, path: Path) -> None:
+    """Write score against depth and cost as an SVG file.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib is not installed.
+    """
+    try:
+        from cutpoint.products.report import plots
+    except ImportError as error:
+        raise MissingExtra("A picture of the candidates", "report") from error
+    order = {each.depth: each.deepest.layer for each in ranking.candidates}
+    layers = [order.get(depth, "") for depth in range(max(order) + 1)]
+    fields, label = ranking.to_json()["candidates"], f"{ranking.how} {ranking.metric}"
+    write_durably(path, plots.candidates_plot(fields, layers, ranking.taken.tap, label).encode())
+
+
+def write_report(inputs: ReportInputs, path: Path) -> None:
+    """Write the report as one HTML file that needs nothing else: no script, no network.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib or jinja2 are not installed.
+    """
+    try:
+        import jinja2
+
+        from cutpoint.products.report import plots
+    except ImportError as error:
+        raise MissingExtra("The HTML report", "report") from error
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    template = environment.from_string((files("cutpoint.products.report") / "page.html.j2").read_text())
+    ranking = inputs.predictor.card["ranking"]
+    text = template.render(
+        inputs=inputs,
+        evaluation=inputs.evaluation,
+        candidates=_candidate_rows(inputs.predictor.card),
+        verdict=ranking["verdict"],
+        how=ranking["how"],
+        candidates_plot=plots.candidates_plot(
+            ranking["candidates"],
+            _depth_order(inputs.predictor.card),
+            ranking["taken"],
+            f"{ranking['how']} {ranking['metric']}",
+        ),
+        hindsight=inputs.predictor.card.get("hindsight"),
+        confusion_plot=plots.confusion_plot(inputs.evaluation),
+        reliability_plot=plots.reliability_plot(inputs.evaluation),
+        mistakes=_mistakes(inputs),
+        n_mistakes=sum(not verdict.is_right for verdict in inputs.evaluation.verdicts),
+        shown_quarantined=list(inputs.quarantined)[:N_QUARANTINED],
+    )
+    write_durably(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _shown(value: Any) -> Any:
+    """Return what is filled in, printable; drawings are markup, their labels printable already."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return printable(value) if is_text else value
+
+
+def _depth_order(card: Mapping[str, Any]) -> list[str]:
+    return list(card["layers"])
+
+
+def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for candidate in card["ranking"]["candidates"]:
+        taps = [TapSpec.from_name(tap) for tap in candidate["taps"]]
+        tap, is_one = taps[-1], len(taps) == 1
+        found, evidence = candidate["score"], candidate["evidence"]
+        rows.append(
+            {
+                "layer": tap.layer if is_one else candidate["tap"],
+                "pool": ", ".join(dict.fromkeys(each.pool for each in taps)),
+                "width": candidate["width"],
+                "macs": human_count(card["layers"][tap.layer]),
+                "accuracy": f"{found['value']:.4f}",
+                "interval": f"{found['low']:.3f} – {found['high']:.3f}"
+                + (f", {candidate['n_folds']}-fold" if candidate["n_folds"] else ""),
+                "evidence": "–" if evidence is None else f"{evidence:.3f}",
+                "error": f"{candidate['error']:.4f}",
+                "taken": candidate["tap"] == card["ranking"]["taken"],
+            }
+        )
+    return rows
+
+
+def _mistakes(inputs: ReportInputs) -> list[dict[str, Any]]:
+    items = {item.key: item for item in inputs.dataset.items}
+    wrong = [verdict for verdict in inputs.evaluation.verdicts if not verdict.is_right]
+    wrong.sort(key=lambda verdict: -verdict.probability)
+    return [_mistake(verdict, items[verdict.key], inputs) for verdict in wrong[:N_MISTAKES]]
+
+
+def _mistake(verdict: Verdict, item: Item, inputs: ReportInputs) -> dict[str, Any]:
+    return {"verdict": verdict, "picture": _thumbnail(item, inputs.predictor)}
+
+
+def _thumbnail(item: Item, predictor: Predictor) -> str:
+    """Return the item as a data URI; empty if it can no longer be read, or is no image."""
+    preprocess = predictor.backbone.spec.preprocess
+    if not isinstance(preprocess, PreprocessSpec):
+        return ""
+    try:
+        image, _ = decode_image(read_payload(item), preprocess)
+    except BadItem:
+        return ""
+    image = image.copy()  # it may be the user's own
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

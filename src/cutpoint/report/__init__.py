@@ -1,5 +1,0 @@
-"""One self-contained HTML file: scores, plots, candidates, mistakes, what to repeat."""
-
-from cutpoint.report.page import ReportInputs, require_report, write_choice_plot, write_report
-
-__all__ = ["ReportInputs", "require_report", "write_choice_plot", "write_report"]

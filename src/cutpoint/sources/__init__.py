@@ -1,6 +1,0 @@
-"""Where a backbone comes from; one file a source, each with the one verb `load`."""
-
-from cutpoint.sources.objects import load_object
-from cutpoint.sources.registry import load_backbone
-
-__all__ = ["load_backbone", "load_object"]

@@ -1,0 +1,88 @@
+"""Several backbones in one table; and what is known before measuring."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from cutpoint.learning.choosing import prior_advice, rank_backbones
+from cutpoint.base.errors import DataError, UsageError
+from cutpoint.testing import FakeBackbone
+from tests.unit.learning.choosing.test_picking import candidate, ranking, repeated
+
+
+def backbone(seed: int, accuracy: float | None = None) -> FakeBackbone:
+    found = FakeBackbone(seed)
+    found.source_accuracy = accuracy
+    return found
+
+
+def test_backbones_are_ordered_by_the_error_of_their_own_choice() -> None:
+    good, poor = ranking(candidate(190, 1, 500)), ranking(candidate(150, 1, 100))
+    found = rank_backbones([(backbone(0, 0.7), poor), (backbone(1, 0.6), good)])
+    assert [each.backbone for each in found.entries] == ["fake:seed1", "fake:seed0"]
+    assert found.taken.backbone == "fake:seed1"
+    assert found.static_is == "ImageNet top-1"
+    assert "By ImageNet top-1 alone it would have been fake:seed0." in found.verdict()
+    assert max(map(len, str(found).splitlines())) <= 100
+
+
+def test_of_two_that_few_rows_can_not_tell_apart_the_static_ranking_s_is_taken() -> None:
+    """It sees no rows, and is a strong baseline; the cheaper one was taken before."""
+    dear, cheap = ranking(candidate(190, 1, 500)), ranking(candidate(190, 1, 100))
+    found = rank_backbones([(backbone(0, 0.7), dear), (backbone(1, 0.6), cheap)])
+    assert found.taken.backbone == "fake:seed0"
+    assert "none is shown to be better, or as good and cheaper" in found.verdict()
+
+
+def test_the_cheaper_of_two_that_many_rows_show_to_be_alike_is_taken() -> None:
+    dear, cheap = (
+        replace(ranking(repeated(candidate(190, 1, macs), 2)), n_train=400) for macs in (500, 100)
+    )
+    found = rank_backbones([(backbone(0, 0.7), dear), (backbone(1, 0.6), cheap)])
+    assert found.taken.backbone == "fake:seed1"
+    assert "cheaper and shown to score no more than 1 point below" in found.verdict()
+
+
+def test_order_beside_a_static_one_needs_three_that_differ() -> None:
+    rankings = [ranking(candidate(n, 1, 500)) for n in (190, 170, 150)]
+    ordered = rank_backbones(list(zip(map(backbone, range(3)), rankings, strict=True)))
+    assert ordered.agreement is None  # equal parameters: no order
+    assert "nan" not in str(ordered)
+    json.dumps(ordered.to_json(), allow_nan=False)
+    pairs = [
+        (backbone(n, a), r) for n, (a, r) in enumerate(zip((0.8, 0.7, 0.6), rankings, strict=True))
+    ]
+    assert rank_backbones(pairs).agreement == pytest.approx(1.0)
+
+
+def test_different_rows_are_refused() -> None:
+    one = ranking(candidate(190, 1, 500))
+    other = type(one)(one.candidates, 199, 20, is_grouped=False)
+    with pytest.raises(DataError, match="199, 200 rows"):
+        rank_backbones([(backbone(0), one), (backbone(1), other)])
+
+
+@pytest.mark.parametrize(
+    ("n_items", "similarity", "says"),
+    [
+        (300, "near", "Keep the network frozen"),
+        (300, "far", "all depths and at layers fused"),
+        (5_000, "far", "head-first fine-tuning"),
+        (50_000, "far", "expect fine-tuning to win"),
+    ],
+)
+def test_advice_beforehand_depends_on_size_and_likeness(
+    n_items: int, similarity: str, says: str
+) -> None:
+    advice = prior_advice(n_items, 5, similarity)
+    assert says in " ".join(advice.advice)
+    assert all(source.says for source in advice.sources)
+    assert max(map(len, str(advice).splitlines())) <= 100
+
+
+def test_an_unknown_likeness_is_refused() -> None:
+    with pytest.raises(UsageError, match="near, far, unknown"):
+        prior_advice(10, 2, "middling")

@@ -1,0 +1,57 @@
+"""Names as people type them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cutpoint.base.errors import BackboneNotFound, CutpointError, WeightsError
+from cutpoint.networks.sources import load_backbone
+
+
+@pytest.mark.parametrize("suffix", [".th", ".pth", ".pt", ".bin", ".PTH"])
+def test_a_file_of_torch_needs_no_source_before_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match="can't be read"):
+        load_backbone(str(path))
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("resnet50", ("torchvision:resnet50", "timm:resnet50", "keras:ResNet50")),
+        ("MobileNet-V2", ("torchvision:mobilenet_v2", "keras:MobileNetV2")),
+        ("efficientnet_lite0", ("packaged:efficientnet_lite0", "timm:efficientnet_lite0")),
+    ],
+)
+def test_a_name_alone_finds_its_sources(typed: str, names: tuple[str, ...]) -> None:
+    with pytest.raises(BackboneNotFound) as caught:
+        load_backbone(typed)
+    assert all(name in caught.value.would_do for name in names)
+    assert caught.value.type_next.split()[-1] in caught.value.would_do
+
+
+def test_a_misspelt_name_finds_the_nearest() -> None:
+    with pytest.raises(BackboneNotFound, match=r"Nearest: .*keras:MobileNet"):
+        load_backbone("mobilnet")
+
+
+def test_a_file_no_source_reads_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(b"")
+    with pytest.raises(BackboneNotFound, match="No source reads such a file") as caught:
+        load_backbone(str(path))
+    assert ".onnx" in caught.value.would_do
+
+
+def test_a_folder_no_source_reads_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(BackboneNotFound, match="No source reads such a folder"):
+        load_backbone(str(tmp_path))
+
+
+@pytest.mark.shared
+def test_a_bare_checkpoint_asks_for_its_network(shared: Path) -> None:
+    with pytest.raises(CutpointError, match="A state dict holds weights alone"):
+        load_backbone(str(shared / "models/resnet20_cifar10/resnet20.th"))
