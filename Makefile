@@ -6,9 +6,10 @@ WHEEL_PIP := build/wheel/bin/python -m pip --disable-pip-version-check install -
 DEMO := build/demo
 OTHER_PYTHONS := 3.12 3.13
 FRAMEWORK_FREE := $(addprefix tests/unit/, \
-  data gram metrics preprocess store/test_store.py store/test_golden.py store/test_faults.py \
-  test_errors.py test_files.py test_layer_table.py test_progress.py test_spec.py \
-  test_stopwatch.py test_tables.py test_text.py)
+  base/test_errors.py base/test_files.py base/test_progress.py base/test_spec.py \
+  base/test_stopwatch.py base/test_tables.py base/test_text.py items learning/gram learning/metrics \
+  networks/test_layer_table.py features/store/test_store.py features/store/test_golden.py \
+  features/store/test_faults.py)
 
 .PHONY: demo test wheel pythons torture mutate check bench
 .DELETE_ON_ERROR:

@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.networks.layer_table import human_count  # noqa: E402
 from cutpoint.learning.metrics import Interval  # noqa: E402
+from cutpoint.networks.layer_table import human_count  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks"

@@ -25,11 +25,11 @@ sys.path.insert(0, str(ROOT))
 import cutpoint as cp  # noqa: E402  the repository is no package
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.photos import photos  # noqa: E402
-from cutpoint.networks.engines import checked_engine  # noqa: E402
-from cutpoint.features.extraction.executors import LocalExecutor  # noqa: E402
-from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
-from cutpoint.items.preprocess import prepare_image  # noqa: E402
 from cutpoint.base.spec import TapSpec  # noqa: E402
+from cutpoint.features.extraction.executors import LocalExecutor  # noqa: E402
+from cutpoint.items.preprocess import prepare_image  # noqa: E402
+from cutpoint.networks.engines import checked_engine  # noqa: E402
+from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
 
 BACKBONE, POOLS = "packaged:efficientnet_lite0", ("gap", "gmp")
 N_PHOTOS, N_WORKERS = 256, 2

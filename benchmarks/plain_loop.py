@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 
 import_with_shim("torchvision")
 from torchvision import transforms  # noqa: E402  after the shim

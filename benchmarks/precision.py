@@ -22,18 +22,18 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
-from cutpoint.learning.choosing.sets import judge_set  # noqa: E402
-from cutpoint.learning.choosing.task import ChooseOptions, Task, training_rows  # noqa: E402
-from cutpoint.items.reading import read_dataset  # noqa: E402
-from cutpoint.networks.engines import ENGINES, QuantisedCut, compare, quantise  # noqa: E402
+from cutpoint.base.spec import PRECISIONS, TapSpec  # noqa: E402
 from cutpoint.features.extraction.quantising import cut_of  # noqa: E402
 from cutpoint.features.extraction.unit import prepare  # noqa: E402
-from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
+from cutpoint.features.store import FeatureStore  # noqa: E402
+from cutpoint.items.reading import read_dataset  # noqa: E402
+from cutpoint.learning.choosing.sets import judge_set  # noqa: E402
+from cutpoint.learning.choosing.task import ChooseOptions, Task, training_rows  # noqa: E402
 from cutpoint.learning.heads import RidgeHead  # noqa: E402
 from cutpoint.learning.metrics import paired_bootstrap  # noqa: E402
 from cutpoint.learning.recipe import Recipe  # noqa: E402
-from cutpoint.base.spec import PRECISIONS, TapSpec  # noqa: E402
-from cutpoint.features.store import FeatureStore  # noqa: E402
+from cutpoint.networks.engines import ENGINES, QuantisedCut, compare, quantise  # noqa: E402
+from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks" / "precision.md"

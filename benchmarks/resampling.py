@@ -99,7 +99,7 @@ def main() -> None:
         *rows,
         "",
         "The plain test takes the folds for independent; they share most of their training rows.",
-        "`cutpoint.learning.metrics.corrected_resampled_t` counts that in (Nadeau and Bengio 2003).",
+        "`cutpoint.metrics.corrected_resampled_t` counts that in (Nadeau and Bengio 2003).",
         "",
         "![share of runs below each level](resampling.svg)",
     ]

@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 import cutpoint as cp  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
+from cutpoint.base.spec import TapSpec  # noqa: E402
 from cutpoint.networks.backbone import Backbone  # noqa: E402
 from cutpoint.networks.engines import ENGINES  # noqa: E402
-from cutpoint.base.spec import TapSpec  # noqa: E402
 
 MODELS = ROOT.parent / "shared" / "models"
 OUT = ROOT / "docs" / "benchmarks" / "truncation.md"

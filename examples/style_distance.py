@@ -19,7 +19,7 @@ def main() -> None:
     layers = ["blocks.0", "blocks.1", "blocks.2", "blocks.4"]
     for name, other in (("its right half", right), ("a flower", flower)):
         print(f"Left half of a temple against {name}:")
-        print(cp.image_distance(left, other, backbone, content=layers[-1:], style=layers), "\n")
+        print(cp.style.image_distance(left, other, backbone, layers[-1:], layers), "\n")
 
 
 if __name__ == "__main__":

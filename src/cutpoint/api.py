@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cutpoint.base.arguments import as_path, check_choice, check_workers
-from cutpoint.networks.backbone import Backbone, LoadOptions
-from cutpoint.learning.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
+from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
+from cutpoint.base.files import READ_ONLY
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import DECODES, Preprocess
+from cutpoint.features.extraction import ExtractOptions, Profile
+from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.reading import (
     Column,
     Dataset,
@@ -19,11 +23,14 @@ from cutpoint.items.reading import (
     read_dataset,
     refuse_unlabelled,
 )
+from cutpoint.learning.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
+from cutpoint.learning.heads import Head, parse_head
+from cutpoint.learning.recipe import Recipe, parse_recipe
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine
-from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
+from cutpoint.networks.layer_table import AUTO, LayerTable
+from cutpoint.networks.sources import load_backbone, load_object
 from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
-from cutpoint.features.extraction import ExtractOptions, Profile
-from cutpoint.base.files import READ_ONLY
 from cutpoint.products.fitting import (
     DEFAULT_POOLS,
     FitOptions,
@@ -35,16 +42,8 @@ from cutpoint.products.fitting import (
     tell_idle_seed,
     write_bad_rows,
 )
-from cutpoint.learning.heads import Head, parse_head
-from cutpoint.networks.layer_table import AUTO, LayerTable
 from cutpoint.products.predictor import Prediction, Predictor, load_predictor
-from cutpoint.base.progress import Reporter
-from cutpoint.learning.recipe import Recipe, parse_recipe
 from cutpoint.products.report import ReportInputs, require_report, write_report
-from cutpoint.networks.sources import load_backbone, load_object
-from cutpoint.base.spec import DECODES, Preprocess
-from cutpoint.features.store import Features, FeatureStore
-from cutpoint.networks.style import image_distance
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -53,7 +52,6 @@ __all__ = [
     "evaluate",
     "extract",
     "fit",
-    "image_distance",
     "load",
     "load_predictor",
     "predict",

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
+from cutpoint.base.types import Array, Batch, Features
+from cutpoint.items.preprocess import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.networks.pooling import NUMPY, apply_pool
-from cutpoint.items.preprocess import stated_preprocess
-from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
-from cutpoint.base.types import Array, Batch, Cut, Features
 
 _SIDE = 16
 _WIDTHS = (8, 12, 16)

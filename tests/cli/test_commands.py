@@ -19,11 +19,11 @@ import pytest
 
 import cutpoint.cli
 from cutpoint.cli import main
-from cutpoint.networks.engines import ENGINES, gate
 from cutpoint.features.store import FeatureStore
+from cutpoint.networks.engines import ENGINES, gate
 from tests.conftest import noisy_image, write_image
-from tests.unit.learning.choosing.test_precision import engine_that_adds
 from tests.unit.features.store.helpers import fill, images
+from tests.unit.learning.choosing.test_precision import engine_that_adds
 
 Maker = Callable[..., Path]
 FAKE = "fake:seed0"

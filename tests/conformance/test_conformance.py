@@ -17,13 +17,13 @@ import onnx
 import pytest
 
 import cutpoint as cp
+from cutpoint.base.errors import CutpointError, ShapeError, TapNotFound, UsageError, WeightsError
+from cutpoint.base.spec import TapSpec
 from cutpoint.networks import frameworks
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import checked_engine, preferred_engine
-from cutpoint.base.errors import CutpointError, ShapeError, TapNotFound, UsageError, WeightsError
 from cutpoint.networks.layer_table import Layer
 from cutpoint.networks.pooling import NUMPY, apply_pool, pooled_shape, pools_of, space_axes
-from cutpoint.base.spec import TapSpec
 from tests.conformance import networks
 from tests.conformance.networks import SIDE, Case, Made
 

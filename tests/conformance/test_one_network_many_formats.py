@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
+from cutpoint.base.spec import PreprocessSpec
+from cutpoint.items.preprocess import prepare_item
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
-from cutpoint.items.preprocess import prepare_item
 from cutpoint.networks.runtimes.keras import import_keras
-from cutpoint.base.spec import PreprocessSpec
 
 pytestmark = pytest.mark.shared
 
@@ -145,7 +145,9 @@ def test_squeezenet(
 # --- basic-pitch: SavedModel = ONNX -----------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_basic_pitch(shared: Path) -> None:
     """A tone of 440 Hz, in both: the same notes, contours and onsets, and the note is A4."""
     folder = shared / "models" / "basic_pitch"

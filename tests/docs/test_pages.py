@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from importlib.metadata import entry_points
 
-from cutpoint.learning.transferability import SCORES
-from cutpoint.learning.heads import HEADS, PROTOCOLS, parse_head
-from cutpoint.networks.pooling import POOLS
 from cutpoint.items.preprocess import RECIPES
+from cutpoint.learning.heads import HEADS, PROTOCOLS, parse_head
 from cutpoint.learning.recipe import AGGREGATES, NAMED, parse_recipe
+from cutpoint.learning.transferability import SCORES
 from cutpoint.learning.transforms import TRANSFORMS
+from cutpoint.networks.pooling import POOLS
 from tests.conftest import ROOT
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.networks.engines import compare
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE
+from cutpoint.networks.engines import compare
 from tests.conftest import ROOT
 
 BACKBONE = "packaged:efficientnet_lite0"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.spec import ArraySpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from tests.tfjs.reference import needs_tfjs, nsfwjs_graph_model, tfjs_activations
 
 pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
@@ -40,7 +40,9 @@ def assert_equal_at(
         assert error <= TOLERANCE, f"{layer}: {error:.1e}"
 
 
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_a_real_graph_model_gives_what_tfjs_gives(tmp_path: Path) -> None:
     from cutpoint.networks.sources.tfjs_graph import load_graph_model
 

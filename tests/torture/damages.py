@@ -22,9 +22,9 @@ import numpy as np
 from safetensors.numpy import load, save
 
 import cutpoint
-from cutpoint.products.predictor import MANIFEST, signed
 from cutpoint.base.spec import canonical_json
 from cutpoint.features.store import FeatureStore
+from cutpoint.products.predictor import MANIFEST, signed
 from tests.torture.ground import NETWORK, Ground, answer, columns, n_wrong, predictions
 from tests.torture.tally import CRASHED, LOST, WRONG, Tally
 from tests.torture.trial import attempt, command

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cutpoint.products.predictor import load_predictor
 from cutpoint.features.store import FeatureStore
+from cutpoint.products.predictor import load_predictor
 from tests.torture.calls import Call, watched
 from tests.torture.ground import Ground, answer, predictions
 from tests.torture.kills import acknowledged, check_predictor, committed, logged, lost_of

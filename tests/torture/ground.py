@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 import cutpoint
-from cutpoint.items.reading import digest_payload, read_dataset, read_payload
 from cutpoint.features.extraction import plan
-from cutpoint.items.preprocess import prepare_item
 from cutpoint.features.store import Features, FeatureStore
+from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.reading import digest_payload, read_dataset, read_payload
 from cutpoint.testing import FakeBackbone
 from tests.torture.trial import attempt, command, ended_well
 

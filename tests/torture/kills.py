@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cutpoint.products.predictor import load_predictor
 from cutpoint.features.store import FeatureStore, Receipt, verify_store
+from cutpoint.products.predictor import load_predictor
 from cutpoint.testing import FakeCut
 from tests.torture.calls import Call, watched
 from tests.torture.ground import Ground, answer, picture_id, predictions

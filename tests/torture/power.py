@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cutpoint.products.predictor import load_predictor
 from cutpoint.features.store import FeatureStore
+from cutpoint.products.predictor import load_predictor
 from tests.torture.calls import Call, watched
 from tests.torture.ground import Ground, answer
 from tests.torture.kills import Unit, check_predictor, commits_told, committed, lost_of

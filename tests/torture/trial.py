@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cutpoint.cli import main
 from cutpoint.base.errors import CutpointError
+from cutpoint.cli import main
 
 LIMIT_S = 60
 CRASHED = 70  # the exit code of a traceback

@@ -1,1 +1,1 @@
-"""Base: see docs/design.md."""
+"""The ground: errors, names for arrays, specs, contracts between wings, files, progress."""

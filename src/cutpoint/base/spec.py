@@ -38,7 +38,7 @@ class PreprocessSpec:
         Whether large JPEG files are decoded at a half, a quarter or an eighth of their size, which
         moves pixels a little.
     recipe : int
-        Version of the decoding rules (`cutpoint.items.preprocess.image`); a change that moves pixels
+        Version of the decoding rules (`preprocess.image`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.
     """
 

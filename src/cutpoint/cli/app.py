@@ -10,9 +10,9 @@ import threading
 import typer
 
 import cutpoint
-from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.text import printable
+from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cutpoint.base.errors import UsageError
 from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     Decode,
@@ -35,13 +36,12 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
-from cutpoint.base.errors import UsageError
 
 if TYPE_CHECKING:
-    from cutpoint.learning.choosing import BackboneRanking, Ranking
-    from cutpoint.items.reading import Dataset
     from cutpoint.base.progress import Reporter
     from cutpoint.features.store import Features, FeatureStore
+    from cutpoint.items.reading import Dataset
+    from cutpoint.learning.choosing import BackboneRanking, Ranking
 
 DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
@@ -101,6 +101,10 @@ def choose(
 ) -> None:
     """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
+    from cutpoint.base.progress import Reporter
+    from cutpoint.features.extraction.quantising import cut_of
+    from cutpoint.features.store import FeatureStore
+    from cutpoint.items.reading import read_dataset
     from cutpoint.learning.choosing import (
         ChooseOptions,
         check_options,
@@ -109,13 +113,9 @@ def choose(
         rank_backbones,
         worth_timing,
     )
-    from cutpoint.items.reading import read_dataset
-    from cutpoint.features.extraction.quantising import cut_of
-    from cutpoint.products.fitting import check_recipe, default_store, recipe_taps
-    from cutpoint.base.progress import Reporter
     from cutpoint.learning.recipe import parse_recipe
+    from cutpoint.products.fitting import check_recipe, default_store, recipe_taps
     from cutpoint.products.report import require_report
-    from cutpoint.features.store import FeatureStore
 
     if show_recipe:
         print_recipe(recipe, _variance_lines(recipe, features))
@@ -218,9 +218,9 @@ def choose(
 
 def _variance_lines(recipe: str, path: Path) -> list[str]:
     """Return what PCA keeps of the variance, fitted on the training rows of stored features."""
+    from cutpoint.features.store import FeatureStore
     from cutpoint.learning.choosing import variance_lines
     from cutpoint.learning.recipe import parse_recipe
-    from cutpoint.features.store import FeatureStore
 
     found = FeatureStore(path)
     return variance_lines(found.open(), parse_recipe(recipe)) if found.exists() else []
@@ -295,8 +295,8 @@ def _refuse_labels(dataset: Dataset, kind: str) -> None:
     """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
     import numpy as np
 
-    from cutpoint.learning.choosing import targets_of
     from cutpoint.items.reading import has_splits
+    from cutpoint.learning.choosing import targets_of
 
     items = dataset.only("train").items if has_splits(dataset) else dataset.items
     targets_of(dataset.name, np.array([item.label for item in items], object), kind)
@@ -319,10 +319,10 @@ def _opened(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Fe
 def _print_prior(
     data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
 ) -> None:
-    from cutpoint.learning.choosing import prior_advice
-    from cutpoint.items.reading import read_dataset
     from cutpoint.base.progress import Reporter
     from cutpoint.features.store import FeatureStore
+    from cutpoint.items.reading import read_dataset
+    from cutpoint.learning.choosing import prior_advice
 
     found = FeatureStore(data)
     if found.exists():

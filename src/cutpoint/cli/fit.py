@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cutpoint.base.progress import Reporter
 from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     BackboneName,
@@ -38,7 +39,6 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
-from cutpoint.base.progress import Reporter
 
 N_SHOWN = 6  # candidates printed; the report has all
 
@@ -73,13 +73,13 @@ def fit(
 ) -> None:
     """Extract, choose on training rows, fit the head, score the test split once."""
     from cutpoint.api import load
-    from cutpoint.learning.choosing import advise
-    from cutpoint.items.reading import read_dataset
     from cutpoint.features.extraction import ExtractOptions
-    from cutpoint.products.fitting import REPORT, FitOptions, check_output, default_store, run_fit
+    from cutpoint.items.reading import read_dataset
+    from cutpoint.learning.choosing import advise
     from cutpoint.learning.heads import parse_head
-    from cutpoint.products.predictor import BAD_ROWS
     from cutpoint.learning.recipe import parse_recipe
+    from cutpoint.products.fitting import REPORT, FitOptions, check_output, default_store, run_fit
+    from cutpoint.products.predictor import BAD_ROWS
 
     if show_recipe:
         print_recipe(recipe, fitted_lines(recipe, output))
@@ -131,8 +131,8 @@ def fit(
 
 def fitted_lines(recipe: str, output: Path) -> list[str]:
     """Return what PCA keeps of the variance, if `output` is a predictor of that recipe."""
-    from cutpoint.products.predictor import MANIFEST, read_recipe
     from cutpoint.learning.recipe import parse_recipe
+    from cutpoint.products.predictor import MANIFEST, read_recipe
 
     if not (output / MANIFEST).exists():
         return []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cutpoint.base.text import printable
 from cutpoint.cli.options import (
     EngineName,
     Json,
@@ -17,7 +18,6 @@ from cutpoint.cli.options import (
     echo,
     print_json,
 )
-from cutpoint.base.text import printable
 
 
 def predict(

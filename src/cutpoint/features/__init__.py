@@ -1,1 +1,1 @@
-"""Features: see docs/design.md."""
+"""What is kept: features computed once, in a store on disk."""

@@ -1,1 +1,1 @@
-"""Items: see docs/design.md."""
+"""What enters: items, their labels, groups and splits; and how each is prepared."""

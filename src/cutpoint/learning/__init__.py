@@ -1,1 +1,1 @@
-"""Learning: see docs/design.md."""
+"""What is learnt from features: transforms, heads, and the choice among them."""

@@ -1,1 +1,1 @@
-"""Networks: see docs/design.md."""
+"""What is cut: backbones, their layers, taps and pools, and the engines that run them."""

@@ -11,16 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.arguments import check_choice
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import TapNotFound, UsageError, WeightsError
-from cutpoint.networks.layer_table import (
-    AUTO,
-    ClassProbabilities,
-    Layer,
-    LayerTable,
-    warn_of_probabilities,
-)
-from cutpoint.networks.pooling import pools_of
-from cutpoint.networks.runtimes.threads import one_thread
 from cutpoint.base.spec import (
     DECODES,
     PRECISIONS,
@@ -32,7 +24,17 @@ from cutpoint.base.spec import (
     TapSpec,
 )
 from cutpoint.base.text import printable
-from cutpoint.base.types import Array, Batch, Cut, Framework
+from cutpoint.base.types import Array, Batch
+from cutpoint.networks.frameworks import Framework
+from cutpoint.networks.layer_table import (
+    AUTO,
+    ClassProbabilities,
+    Layer,
+    LayerTable,
+    warn_of_probabilities,
+)
+from cutpoint.networks.pooling import pools_of
+from cutpoint.networks.runtimes.threads import one_thread
 
 STORAGES = (AUTO, "fp32", "fp16")
 
@@ -119,7 +121,7 @@ class Backbone:
     build : callable
         Returns the network with its weights loaded. Called when first needed, once.
     framework : callable
-        Returns the framework that lists and cuts it, such as ``cutpoint.networks.frameworks.torch``.
+        Returns the framework that lists and cuts it, such as ``networks.frameworks.torch``.
     load_name : str, optional
         What to type to load it again, where that is more than ``source:name``: a path.
     is_shared : bool

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone
 from cutpoint.base.errors import BadItem, DataError, UsageError
-from cutpoint.items.preprocess import prepare_item
 from cutpoint.base.text import printable
+from cutpoint.items.preprocess import prepare_item
+from cutpoint.networks.backbone import Backbone
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Products: see docs/design.md."""
+"""What leaves: predictors, their scores, reports."""

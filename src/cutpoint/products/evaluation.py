@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.items.reading import Dataset, Item, Label, digest_payload, read_payload
 from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
-from cutpoint.learning.metrics import Scores, score
-from cutpoint.products.predictor import Predictor, short_digest
 from cutpoint.base.progress import Reporter
 from cutpoint.base.text import printable
 from cutpoint.base.types import Array
+from cutpoint.items.reading import Dataset, Item, Label, digest_payload, read_payload
+from cutpoint.learning.metrics import Scores, score
+from cutpoint.products.predictor import Predictor, short_digest
 
 SPLITS = ("test", "val", "train", "all")
 MAX_CLASSES_PRINTED = 4  # more would not fit 100 columns; the report has all

@@ -14,7 +14,23 @@ import numpy as np
 from sklearn.base import clone
 
 from cutpoint.base.arguments import check_choice, check_seed, check_writable
-from cutpoint.networks.backbone import STORAGES, Backbone
+from cutpoint.base.errors import DataError, ShapeError, TooManyBadItems, UsageError
+from cutpoint.base.files import told
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import PRECISIONS, FeatureSpec, TapSpec
+from cutpoint.base.tables import write_csv
+from cutpoint.base.types import Array
+from cutpoint.features.extraction import Extraction, ExtractOptions
+from cutpoint.features.extraction.plan import human_seconds
+from cutpoint.features.extraction.quantising import network_of
+from cutpoint.features.store import Features, FeatureStore
+from cutpoint.items.reading import (
+    Dataset,
+    assign_splits,
+    check_for_fit,
+    has_splits,
+    refuse_unlearnable,
+)
 from cutpoint.learning.choosing import (
     ChooseOptions,
     Hindsight,
@@ -27,26 +43,16 @@ from cutpoint.learning.choosing import (
     rank_maps,
 )
 from cutpoint.learning.choosing.task import Task
-from cutpoint.items.reading import Dataset, assign_splits, check_for_fit, has_splits, refuse_unlearnable
-from cutpoint.networks.engines import refuse_precision
-from cutpoint.base.errors import DataError, ShapeError, TooManyBadItems, UsageError
-from cutpoint.products.evaluation import Evaluation, make_evaluation
-from cutpoint.features.extraction import Extraction, ExtractOptions
-from cutpoint.features.extraction.plan import human_seconds
-from cutpoint.features.extraction.quantising import network_of
-from cutpoint.base.files import told
 from cutpoint.learning.heads import HEADS, Head, RidgeHead, find_protocol, fit_protocol, spell_head
 from cutpoint.learning.heads.protocol_run import check_for_predictor
+from cutpoint.learning.recipe import Recipe, check_widths, fit_recipe, parse_recipe
+from cutpoint.networks.backbone import STORAGES, Backbone
+from cutpoint.networks.engines import refuse_precision
 from cutpoint.networks.layer_table import AUTO, Layer, LayerTable
 from cutpoint.networks.pooling import canonical_pool, map_layouts, pooled_width
+from cutpoint.products.evaluation import Evaluation, make_evaluation
 from cutpoint.products.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
-from cutpoint.base.progress import Reporter
-from cutpoint.learning.recipe import Recipe, check_widths, fit_recipe, parse_recipe
 from cutpoint.products.report import ReportInputs, require_report, write_report
-from cutpoint.base.spec import PRECISIONS, FeatureSpec, TapSpec
-from cutpoint.features.store import Features, FeatureStore
-from cutpoint.base.tables import write_csv
-from cutpoint.base.types import Array
 
 DEFAULT_POOLS = ("auto",)
 DEFAULT_STRATEGIES = ("single", "fused")

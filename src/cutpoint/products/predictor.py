@@ -16,8 +16,31 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cutpoint.base.arguments import as_path
-from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
+from cutpoint.base.contracts import Cut, Engine
+from cutpoint.base.errors import BadItem, ModalityError, PredictorError, UsageError
+from cutpoint.base.files import told, write_durably
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import (
+    PRECISIONS,
+    BackboneSpec,
+    FeatureSpec,
+    PreprocessSpec,
+    TapSpec,
+    canonical_json,
+)
+from cutpoint.base.text import printable
+from cutpoint.base.types import Array, Float64
+from cutpoint.features.extraction import Described, describe
+from cutpoint.features.extraction.executors import LocalExecutor
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE
+from cutpoint.features.extraction.unit import prepare, refuse_misfit
+from cutpoint.features.store.halves import as_read
+from cutpoint.items.preprocess.recipes import check_preprocess
 from cutpoint.items.reading import Item, Label, read_items
+from cutpoint.learning.heads import Head, head_from_state
+from cutpoint.learning.metrics import Interval
+from cutpoint.learning.recipe import FittedRecipe
+from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.networks.engines import (
     ENGINES,
     KeptModel,
@@ -28,29 +51,7 @@ from cutpoint.networks.engines import (
     engine_identity,
     preferred_engine,
 )
-from cutpoint.base.errors import BadItem, ModalityError, PredictorError, UsageError
-from cutpoint.features.extraction import Described, describe
-from cutpoint.features.extraction.executors import LocalExecutor
-from cutpoint.features.extraction.plan import CALIBRATION_SIZE
-from cutpoint.features.extraction.unit import prepare, refuse_misfit
-from cutpoint.base.files import told, write_durably
-from cutpoint.learning.heads import Head, head_from_state
-from cutpoint.learning.metrics import Interval
-from cutpoint.items.preprocess.recipes import check_preprocess
-from cutpoint.base.progress import Reporter
-from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.sources import load_backbone
-from cutpoint.base.spec import (
-    PRECISIONS,
-    BackboneSpec,
-    FeatureSpec,
-    PreprocessSpec,
-    TapSpec,
-    canonical_json,
-)
-from cutpoint.features.store.halves import as_read
-from cutpoint.base.text import printable
-from cutpoint.base.types import Array, Cut, Engine, Float64
 
 FORMAT = 1
 MODALITIES = ("image", "array")

@@ -10,9 +10,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from cutpoint.base.spec import PreprocessSpec
 from cutpoint.networks.backbone import LoadOptions
 from cutpoint.networks.sources import load_backbone
-from cutpoint.base.spec import PreprocessSpec
 from tests.conformance.networks import SIDE, Case, Made
 
 PREPROCESS = PreprocessSpec(SIDE, SIDE, "bilinear", (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))

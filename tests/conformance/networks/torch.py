@@ -12,9 +12,9 @@ import torch.nn.functional as F  # noqa: N812  # torch's own habit
 from torch import nn
 
 import cutpoint as cp
+from cutpoint.base.spec import PreprocessSpec
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
-from cutpoint.base.spec import PreprocessSpec
 from tests.conformance.networks import SIDE, Case, Made
 
 MEAN, STD = (120.0, 110.0, 100.0), (60.0, 61.0, 62.0)

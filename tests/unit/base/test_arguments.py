@@ -246,10 +246,10 @@ def test_load_ignores_nothing_beside_a_backbone(idle: Idle, options: dict[str, A
 
 def test_image_distance_refuses_first(idle: Idle) -> None:
     image = noisy_image(0, 1)
-    idle.refuses(cp.image_distance, image, image, "fake:seed0")
-    idle.refuses(cp.image_distance, image, b"junk", idle.backbone)
-    idle.refuses(cp.image_distance, image, None, idle.backbone)
-    idle.refuses(cp.image_distance, image, image, idle.backbone, style=["conv9"])
+    idle.refuses(cp.style.image_distance, image, image, "fake:seed0")
+    idle.refuses(cp.style.image_distance, image, b"junk", idle.backbone)
+    idle.refuses(cp.style.image_distance, image, None, idle.backbone)
+    idle.refuses(cp.style.image_distance, image, image, idle.backbone, style=["conv9"])
 
 
 def test_an_engine_that_can_not_be_had_is_told_though_all_is_stored(

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cutpoint.base.errors import DataError
-from cutpoint.networks.layer_table import Layer, LayerTable
 from cutpoint.base.text import printable
+from cutpoint.networks.layer_table import Layer, LayerTable
 
 
 @pytest.mark.parametrize(

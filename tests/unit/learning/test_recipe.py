@@ -20,11 +20,11 @@ from sklearn.preprocessing import StandardScaler
 import cutpoint as cp
 import cutpoint.learning.recipe.fit as recipe_fit
 from cutpoint.base.errors import LeakageError, UsageError
+from cutpoint.features.store import Features
 from cutpoint.learning.gram import Moments
 from cutpoint.learning.heads import parse_head
 from cutpoint.learning.recipe import FittedRecipe, Recipe, fit_recipe, parse_recipe
 from cutpoint.learning.recipe import rows as recipe_rows
-from cutpoint.features.store import Features
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 

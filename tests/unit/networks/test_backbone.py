@@ -5,9 +5,9 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import TapNotFound, UsageError
+from cutpoint.base.spec import PRECISIONS, ArraySpec
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.sources import load_object
-from cutpoint.base.spec import PRECISIONS, ArraySpec
 from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import images
 

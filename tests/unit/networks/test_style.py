@@ -17,7 +17,7 @@ def test_distances_are_mean_squares_of_activations_and_gram_matrices() -> None:
     """Reference: the definition, written out on the fake's own maps; tolerance 1e-5."""
     backbone = FakeBackbone()
     images = [noisy_image(channel, channel, 32) for channel in (0, 1)]
-    found = cp.image_distance(*images, backbone, content=["conv3"], style=["conv1", "conv2"])
+    found = cp.style.image_distance(*images, backbone, content=["conv3"], style=["conv1", "conv2"])
     batch = np.stack([prepare_item(image, backbone.spec.preprocess)[0] for image in images])
     maps = backbone.cut("conv1", "conv2", "conv3", pool="none")(batch)
     one, other = maps["conv3/none"].astype(np.float64)
@@ -35,7 +35,7 @@ def test_style_does_not_know_where_things_are_and_content_does() -> None:
     image = noisy_image(0, 1, 16)
     mirrored = np.ascontiguousarray(image[:, ::-1])
     backbone = FakeBackbone()  # its convolutions are 1×1 on block means, so a mirror image mirrors
-    found = cp.image_distance(image, mirrored, backbone, content=["conv1"], style=["conv1"])
+    found = cp.style.image_distance(image, mirrored, backbone, content=["conv1"], style=["conv1"])
     assert found.style["conv1"] < 1e-6
     assert found.content["conv1"] > 1e-3
     assert "content" in str(found)
@@ -43,7 +43,7 @@ def test_style_does_not_know_where_things_are_and_content_does() -> None:
 
 def test_without_layers_one_of_each_stride_is_taken() -> None:
     image = Image.fromarray(noisy_image(0, 1))
-    found = cp.image_distance(image, image, FakeBackbone())
+    found = cp.style.image_distance(image, image, FakeBackbone())
     assert list(found.style) == ["conv1", "conv2", "conv3"]
     assert found.content == {"conv3": 0.0}
 
@@ -51,10 +51,10 @@ def test_without_layers_one_of_each_stride_is_taken() -> None:
 def test_what_is_no_map_is_refused() -> None:
     image = noisy_image(0, 1)
     with pytest.raises(TapNotFound):
-        cp.image_distance(image, image, FakeBackbone(), style=["conv9"])
+        cp.style.image_distance(image, image, FakeBackbone(), style=["conv9"])
     backbone = cp.load("packaged:efficientnet_lite0")
     with pytest.raises(ShapeError, match="gram"):
-        cp.image_distance(image, image, backbone, style=["classifier"])
+        cp.style.image_distance(image, image, backbone, style=["classifier"])
 
 
 def test_two_halves_of_a_photo_are_closer_than_two_photos(

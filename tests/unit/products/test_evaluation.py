@@ -10,8 +10,8 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import DataError, LeakageError, ModalityError, UsageError
-from cutpoint.products.predictor import Predictor
 from cutpoint.features.store import FeatureStore
+from cutpoint.products.predictor import Predictor
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 

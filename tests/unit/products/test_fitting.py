@@ -21,10 +21,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import cutpoint as cp
-from cutpoint.cli.app import app
 from cutpoint.base.errors import DataError, TooManyBadItems, UsageError
-from cutpoint.products.fitting import default_store
+from cutpoint.cli.app import app
 from cutpoint.features.store import FeatureStore
+from cutpoint.products.fitting import default_store
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 from tests.unit.features.store.helpers import CountingBackbone
@@ -220,8 +220,8 @@ def test_case_21_a_file_that_keeps_changing_never_gives_a_wrong_row(
         stop.set()
         thread.join()
     cut = FakeBackbone().cut_at(features.spec.taps)
-    from cutpoint.items.reading import digest_payload
     from cutpoint.items.preprocess import prepare_image
+    from cutpoint.items.reading import digest_payload
 
     by_digest = {}
     for pixels in versions:

@@ -14,10 +14,10 @@ import pytest
 from safetensors.numpy import load_file, save
 
 import cutpoint as cp
-from cutpoint.items.reading import read_dataset
 from cutpoint.base.errors import CutpointError, ModalityError, PredictorError, UsageError
-from cutpoint.products.predictor import HEAD, MANIFEST, Predictor, signed
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.items.reading import read_dataset
+from cutpoint.products.predictor import HEAD, MANIFEST, Predictor, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 

@@ -8,16 +8,17 @@ from itertools import islice
 
 import numpy as np
 
-from cutpoint.items.reading import Item, read_payload
-from cutpoint.networks.engines import compare
+from cutpoint.base.contracts import Engine
 from cutpoint.base.errors import BadItem, UsageError
-from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
-from cutpoint.features.extraction.unit import prepare
-from cutpoint.items.preprocess import decodes_smaller
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.base.stopwatch import lap
-from cutpoint.base.types import Batch, Engine
+from cutpoint.base.types import Batch
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
+from cutpoint.features.extraction.unit import prepare
+from cutpoint.items.preprocess import decodes_smaller
+from cutpoint.items.reading import Item, read_payload
+from cutpoint.networks.engines import compare
 
 MIN_COSINE = 0.99
 """Smallest of any photo and tap. Seen on EfficientNet-Lite0: 0.997 and more at each size tried,

@@ -14,6 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut, Engine
+from cutpoint.base.errors import BadItem, CutpointError, StoreError
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
+from cutpoint.base.types import Array, Batch
+from cutpoint.features.extraction.executors import LocalExecutor
+from cutpoint.features.extraction.interrupt import stopping
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
+from cutpoint.features.extraction.quantising import cut_of
+from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
+from cutpoint.features.store import FeatureStore
+from cutpoint.features.store.catalog import EngineRecord
+from cutpoint.features.store.halves import as_stored
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import (
     KeptModel,
@@ -23,20 +37,7 @@ from cutpoint.networks.engines import (
     known_engine,
     preferred_engine,
 )
-from cutpoint.base.errors import BadItem, CutpointError, StoreError
-from cutpoint.features.extraction.executors import LocalExecutor
-from cutpoint.features.extraction.interrupt import stopping
-from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
-from cutpoint.features.extraction.quantising import cut_of
-from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
-from cutpoint.base.progress import Reporter
 from cutpoint.networks.runtimes.threads import one_thread
-from cutpoint.base.spec import FeatureSpec, TapSpec
-from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
-from cutpoint.features.store import FeatureStore
-from cutpoint.features.store.catalog import EngineRecord
-from cutpoint.features.store.halves import as_stored
-from cutpoint.base.types import Array, Batch, Cut, Engine
 
 
 @dataclass

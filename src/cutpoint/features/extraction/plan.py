@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cutpoint.items.reading import Item
 from cutpoint.features.store.catalog import EngineRecord
+from cutpoint.items.reading import Item
 
 UNIT_SIZE = 128  # items a shard, at most: a few MB on disk, and little lost in a kill
 MIN_UNIT_SIZE = 32  # fewer, and writing shards shows (10 ms each where a disk must sync)

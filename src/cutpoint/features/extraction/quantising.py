@@ -6,17 +6,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cutpoint.networks.backbone import Backbone
-from cutpoint.items.reading import Dataset, Item, digest_payload, read_payload
-from cutpoint.networks.engines import QuantisedCut, quantise, truncate
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, DataError, StoreCorrupt, StoreError
-from cutpoint.features.extraction.unit import prepare
 from cutpoint.base.progress import Reporter
-from cutpoint.networks.runtimes.threads import one_thread
 from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.types import Array
+from cutpoint.features.extraction.unit import prepare
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.store import NETWORKS, network_name
-from cutpoint.base.types import Array, Cut
+from cutpoint.items.reading import Dataset, Item, digest_payload, read_payload
+from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.engines import QuantisedCut, quantise, truncate
+from cutpoint.networks.runtimes.threads import one_thread
 
 N_CALIBRATION = 128  # items that set the scales; NNCF's own default is 300
 

@@ -11,7 +11,21 @@ from functools import partial
 from typing import Any
 
 from cutpoint.base.arguments import check_share, check_workers
-from cutpoint.networks.backbone import Backbone
+from cutpoint.base.contracts import Engine
+from cutpoint.base.errors import BadItem, DataError, TooManyBadItems
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.stopwatch import Stopwatch
+from cutpoint.features.extraction.drift import check_drift
+from cutpoint.features.extraction.executors import LocalExecutor
+from cutpoint.features.extraction.job import Job
+from cutpoint.features.extraction.plan import Plan, make_units
+from cutpoint.features.extraction.profile import Profile
+from cutpoint.features.extraction.quantising import quantised_spec
+from cutpoint.features.extraction.unit import UnitReceipt, prepare, refuse_misfit
+from cutpoint.features.store import Features, FeatureStore
+from cutpoint.features.store.catalog import BAD, NOTE
+from cutpoint.features.store.store import view_fields
 from cutpoint.items.reading import (
     Dataset,
     Item,
@@ -20,24 +34,10 @@ from cutpoint.items.reading import (
     digest_payload,
     read_payload,
 )
+from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES, check_engine, preferred_engine, refuse_precision
-from cutpoint.base.errors import BadItem, DataError, TooManyBadItems
-from cutpoint.features.extraction.drift import check_drift
-from cutpoint.features.extraction.executors import LocalExecutor
-from cutpoint.features.extraction.job import Job
-from cutpoint.features.extraction.plan import Plan, make_units
-from cutpoint.features.extraction.profile import Profile
-from cutpoint.features.extraction.quantising import quantised_spec
-from cutpoint.features.extraction.unit import UnitReceipt, prepare, refuse_misfit
 from cutpoint.networks.layer_table import warn_of_probabilities
 from cutpoint.networks.pooling import map_layouts
-from cutpoint.base.progress import Reporter
-from cutpoint.base.spec import FeatureSpec
-from cutpoint.base.stopwatch import Stopwatch
-from cutpoint.features.store import Features, FeatureStore
-from cutpoint.features.store.catalog import BAD, NOTE
-from cutpoint.features.store.store import view_fields
-from cutpoint.base.types import Engine
 
 N_CONFLICTS = 20  # payloads of several labels that are listed
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.items.reading import Item, digest_payload, read_payload
 from cutpoint.base.errors import BadItem, ShapeError
-from cutpoint.features.extraction.plan import Unit
-from cutpoint.items.preprocess import prepare_item
 from cutpoint.base.spec import ArraySpec, FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.types import Array, Batch, Features, Run
+from cutpoint.features.extraction.plan import Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
 from cutpoint.features.store.halves import as_stored, beyond
 from cutpoint.features.store.shard import Receipt, write_shard
-from cutpoint.base.types import Array, Batch, Features, Run
+from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.reading import Item, digest_payload, read_payload
 
 
 @dataclass

@@ -20,8 +20,8 @@ import numpy as np
 from cutpoint.base.errors import StoreError
 from cutpoint.base.files import refused, told
 from cutpoint.base.spec import FeatureSpec, canonical_json
-from cutpoint.features.store.shard import Receipt, is_shard_name, is_spec_id
 from cutpoint.base.types import Array
+from cutpoint.features.store.shard import Receipt, is_shard_name, is_spec_id
 
 SCHEMA_VERSION = 1
 _SCHEMA = """

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 from cutpoint.base.files import told
-from cutpoint.features.store.shard import DIGESTS, Tensor, corrupt, open_file, read_contents
 from cutpoint.base.types import Array
+from cutpoint.features.store.shard import DIGESTS, Tensor, corrupt, open_file, read_contents
 
 BLOCK = 16_384  # bytes: a row's blocks are hashed in some 20 µs; their marks take 0.2 % of a shard
 _BLOCKS_AT_ONCE = 64  # 1 MB in memory while a shard is hashed as a whole

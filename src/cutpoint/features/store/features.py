@@ -14,15 +14,15 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cutpoint.items.reading import Label, as_given
 from cutpoint.base.errors import StoreCorrupt, StoreError, TapNotFound
-from cutpoint.networks.runtimes.threads import n_cores
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
 from cutpoint.features.store.checked import CheckedShard, split
 from cutpoint.features.store.halves import as_read
 from cutpoint.features.store.shard import corrupt
-from cutpoint.base.types import Array
+from cutpoint.items.reading import Label, as_given
+from cutpoint.networks.runtimes.threads import n_cores
 
 _CHECKING = Lock()
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer

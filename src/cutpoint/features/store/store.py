@@ -14,7 +14,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from cutpoint.items.reading import LABEL_TYPES, Dataset, is_label
 from cutpoint.base.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.base.files import (
     READ_ONLY,
@@ -43,6 +42,7 @@ from cutpoint.features.store.shard import (
     read_spec,
     refuse_format,
 )
+from cutpoint.items.reading import LABEL_TYPES, Dataset, is_label
 
 VIEW_FORMAT = 1
 _OTHER_ROWS = "the catalog's rows are not those of the shard"

@@ -27,12 +27,12 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from cutpoint.base.errors import BadItem, UsageError
-from cutpoint.items.preprocess.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
-from cutpoint.items.preprocess.room import DECODING
-from cutpoint.items.preprocess.scaled import is_scaled, load_scaled
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.base.stopwatch import lap
 from cutpoint.base.types import UInt8
+from cutpoint.items.preprocess.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
+from cutpoint.items.preprocess.room import DECODING
+from cutpoint.items.preprocess.scaled import is_scaled, load_scaled
 
 Payload = bytes | Image.Image | UInt8
 MAX_PIXELS_A_BYTE = 64

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.items.preprocess.arrays import prepare_array
-from cutpoint.items.preprocess.image import prepare_image
 from cutpoint.base.spec import ArraySpec, Preprocess
 from cutpoint.base.types import Array
+from cutpoint.items.preprocess.arrays import prepare_array
+from cutpoint.items.preprocess.image import prepare_image
 
 
 def prepare_item(payload: Any, spec: Preprocess, name: str = "") -> tuple[Array, tuple[str, ...]]:

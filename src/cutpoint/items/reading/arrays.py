@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cutpoint.base.errors import DataError, ModalityError, ShapeError
 from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.items import Dataset, Item, Payload
-from cutpoint.base.errors import DataError, ModalityError, ShapeError
 
 
 def read_arrays(

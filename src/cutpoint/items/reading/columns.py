@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
-from cutpoint.base.errors import DataError, ShapeError, UsageError
 
 Column = Sequence[Any] | Mapping[Any, Any]
 """A value for each item, in their order; or key → value."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from cutpoint.items.reading.items import Dataset
 from cutpoint.base.errors import DataError
+from cutpoint.items.reading.items import Dataset
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cutpoint.base.errors import DataError, MissingExtra, ModalityError
+from cutpoint.base.spec import parse_json
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
-from cutpoint.base.errors import DataError, MissingExtra, ModalityError
-from cutpoint.base.spec import parse_json
 
 COLUMNS = ("path", "label", "split", "group", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")

@@ -10,12 +10,12 @@ from typing import Any
 
 from PIL import Image
 
+from cutpoint.base.errors import DataError, UsageError
 from cutpoint.items.reading.arrays import read_arrays, refuse_no_sequence, refuse_single_image
 from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.folder import list_images, read_folder
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
-from cutpoint.base.errors import DataError, UsageError
 
 
 def read_dataset(

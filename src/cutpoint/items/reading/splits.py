@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.base.errors import DataError
+from cutpoint.items.reading.items import Dataset, Item
 
 TEST_PARTS = 5  # one part in five is held out
 

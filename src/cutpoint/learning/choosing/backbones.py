@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from cutpoint.networks.backbone import Backbone
+from cutpoint.base.errors import DataError
+from cutpoint.base.text import printable
 from cutpoint.learning.choosing.decision import MARGIN, Decision, decide
 from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.base.errors import DataError
+from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.layer_table import human_count
-from cutpoint.base.text import printable
 
 _BECAUSE = {
     "only": "",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.learning.metrics import Interval
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Float64
+from cutpoint.learning.metrics import Interval
 
 STRATEGIES = ("single", "fused", "greedy", "weighted", "head2toe", "ridge_norm")
 """How candidates are made: each tap alone; all taps of a pool fused; taps added one by one while

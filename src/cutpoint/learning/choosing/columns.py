@@ -17,18 +17,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cutpoint.learning.choosing.folds import make_folds
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.types import Array, Float64
+from cutpoint.features.store import Features
+from cutpoint.learning.choosing.folds import make_folds
 from cutpoint.learning.gram import Spectrum, one_hot
 from cutpoint.learning.heads import RidgeHead
 from cutpoint.learning.heads.ridge import best_alpha
 from cutpoint.learning.metrics import Interval, McNemar, mcnemar, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe, parse_recipe
-from cutpoint.features.store import Features
 from cutpoint.learning.transforms import GroupLasso, RidgeNormSelect, l2_normalise
 from cutpoint.learning.transforms.proximal import largest_penalty
 from cutpoint.learning.transforms.select import n_to_keep, top
-from cutpoint.base.types import Array, Float64
 
 FRACTIONS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 # Shares of the λ that drops every column. On 2096 columns of chest X-rays a fifth of the last left

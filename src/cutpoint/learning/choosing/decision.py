@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.metrics import Interval
-from cutpoint.base.types import Array, Float64
 
 DOUBT = 0.05
 """Chance, at most, that what the rows are said to show is not so."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cutpoint.base.progress import Reporter
+from cutpoint.features.store import Features
 from cutpoint.learning.choosing.nested import check_nested, nested_score
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.strategies import judge_all
 from cutpoint.learning.choosing.task import ChooseOptions, Task, permuted
-from cutpoint.base.progress import Reporter
-from cutpoint.features.store import Features
 
 
 def rank(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cutpoint.base.progress import Reporter
+from cutpoint.base.types import Array
+from cutpoint.features.store import Features
 from cutpoint.learning.choosing.judging import rank
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.task import ChooseOptions
 from cutpoint.networks.pooling import pool_gap
-from cutpoint.base.progress import Reporter
-from cutpoint.features.store import Features
-from cutpoint.base.types import Array
 
 _CHUNK_ROWS = 64  # maps in memory at a time
 

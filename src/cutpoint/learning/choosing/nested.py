@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from cutpoint.base.errors import UsageError
+from cutpoint.base.progress import Reporter
 from cutpoint.learning.choosing.sets import Choice, judge_in_folds
 from cutpoint.learning.choosing.strategies import judge_all
 from cutpoint.learning.choosing.task import Task, interval_of, outcomes_of
-from cutpoint.base.errors import UsageError
 from cutpoint.learning.metrics import Interval
-from cutpoint.base.progress import Reporter
 from cutpoint.learning.recipe import parse_recipe
 
 

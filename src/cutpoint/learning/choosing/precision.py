@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone
-from cutpoint.learning.choosing.candidate import Candidate
-from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.sets import judge_set
-from cutpoint.learning.choosing.task import ChooseOptions, Task
-from cutpoint.items.reading import Dataset
-from cutpoint.networks.engines import Parity, compare, refuse_precision
 from cutpoint.base.errors import UsageError
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.types import Array
 from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.features.extraction.quantising import (
     calibration_items,
     quantised_spec,
     shuffled_training_items,
 )
-from cutpoint.learning.metrics import Interval, paired_bootstrap
-from cutpoint.base.progress import Reporter
-from cutpoint.learning.recipe import Recipe
-from cutpoint.base.spec import FeatureSpec
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.base.types import Array
+from cutpoint.items.reading import Dataset
+from cutpoint.learning.choosing.candidate import Candidate
+from cutpoint.learning.choosing.prior_taps import prior_taps
+from cutpoint.learning.choosing.sets import judge_set
+from cutpoint.learning.choosing.task import ChooseOptions, Task
+from cutpoint.learning.metrics import Interval, paired_bootstrap
+from cutpoint.learning.recipe import Recipe
+from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.engines import Parity, compare, refuse_precision
 
 N_CHECKED = 256  # training items that are computed in both
 MAX_LOSS = 0.02

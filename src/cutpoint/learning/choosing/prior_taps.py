@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cutpoint.learning.choosing.task import Task
 from cutpoint.base.spec import TapSpec
+from cutpoint.learning.choosing.task import Task
 
 N_LAST_FUSED = {"image": 2}
 """Modality → of how many of the last layers the averages are fused, each centred and with one

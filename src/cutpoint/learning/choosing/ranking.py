@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.text import printable
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.decision import (
     DOUBT,
@@ -20,10 +22,8 @@ from cutpoint.learning.choosing.decision import (
     gain_interval,
     tells_nothing,
 )
-from cutpoint.networks.layer_table import human_count
 from cutpoint.learning.metrics import Interval
-from cutpoint.base.text import printable
-from cutpoint.base.types import Array, Float64
+from cutpoint.networks.layer_table import human_count
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
 N_COLUMNS = 98  # of the table

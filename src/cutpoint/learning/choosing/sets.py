@@ -7,12 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cutpoint.learning.choosing.candidate import Candidate
-from cutpoint.learning.choosing.task import Task, interval_of, outcomes_of, with_priors
-from cutpoint.learning.gram import MAX_EXACT, GramSum, Spectrum, alpha_grid, judge, loo_path, spectrum_of
-from cutpoint.learning.recipe import Recipe, fit_recipe
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.choosing.candidate import Candidate
+from cutpoint.learning.choosing.task import Task, interval_of, outcomes_of, with_priors
+from cutpoint.learning.gram import (
+    MAX_EXACT,
+    GramSum,
+    Spectrum,
+    alpha_grid,
+    judge,
+    loo_path,
+    spectrum_of,
+)
+from cutpoint.learning.recipe import Recipe, fit_recipe
 
 N_ALPHAS = 20
 Choice = tuple[tuple[str, ...], Recipe]

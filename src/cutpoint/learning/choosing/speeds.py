@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.networks.engines import ENGINES, preferred_engine
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import MissingExtra, StoreError, UsageError
-from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.types import Cut, Run
+from cutpoint.base.types import Run
+from cutpoint.features.extraction.executors import LocalExecutor
+from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.networks.engines import ENGINES, preferred_engine
 
 N_BATCHES, N_ROUNDS = 10, 3  # timed, after one batch that is not
 

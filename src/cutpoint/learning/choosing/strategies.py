@@ -8,11 +8,21 @@ from functools import partial
 from itertools import chain
 
 from cutpoint.base.arguments import check_choice, check_seed
+from cutpoint.base.errors import UsageError
+from cutpoint.base.progress import Reporter
+from cutpoint.base.spec import TapSpec
+from cutpoint.base.types import Float64
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.learning.choosing.columns import Sweep, head2toe
 from cutpoint.learning.choosing.prior_taps import prior_taps
 from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.learning.choosing.sets import N_ALPHAS, Choice, as_candidate, judge_in_folds, judge_set
+from cutpoint.learning.choosing.sets import (
+    N_ALPHAS,
+    Choice,
+    as_candidate,
+    judge_in_folds,
+    judge_set,
+)
 from cutpoint.learning.choosing.task import (
     KINDS,
     ChooseOptions,
@@ -21,13 +31,15 @@ from cutpoint.learning.choosing.task import (
     chance_of,
     refuse_unfit_recipe,
 )
-from cutpoint.base.errors import UsageError
-from cutpoint.learning.gram import MAX_EXACT, Grams, greedy_forward, nonnegative_weights, normalised_gram
-from cutpoint.base.progress import Reporter
+from cutpoint.learning.gram import (
+    MAX_EXACT,
+    Grams,
+    greedy_forward,
+    nonnegative_weights,
+    normalised_gram,
+)
 from cutpoint.learning.recipe import fit_recipe
 from cutpoint.networks.runtimes.threads import side_by_side
-from cutpoint.base.spec import TapSpec
-from cutpoint.base.types import Float64
 
 Maker = Callable[[], Candidate]
 N_WEIGHINGS = 30  # sets of weights that are compared

@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from cutpoint.base.arguments import check_choice
-from cutpoint.learning.choosing.folds import N_FOLDS, make_folds
 from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.types import Array, Float64
+from cutpoint.features.store import Features
+from cutpoint.learning.choosing.folds import N_FOLDS, make_folds
 from cutpoint.learning.gram import Targets
 from cutpoint.learning.metrics import Interval, bootstrap, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe
-from cutpoint.features.store import Features
-from cutpoint.base.types import Array, Float64
 
 KINDS = ("classes", "labels", "values")
 SEPARATOR = ";"  # between the labels of an item that has several

@@ -20,8 +20,8 @@ from __future__ import annotations
 import numpy as np
 
 from cutpoint.base.errors import ShapeError, UsageError
-from cutpoint.learning.gram.decompose import centre_gram
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.decompose import centre_gram
 
 
 def cka(K: Array, L: Array, *, debiased: bool = True) -> float:

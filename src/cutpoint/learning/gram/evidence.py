@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from cutpoint.learning.gram.ridge import Spectrum
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.ridge import Spectrum
 
 # ln t is looked for from 10⁻⁸ to 10⁸ times the mean squared length of a row, first on a grid.
 _DECADES, _GRID = 8, 65

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.linalg.blas import dsyrk
 
 from cutpoint.base.errors import ShapeError
-from cutpoint.learning.gram.ridge import Spectrum
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.ridge import Spectrum
 
 # Columns taken to float64 at a time: 64 MiB of 2000 rows.
 _BLOCK_COLUMNS = 4096

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram.evidence import log_evidence
 from cutpoint.learning.gram.nystrom import spectrum_of
 from cutpoint.learning.gram.path import loo_path
 from cutpoint.learning.gram.ridge import Spectrum, alpha_grid
 from cutpoint.learning.gram.separation import regularised_h_score
 from cutpoint.learning.gram.targets import Targets
-from cutpoint.base.types import Array, Float64
 
 
 @dataclass(frozen=True)

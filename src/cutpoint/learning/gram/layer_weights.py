@@ -10,11 +10,11 @@ import scipy.linalg
 from scipy.optimize import minimize
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram.leave_out import members_of
 from cutpoint.learning.gram.path import LooPath, loo_path
 from cutpoint.learning.gram.ridge import Spectrum, alpha_grid
 from cutpoint.learning.gram.targets import Targets
-from cutpoint.base.types import Array, Float64
 
 # λ stays at or above this share of the mean squared row length, as in `alpha_grid`.
 _SMALLEST_ALPHA = 1e-4

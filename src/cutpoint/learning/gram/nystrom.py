@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram.decompose import decompose_gram
 from cutpoint.learning.gram.ridge import Spectrum
-from cutpoint.base.types import Array, Float64
 
 # Up to here the smaller Gram matrix is decomposed: 0.5 GiB of float64, with as much again for the
 # vectors and twice for the work, and more than a minute on one core.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.gram.ridge import Spectrum, check_alpha
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.ridge import Spectrum, check_alpha
 
 # What the coordinates of several λ may take together; more λ are done in several goes.
 PATH_BYTES = 256 * 2**20

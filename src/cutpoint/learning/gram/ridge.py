@@ -30,9 +30,14 @@ from typing import Any, Self
 import numpy as np
 
 from cutpoint.base.errors import ShapeError, UsageError
-from cutpoint.learning.gram.decompose import centre_gram, check_weights, decompose_gram, decompose_rows
-from cutpoint.learning.gram.leave_out import Fits
 from cutpoint.base.types import Array, Float64, check_finite
+from cutpoint.learning.gram.decompose import (
+    centre_gram,
+    check_weights,
+    decompose_gram,
+    decompose_rows,
+)
+from cutpoint.learning.gram.leave_out import Fits
 
 # What centring leaves of numbers that are equal, as a share of them: a few roundings of float64.
 _ROUNDING = 1e-15

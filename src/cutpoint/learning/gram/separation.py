@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cutpoint.learning.gram.ridge import Spectrum
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.ridge import Spectrum
 
 
 def ledoit_wolf(spectrum: Spectrum) -> float:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
-from cutpoint.learning.gram.ridge import one_hot
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram.ridge import one_hot
 
 # Of 0/1 targets, halfway.
 THRESHOLD = 0.5

@@ -11,11 +11,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.state import Stateful
+from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram.leave_out import members_of
 from cutpoint.learning.heads.limits import Limit, check_parameters
 from cutpoint.learning.metrics import fit_temperature, softmax
-from cutpoint.base.state import Stateful
-from cutpoint.base.types import Array, Float64, check_finite
 
 FLOATS = (np.float64, np.float32)  # others become the first
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.heads.base import Head
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.heads.base import Head
 
 METRICS = ("cosine", "euclidean")
 

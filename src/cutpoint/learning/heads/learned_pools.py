@@ -14,11 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
 from cutpoint.learning.heads.limits import COUNT, Limit
 from cutpoint.learning.heads.trained import TrainedHead, import_training
 from cutpoint.networks.pooling import SignedActivationWarning, space_axes
-from cutpoint.base.types import Array, Float32, Float64, check_finite
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
@@ -176,7 +176,7 @@ class GeMHead(LearnedPoolHead):
 
     Notes
     -----
-    Values below 1e-6 are raised to it, as in `cutpoint.networks.pooling.pool_gem`; a warning says so where
+    Values below 1e-6 are raised to it, as in `pool_gem`; a warning says so where
     some are negative.
 
     References

@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import LinearHead
 from cutpoint.learning.heads.folds import inner_folds
 from cutpoint.learning.heads.limits import SEED, Limit
 from cutpoint.learning.heads.penalties import follow, rising
 from cutpoint.learning.heads.softmax_regression import TOL, SoftmaxRegression, Solution
 from cutpoint.learning.metrics import log_loss
-from cutpoint.base.types import Array, Float64
 
 
 class LogisticHead(LinearHead):

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cutpoint.base.types import Float64
 from cutpoint.learning.heads.limits import COUNT, Limit
 from cutpoint.learning.heads.trained import TrainedHead, import_torch
-from cutpoint.base.types import Float64
 
 
 class MLPHead(TrainedHead):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.heads.folds import Folds
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.heads.folds import Folds
 
 N_WORSE = 2
 """A path of rising C ends after so many values in a row that are worse than the best."""

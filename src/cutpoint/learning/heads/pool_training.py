@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from cutpoint.learning.heads.pool_modules import PooledClassifier, Standardise
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.heads.pool_modules import PooledClassifier, Standardise
 
 _P_RATE = 20.0
 """An exponent learns so many times faster: it has to go from 3 to 1 or 10 in some hundred steps."""

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.knn import KNNHead
 from cutpoint.learning.heads.logistic import LogisticHead
 from cutpoint.learning.heads.protocols import Protocol, find_protocol
 from cutpoint.learning.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.learning.metrics import Interval, wilson
-from cutpoint.base.types import Array
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
             f'A predictor by protocol "{protocol.name}" was asked for.',
             f"It judges features by {protocol.n_draws} small heads and leaves no one head.",
             "A protocol that fits one; or its score alone.",
-            f'Type:  cutpoint.learning.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
+            f'Type:  cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
         )
     if protocol.stage and protocol.stage != aggregate:
         raise UsageError(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cutpoint.base.errors import PredictorError, UsageError
+from cutpoint.base.stages import parameters_of, read_arguments, read_stage, spell
+from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.centroid import CentroidHead
 from cutpoint.learning.heads.knn import KNNHead
@@ -15,8 +17,6 @@ from cutpoint.learning.heads.logistic import LogisticHead
 from cutpoint.learning.heads.mlp import MLPHead
 from cutpoint.learning.heads.ridge import RidgeHead
 from cutpoint.learning.heads.svm import SVMHead
-from cutpoint.base.stages import parameters_of, read_arguments, read_stage, spell
-from cutpoint.base.types import Array
 
 _CLASSES: tuple[type[Head], ...] = (
     RidgeHead, LogisticHead, SVMHead, KNNHead, CentroidHead, MLPHead,

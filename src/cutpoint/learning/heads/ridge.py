@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.learning.heads.base import LinearHead
-from cutpoint.base.types import Array, Float64
 
 
 class RidgeHead(LinearHead):

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from cutpoint.learning.gram import Spectrum
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram import Spectrum
 
 TOL = 1e-5
 _MAX_STEPS = 100  # of Newton; the largest C of the protocols takes about 20 from zero

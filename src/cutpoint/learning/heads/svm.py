@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.svm import LinearSVC
 
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import LinearHead
 from cutpoint.learning.heads.folds import inner_folds
 from cutpoint.learning.heads.limits import SEED, Limit
 from cutpoint.learning.heads.penalties import follow, rising
 from cutpoint.learning.metrics import fit_temperature, log_loss
-from cutpoint.base.types import Array, Float64
 
 
 class SVMHead(LinearHead):

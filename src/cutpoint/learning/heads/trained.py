@@ -14,9 +14,9 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.base.errors import MissingExtra
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.limits import SEED, Limit
-from cutpoint.base.types import Array, Float64
 
 MIN_STEPS = 300
 """Of the optimiser, unless `max_epochs` says otherwise: few rows are one or two batches a pass."""

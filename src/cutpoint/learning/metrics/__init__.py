@@ -17,7 +17,13 @@ from cutpoint.learning.metrics.distances import (
     proxy_a_distance,
 )
 from cutpoint.learning.metrics.intervals import Interval, wilson
-from cutpoint.learning.metrics.paired import McNemar, ResampledT, corrected_resampled_t, holm, mcnemar
+from cutpoint.learning.metrics.paired import (
+    McNemar,
+    ResampledT,
+    corrected_resampled_t,
+    holm,
+    mcnemar,
+)
 from cutpoint.learning.metrics.resampling import bootstrap, max_t, paired_bootstrap
 from cutpoint.learning.metrics.scores import Scores, score
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
-from cutpoint.learning.metrics.intervals import Interval
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.metrics.intervals import Interval
 
 N_DRAWS = 2000  # quantiles of 2.5 % then rest on 50 draws
 _CELLS = 1 << 20  # places drawn at a time: 8 MB

@@ -14,9 +14,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from cutpoint.base.types import Array
 from cutpoint.learning.metrics.calibration import calibration_error
 from cutpoint.learning.metrics.intervals import Interval, wilson
-from cutpoint.base.types import Array
 
 
 @dataclass(frozen=True)

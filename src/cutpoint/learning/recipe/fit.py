@@ -9,16 +9,16 @@ from threading import Lock
 import numpy as np
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.types import Array
+from cutpoint.features.store import Features
 from cutpoint.learning.heads import LearnedPoolHead
-from cutpoint.networks.pooling import SignedActivationWarning
 from cutpoint.learning.recipe.fitted import FittedRecipe, leak
 from cutpoint.learning.recipe.rows import Rows, joined
 from cutpoint.learning.recipe.spelling import Fitter, Recipe, Stage
 from cutpoint.learning.recipe.widths import OF_ONE_WIDTH, check_widths
-from cutpoint.features.store import Features
 from cutpoint.learning.transforms.base import FewerThanAsked, Mixed
 from cutpoint.learning.transforms.select import Selector
-from cutpoint.base.types import Array
+from cutpoint.networks.pooling import SignedActivationWarning
 
 # A recipe is fitted for each tap and fold, and one line is enough. Python's own "once" forgets
 # what was said whenever a filter changes, as catching warnings does.

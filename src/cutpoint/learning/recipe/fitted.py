@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import LeakageError
+from cutpoint.base.types import Array
+from cutpoint.features.store import Features
 from cutpoint.learning.heads import LearnedPoolHead, head_from_state
 from cutpoint.learning.recipe.rows import aggregated
 from cutpoint.learning.recipe.spelling import LEARNED, LEARNED_POOLS, Fitter, Recipe, parse_recipe
-from cutpoint.features.store import Features
 from cutpoint.learning.transforms import PCA, from_state
-from cutpoint.base.types import Array
 
 
 @dataclass(frozen=True)

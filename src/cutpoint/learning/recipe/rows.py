@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cutpoint.base.types import Array
+from cutpoint.features.store import CHUNK_ROWS, Features
 from cutpoint.learning.heads import LearnedPoolHead
 from cutpoint.learning.recipe.spelling import LEARNED, STATELESS, Fitter
 from cutpoint.learning.recipe.widths import differing_widths
-from cutpoint.features.store import CHUNK_ROWS, Features
-from cutpoint.base.types import Array
 
 Chunks = Callable[[], Iterator[Array]]
 """Starts anew each time it is called."""

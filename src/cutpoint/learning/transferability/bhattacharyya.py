@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from cutpoint.learning.transferability.checks import check_compat, check_rows
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.transforms import PCA
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.transferability.checks import check_compat, check_rows
+from cutpoint.learning.transforms import PCA
 
 COMPAT = ("google",)
 FLOOR = 1e-4  # of variances, as in the published code

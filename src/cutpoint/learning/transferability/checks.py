@@ -56,7 +56,7 @@ def check_probabilities(probabilities: Any, labels: Any) -> tuple[Float64, Array
             if P.ndim == 2
             else f"What came has shape {P.shape}.",
             "Softmax outputs of the source's own head, (n_items, n_source_classes), rows sum to 1.",
-            "Turn logits into them with:  cutpoint.learning.metrics.softmax(logits)",
+            "Turn logits into them with:  cutpoint.metrics.softmax(logits)",
         )
     return P, check_labels(labels, len(P))
 

@@ -6,10 +6,10 @@ import numpy as np
 import sklearn.decomposition
 from scipy.stats import spearmanr
 
-from cutpoint.learning.transferability.checks import check_compat, check_rows
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.transforms import PCA
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.transferability.checks import check_compat, check_rows
+from cutpoint.learning.transforms import PCA
 
 COMPAT = ("dbolya",)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import xlogy
 
-from cutpoint.learning.transferability.checks import check_compat, check_probabilities
 from cutpoint.base.types import Array
+from cutpoint.learning.transferability.checks import check_compat, check_probabilities
 
 COMPAT = ("dbolya",)
 

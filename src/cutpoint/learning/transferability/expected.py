@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cutpoint.learning.transferability.checks import check_compat, check_probabilities
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.transferability.checks import check_compat, check_probabilities
 
 COMPAT = ("sfda",)
 

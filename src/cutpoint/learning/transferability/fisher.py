@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from cutpoint.learning.transferability.checks import check_compat, check_rows
 from cutpoint.base.errors import UsageError
-from cutpoint.learning.metrics import softmax
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.metrics import softmax
+from cutpoint.learning.transferability.checks import check_compat, check_rows
 
 COMPAT = ("sfda",)
 

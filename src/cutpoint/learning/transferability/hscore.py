@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cutpoint.learning import gram
-from cutpoint.learning.transferability.checks import check_compat, check_rows
-from cutpoint.learning.gram import Spectrum, one_hot
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning import gram
+from cutpoint.learning.gram import Spectrum, one_hot
+from cutpoint.learning.transferability.checks import check_compat, check_rows
 
 COMPAT = ("tllib",)
 

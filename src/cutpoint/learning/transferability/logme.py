@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cutpoint.learning.transferability.checks import check_compat, check_rows
-from cutpoint.learning.gram import Spectrum, log_evidence, one_hot
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.gram import Spectrum, log_evidence, one_hot
+from cutpoint.learning.transferability.checks import check_compat, check_rows
 
 COMPAT = ("thuml", "thuml-icml", "tllib")
 
@@ -33,7 +33,7 @@ def log_me(features: Array, labels: Array, compat: str | None = None) -> float:
     score : float
         In nats a row; higher is better. Features that hold the labels exactly have no finite
         maximum, and the score is that of the smallest α/β tried. The mathematics is
-        `cutpoint.learning.gram.log_evidence`'s.
+        `cutpoint.gram.log_evidence`'s.
 
     References
     ----------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sklearn.mixture import GaussianMixture
 
+from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array
 from cutpoint.learning.transferability.checks import check_compat, check_rows
 from cutpoint.learning.transferability.expected import expected_probability, mean_log
-from cutpoint.base.errors import UsageError
 from cutpoint.learning.transforms import PCA
-from cutpoint.base.types import Array
 
 COMPAT = ("sfda",)
 ENERGY, COMPONENTS_PER_CLASS = 0.8, 5  # the paper's

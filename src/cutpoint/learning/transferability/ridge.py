@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cutpoint.learning.transferability.checks import check_compat, check_rows
-from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.base.types import Array
+from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot
+from cutpoint.learning.transferability.checks import check_compat, check_rows
 
 
 def loo_ridge(

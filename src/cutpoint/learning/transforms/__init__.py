@@ -25,7 +25,14 @@ from cutpoint.learning.transforms.reduce import (
     RandomisedSVD,
 )
 from cutpoint.learning.transforms.ridge_norm import RidgeNormSelect
-from cutpoint.learning.transforms.saving import TRANSFORMS, from_bytes, from_state, load, save, to_bytes
+from cutpoint.learning.transforms.saving import (
+    TRANSFORMS,
+    from_bytes,
+    from_state,
+    load,
+    save,
+    to_bytes,
+)
 from cutpoint.learning.transforms.select import (
     FTestSelect,
     GroupLasso,

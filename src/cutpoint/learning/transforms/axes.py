@@ -9,10 +9,10 @@ import numpy as np
 import scipy.linalg
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Moments
 from cutpoint.learning.transforms.base import FewerThanAsked
 from cutpoint.learning.transforms.limits import is_share
-from cutpoint.base.types import Array, Float64
 
 # Directions 10⁻⁶ times as wide as the widest are the rounding of float32 rows.
 RANK_TOLERANCE = 1e-12

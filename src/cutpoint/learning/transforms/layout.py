@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
 from cutpoint.base.errors import UsageError
-from cutpoint.networks.runtimes.umap import import_umap
+from cutpoint.base.types import Array, Float32, Float64
 from cutpoint.learning.transforms.base import Mixed, at_most, finite_rows
 from cutpoint.learning.transforms.limits import (
     COUNT,
@@ -23,7 +23,7 @@ from cutpoint.learning.transforms.limits import (
     Limit,
     check_parameters,
 )
-from cutpoint.base.types import Array, Float32, Float64
+from cutpoint.networks.runtimes.umap import import_umap
 
 
 class UMAP(Mixed):

@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.transforms.base import Mixed, multiply
 from cutpoint.learning.transforms.limits import COUNT, SEED, Limit
-from cutpoint.base.types import Array, Float64
 
 
 def orthogonal(random: np.random.Generator, n_rows: int, n_columns: int) -> Float64:

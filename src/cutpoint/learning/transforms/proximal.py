@@ -21,8 +21,8 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
-from cutpoint.learning.transforms.base import starts_of
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.transforms.base import starts_of
 
 
 def group_lasso(

@@ -10,6 +10,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram import Moments
 from cutpoint.learning.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
 from cutpoint.learning.transforms.base import (
@@ -32,7 +33,6 @@ from cutpoint.learning.transforms.limits import (
     one_of,
 )
 from cutpoint.learning.transforms.training import STARTS, train_autoencoder, train_projection
-from cutpoint.base.types import Array, Float64, check_finite
 
 
 class PCA(Mixed):

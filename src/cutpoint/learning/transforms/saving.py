@@ -16,6 +16,7 @@ from safetensors.numpy import save as save_arrays
 from cutpoint.base.errors import PredictorError
 from cutpoint.base.files import told, write_durably
 from cutpoint.base.spec import canonical_json
+from cutpoint.base.types import Array
 from cutpoint.learning.transforms.base import Transform
 from cutpoint.learning.transforms.fuse import Fuse
 from cutpoint.learning.transforms.layout import UMAP
@@ -42,7 +43,6 @@ from cutpoint.learning.transforms.select import (
     RecursiveSelect,
     VarianceSelect,
 )
-from cutpoint.base.types import Array
 
 FORMAT = 1
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Variances, one_hot
 from cutpoint.learning.transforms.base import (
     FewerThanAsked,
@@ -36,7 +37,6 @@ from cutpoint.learning.transforms.limits import (
 from cutpoint.learning.transforms.normalise import constant_columns
 from cutpoint.learning.transforms.proximal import group_lasso, lasso
 from cutpoint.learning.transforms.training import train_mask
-from cutpoint.base.types import Array, Float64
 
 
 def top(scores: Array, keep: float | int) -> Array:

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.special
 
 from cutpoint.base.errors import MissingExtra
-from cutpoint.learning.transforms.project import orthogonal
 from cutpoint.base.types import Array, Float32, Float64
+from cutpoint.learning.transforms.project import orthogonal
 
 Start = Callable[[np.random.Generator, int, int], Float64]
 

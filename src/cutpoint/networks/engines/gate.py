@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from cutpoint.base.contracts import Cut, Engine
+from cutpoint.base.errors import MissingExtra, UsageError
+from cutpoint.base.stopwatch import lap
+from cutpoint.base.types import Batch, Features
 from cutpoint.networks.engines.kept import KeptModel
 from cutpoint.networks.engines.native import NativeEngine
 from cutpoint.networks.engines.openvino import OpenVINOEngine
 from cutpoint.networks.engines.parity import Parity, compare
 from cutpoint.networks.engines.quantised import QuantisedCut
 from cutpoint.networks.engines.select import ENGINES
-from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.runtimes.threads import one_thread
-from cutpoint.base.stopwatch import lap
-from cutpoint.base.types import Batch, Cut, Engine, Features
 
 
 @dataclass(frozen=True)

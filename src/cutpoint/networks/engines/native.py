@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import UsageError
-from cutpoint.base.types import Batch, Cut, Features, Run
+from cutpoint.base.types import Batch, Features, Run
 
 
 class NativeEngine:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import UsageError
+from cutpoint.base.types import Batch, Features, Run
 from cutpoint.networks.runtimes.openvino import import_openvino
-from cutpoint.base.types import Batch, Cut, Features, Run
 
 # Of int8, the scales are in the network; what they leave out is computed in float32.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}

@@ -15,10 +15,11 @@ from xml.etree import ElementTree
 import numpy as np
 from safetensors.numpy import load, save
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.types import Array, Batch, Features
 from cutpoint.networks.engines.native import NativeEngine, no_precision
 from cutpoint.networks.engines.openvino import OpenVINOEngine
 from cutpoint.networks.runtimes.openvino import import_nncf, import_openvino
-from cutpoint.base.types import Array, Batch, Cut, Features
 
 _GRAPH, _WEIGHTS = "graph", "weights"
 

@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cutpoint.base.arguments import check_choice
+from cutpoint.base.contracts import Cut, Engine
+from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.engines.native import NativeEngine, no_precision
 from cutpoint.networks.engines.onnxruntime import OnnxRuntimeEngine
 from cutpoint.networks.engines.openvino import OpenVINOEngine
 from cutpoint.networks.engines.torch import TorchEngine
-from cutpoint.base.errors import MissingExtra, UsageError
-from cutpoint.base.types import Cut, Engine
 
 ENGINES: dict[str, Callable[..., Engine]] = {
     "openvino": OpenVINOEngine,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.types import Batch, Features, Run
 from cutpoint.networks.engines.native import no_precision
 from cutpoint.networks.runtimes.threads import one_torch_thread
-from cutpoint.base.types import Batch, Cut, Features, Run
 
 
 class TorchEngine:

@@ -1,1 +1,41 @@
 """What a network is and how it is listed, cut and converted; one folder a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from cutpoint.base.contracts import Cut
+    from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
+    from cutpoint.networks.layer_table import Layer, LayerTable
+
+
+class Framework(Protocol):
+    """The one face of each folder in ``frameworks/``.
+
+    Attributes
+    ----------
+    WHEN_CHANGED : str
+        What to type for a backbone that goes on after the network of `backbone` was changed.
+    """
+
+    WHEN_CHANGED: str
+
+    def list_layers(self, network: Any, preprocess: Preprocess, name: str) -> LayerTable:
+        """Return the layers of `network`, fed as `preprocess` says; `name` is for messages."""
+
+    def make_cut(
+        self, network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
+    ) -> Cut:
+        """Return `network` cut at `taps`, which are layers of `table`."""
+
+    def symbolic(self, network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
+        """Return what ends at `layer` and a new head can be connected to, frozen or not."""
+
+    def weights_digests(self, network: Any) -> Mapping[str, str]:
+        """Return the digest of each weight, statistic and other buffer, and of the structure.
+
+        They are compared within one process alone, and tell any change of the numbers that a pass
+        in inference mode gives.
+        """

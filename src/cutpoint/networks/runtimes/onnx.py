@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import MissingExtra
-from cutpoint.networks.runtimes.threads import n_cores
 from cutpoint.base.types import Array
+from cutpoint.networks.runtimes.threads import n_cores
 
 _FATAL = 4  # what onnxruntime logs below that it also raises
 

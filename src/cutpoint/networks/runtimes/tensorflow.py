@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import MissingExtra
+from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.pooling.ops import Axes
 from cutpoint.networks.runtimes.openvino import import_openvino
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 
 
 def import_tensorflow() -> Any:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import ModalityError, WeightsError
+from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
 from cutpoint.items.preprocess import modality_of, stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import files_sha256, inside
 from cutpoint.networks.sources.hf_images import image_preprocess
 from cutpoint.networks.sources.torch_weights import (
@@ -20,7 +21,6 @@ from cutpoint.networks.sources.torch_weights import (
     torch_framework,
     trained_side,
 )
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
 
 N_TOKENS = 128
 """Tokens of one item where none are stated, as far as the network takes so many."""

@@ -21,8 +21,9 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.files import existing, file_sha256
 from cutpoint.networks.sources.keras_files import (
@@ -40,7 +41,6 @@ from cutpoint.networks.sources.keras_networks import (
 )
 from cutpoint.networks.sources.keras_operations import refuse_in_archive
 from cutpoint.networks.sources.keras_topology import network_from_topology
-from cutpoint.base.spec import PreprocessSpec
 
 _SUFFIXES = (".h5", ".hdf5", ".keras")
 _IMAGENET_PX = 224

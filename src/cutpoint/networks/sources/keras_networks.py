@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import MissingExtra, UsageError, WeightsError
-from cutpoint.items.preprocess import modality_of, stated_preprocess
-from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
+from cutpoint.items.preprocess import modality_of, stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.runtimes.keras import import_keras
 
 if TYPE_CHECKING:
-    from cutpoint.base.types import Framework
+    from cutpoint.networks.frameworks import Framework
 
 
 def keras_framework() -> Framework:

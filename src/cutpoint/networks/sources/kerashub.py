@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, UsageError
+from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras_networks import keras_backbone, weights_sha256
-from cutpoint.base.spec import PreprocessSpec
 
 
 def load(name: str, options: LoadOptions) -> Backbone:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import ModalityError
+from cutpoint.base.spec import BackboneSpec, Preprocess
 from cutpoint.items.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import (
     refuse_nan,
     state_sha256,
@@ -15,7 +16,6 @@ from cutpoint.networks.sources.torch_weights import (
     trained_side,
     weights_shape,
 )
-from cutpoint.base.spec import BackboneSpec, Preprocess
 
 
 def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "") -> Backbone:

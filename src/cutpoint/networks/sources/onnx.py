@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
 from cutpoint.items.preprocess import modality_of, read_preprocess, stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.onnx import import_onnx, import_onnxruntime
 from cutpoint.networks.sources.files import existing, file_sha256, files_sha256
 from cutpoint.networks.sources.onnx_weights import read_model, unreadable
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
 
 if TYPE_CHECKING:
+    from cutpoint.networks.frameworks import Framework
     from cutpoint.networks.frameworks.onnx import NetworkInput
-    from cutpoint.base.types import Framework
 
 
 _RANDOM = (

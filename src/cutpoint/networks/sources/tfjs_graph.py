@@ -11,13 +11,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import WeightsError
+from cutpoint.base.types import Array
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.tensorflow import import_tensorflow
 from cutpoint.networks.sources.files import files_sha256
 from cutpoint.networks.sources.tf_graphs import graph_backbone, import_tfgraph, one_input
-from cutpoint.networks.sources.tfjs_weights import model_files, model_name, read_model_json, read_weights
-from cutpoint.base.types import Array
+from cutpoint.networks.sources.tfjs_weights import (
+    model_files,
+    model_name,
+    read_model_json,
+    read_weights,
+)
 
 if TYPE_CHECKING:
     from cutpoint.networks.frameworks.tfgraph import GraphNetwork

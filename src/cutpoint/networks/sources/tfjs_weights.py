@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import WeightsError
-from cutpoint.networks.sources.files import inside
 from cutpoint.base.types import Array
+from cutpoint.networks.sources.files import inside
 
 # Bytes on disk are little-endian, as tfjs writes and reads them on every machine it runs on.
 _STORED = {"float32": "<f4", "int32": "<i4", "bool": "|b1", "complex64": "<c8"}

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.base.spec import BackboneSpec, PreprocessSpec
 from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import (
     import_torchvision_based,
     refuse_nan,
     state_sha256,
     torch_framework,
 )
-from cutpoint.base.spec import BackboneSpec, PreprocessSpec
 
 _FOLDER = "local-dir:"
 

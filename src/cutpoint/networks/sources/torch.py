@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import ModalityError, UsageError, WeightsError
+from cutpoint.base.spec import BackboneSpec
 from cutpoint.items.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, require_trust
 from cutpoint.networks.sources.torch_files import read_state_dict
 from cutpoint.networks.sources.torch_weights import (
@@ -20,7 +21,6 @@ from cutpoint.networks.sources.torch_weights import (
     trained_side,
     weights_shape,
 )
-from cutpoint.base.spec import BackboneSpec
 
 _CONTAINERS = ("state_dict", "model")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cutpoint.base.errors import MissingExtra, WeightsError
 
 if TYPE_CHECKING:
-    from cutpoint.base.types import Framework
+    from cutpoint.networks.frameworks import Framework
 
 
 def torch_framework() -> Framework:

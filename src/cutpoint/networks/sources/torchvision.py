@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
 from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, file_sha256
 from cutpoint.networks.sources.torch_files import read_state_dict
 from cutpoint.networks.sources.torch_weights import (
@@ -24,7 +25,6 @@ from cutpoint.networks.sources.torch_weights import (
     refuse_nan,
     torch_framework,
 )
-from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
 
 # Where torchvision loads the weights of these itself, the network turns its own normalisation of
 # the input into the one they were trained with. A stated preprocessing is what they are to see, so

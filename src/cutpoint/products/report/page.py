@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.arguments import check_writable
-from cutpoint.learning.choosing import Ranking
-from cutpoint.items.reading import Dataset, Item, read_payload
 from cutpoint.base.errors import BadItem, MissingExtra
-from cutpoint.products.evaluation import Evaluation, Verdict
 from cutpoint.base.files import write_durably
-from cutpoint.networks.layer_table import human_count
-from cutpoint.products.predictor import Predictor
-from cutpoint.items.preprocess import decode_image
 from cutpoint.base.spec import PreprocessSpec, TapSpec
 from cutpoint.base.text import printable
+from cutpoint.items.preprocess import decode_image
+from cutpoint.items.reading import Dataset, Item, read_payload
+from cutpoint.learning.choosing import Ranking
+from cutpoint.networks.layer_table import human_count
+from cutpoint.products.evaluation import Evaluation, Verdict
+from cutpoint.products.predictor import Predictor
 
 N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
@@ -87,7 +87,9 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    template = environment.from_string((files("cutpoint.products.report") / "page.html.j2").read_text())
+    template = environment.from_string(
+        (files("cutpoint.products.report") / "page.html.j2").read_text()
+    )
     ranking = inputs.predictor.card["ranking"]
     text = template.render(
         inputs=inputs,

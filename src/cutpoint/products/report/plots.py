@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cutpoint.learning.choosing import STRATEGIES
-from cutpoint.products.evaluation import Evaluation
-from cutpoint.learning.metrics import reliability
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
+from cutpoint.learning.choosing import STRATEGIES
+from cutpoint.learning.metrics import reliability
+from cutpoint.products.evaluation import Evaluation
 
 _BLUE, _GREY = "#1f5fa8", "#8a8f98"
 _MANY_CLASSES = 25  # beyond it, cell counts in the confusion matrix would not be readable

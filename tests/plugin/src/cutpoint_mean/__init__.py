@@ -6,10 +6,10 @@ cutting, storing and the rest come from cutpoint.
 
 from __future__ import annotations
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound
-from cutpoint.items.preprocess import stated_preprocess
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.networks.backbone import Backbone, LoadOptions
 
 
 def load(name: str, options: LoadOptions) -> Backbone:

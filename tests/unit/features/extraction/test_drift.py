@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import cutpoint as cp
-from cutpoint.networks.engines import gate, parity, select
 from cutpoint.base.errors import UsageError
-from cutpoint.features.extraction import drift
 from cutpoint.base.spec import ArraySpec, FeatureSpec
+from cutpoint.features.extraction import drift
+from cutpoint.networks.engines import gate, parity, select
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 from tests.unit.learning.choosing.test_precision import engine_that_adds

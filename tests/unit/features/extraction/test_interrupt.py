@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 import cutpoint.features.extraction.job as job
-from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.base.errors import StoreError, TooManyBadItems
+from cutpoint.base.progress import Reporter
 from cutpoint.features.extraction import unit as unit_module
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import Stop, stopping
-from cutpoint.base.progress import Reporter
 from cutpoint.features.store import FeatureStore, verify_store
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.testing import FakeBackbone
 from tests.conftest import encoded, noisy_image
 from tests.unit.features.store.helpers import CountingBackbone, fill, images, same
@@ -92,8 +92,8 @@ def test_ctrl_c_keeps_the_units_under_way_and_begins_no_other(
 
 
 def fill_aloud(path: Path, data: Any, **options: Any) -> Any:
-    from cutpoint.items.reading import read_dataset
     from cutpoint.features.extraction import ExtractOptions, extract_features
+    from cutpoint.items.reading import read_dataset
 
     backbone = FakeBackbone()
     spec = backbone.feature_spec(["conv2", "conv3"], ["gap", "gmp"])

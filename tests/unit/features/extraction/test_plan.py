@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutpoint.items.reading import Item
 from cutpoint.features.extraction.plan import (
     UNIT_SIZE,
     Plan,
@@ -14,6 +13,7 @@ from cutpoint.features.extraction.plan import (
     size_plan,
 )
 from cutpoint.features.store.catalog import EngineRecord
+from cutpoint.items.reading import Item
 
 
 @given(st.lists(st.integers(0, 400), max_size=400), st.sets(st.integers(0, 400)))

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.networks.backbone import Backbone
-from cutpoint.learning.choosing import measure_speeds
-from cutpoint.items.reading import Dataset
-from cutpoint.items.reading.arrays import read_arrays
-from cutpoint.networks.engines import QuantisedCut, checked_engine, compare
 from cutpoint.base.errors import DataError, StoreCorrupt, StoreError, UsageError
-from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features, quantising
-from cutpoint.features.extraction.quantising import cut_of, quantised_spec, shuffled_training_items
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import ArraySpec, FeatureSpec
+from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features, quantising
+from cutpoint.features.extraction.quantising import cut_of, quantised_spec, shuffled_training_items
 from cutpoint.features.store import FeatureStore, verify_store
+from cutpoint.items.reading import Dataset
+from cutpoint.items.reading.arrays import read_arrays
+from cutpoint.learning.choosing import measure_speeds
+from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.engines import QuantisedCut, checked_engine, compare
 from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import images, same
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import cutpoint.features.extraction.job as job
-from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.base.errors import DataError, StoreError, TooManyBadItems, UsageError
 from cutpoint.features.extraction.unit import describe
 from cutpoint.features.store import FeatureStore
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 from tests.unit.features.store.helpers import CountingBackbone, fill, images

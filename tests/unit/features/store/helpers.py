@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cutpoint.items.reading import read_dataset
-from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.features.store import Features, FeatureStore
+from cutpoint.items.reading import read_dataset
 from cutpoint.testing import FakeBackbone, FakeCut
 
 

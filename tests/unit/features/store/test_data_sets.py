@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.items.reading import Dataset
-from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.base.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.features.store import FeatureStore, describe_store, rebuild_catalog, verify_store
+from cutpoint.items.reading import Dataset
+from cutpoint.items.reading.arrays import read_arrays
 from tests.unit.features.store.helpers import fill, images
 
 GOLDEN = Path(__file__).parents[3] / "golden"

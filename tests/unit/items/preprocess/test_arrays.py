@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cutpoint.base.errors import BadItem
-from cutpoint.items.preprocess.arrays import prepare_array
 from cutpoint.base.spec import ArraySpec
+from cutpoint.items.preprocess.arrays import prepare_array
 
 
 def saved(array: np.ndarray, allow_pickle: bool = False) -> bytes:

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image, ImageFile, features
 
 from cutpoint.base.errors import BadItem, UsageError
+from cutpoint.base.spec import PreprocessSpec
 from cutpoint.items.preprocess import decode_image, fit_to_recipe, prepare_image
 from cutpoint.items.preprocess import image as preprocess_image
 from cutpoint.items.preprocess.room import Room
-from cutpoint.base.spec import PreprocessSpec
 from tests.conftest import encoded, noisy_image
 
 SPEC = PreprocessSpec(32, 28, "bicubic", (127.5,) * 3, (127.5,) * 3)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import ArraySpec, PreprocessSpec
 from cutpoint.items.preprocess import recipe_named, stated_preprocess, unstated
 from cutpoint.items.preprocess.recipes import RECIPES, modality_of
-from cutpoint.base.spec import ArraySpec, PreprocessSpec
 
 Shape = tuple[int | None, ...]
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from cutpoint.base.errors import BadItem
-from cutpoint.items.preprocess import decodes_smaller, prepare_image
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.items.preprocess import decodes_smaller, prepare_image
 from tests.conftest import encoded
 
 EXACT = PreprocessSpec(32, 28, "bicubic", (127.5,) * 3, (127.5,) * 3)

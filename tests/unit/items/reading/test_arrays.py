@@ -7,9 +7,9 @@ import pandas
 import pytest
 from PIL import Image
 
+from cutpoint.base.errors import DataError, ModalityError, ShapeError
 from cutpoint.items.reading import read_items
 from cutpoint.items.reading.arrays import read_arrays
-from cutpoint.base.errors import DataError, ModalityError, ShapeError
 
 
 def test_paths_bytes_arrays_and_pil_images_are_items_in_the_order_given() -> None:

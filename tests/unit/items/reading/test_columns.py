@@ -9,10 +9,10 @@ import numpy as np
 import pandas
 import pytest
 
+from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.items.reading import read_dataset
 from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.items.reading.labels import as_given
-from cutpoint.base.errors import DataError, ShapeError, UsageError
 
 Maker = Callable[..., Path]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cutpoint.base.errors import DataError
 from cutpoint.items.reading import Dataset, read_dataset, read_items
 from cutpoint.items.reading.folder import read_folder
-from cutpoint.base.errors import DataError
 from tests.conftest import noisy_image, write_image
 
 Maker = Callable[..., Path]

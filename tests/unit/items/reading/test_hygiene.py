@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cutpoint.base.errors import DataError
 from cutpoint.items.reading import (
     Dataset,
     Item,
@@ -12,7 +13,6 @@ from cutpoint.items.reading import (
     cross_split_duplicates,
     refuse_unlearnable,
 )
-from cutpoint.base.errors import DataError
 
 
 def dataset_of(*rows: tuple[str | None, str | None, str | None]) -> Dataset:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cutpoint.items.reading import Item, digest_payload, read_payload
 from cutpoint.base.errors import BadItem
+from cutpoint.items.reading import Item, digest_payload, read_payload
 
 
 def test_a_missing_file_and_a_folder_are_bad_items(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cutpoint.items.reading.manifest import read_manifest
 from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.items.reading.manifest import read_manifest
 
 ROWS = [
     {"path": "img/b.png", "label": "dog", "split": "train", "group": "g1"},

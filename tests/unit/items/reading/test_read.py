@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cutpoint.items.reading import read_dataset
 from cutpoint.base.errors import UsageError
+from cutpoint.items.reading import read_dataset
 
 
 def test_a_file_of_another_kind_and_a_missing_name_are_refused(tmp_path: Path) -> None:

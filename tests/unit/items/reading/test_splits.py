@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cutpoint.items.reading import Dataset, Item, assign_splits
 from cutpoint.base.errors import DataError
+from cutpoint.items.reading import Dataset, Item, assign_splits
 
 
 def dataset_of(*labels: str, groups: list[str] | None = None) -> Dataset:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from cutpoint.learning.choosing import prior_advice, rank_backbones
 from cutpoint.base.errors import DataError, UsageError
+from cutpoint.learning.choosing import prior_advice, rank_backbones
 from cutpoint.testing import FakeBackbone
 from tests.unit.learning.choosing.test_picking import candidate, ranking, repeated
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import normalize
 
+from cutpoint.base.errors import LeakageError, ShapeError, UsageError
 from cutpoint.learning.choosing import (
     ChooseOptions,
     Sweep,
@@ -19,15 +20,14 @@ from cutpoint.learning.choosing import (
     rank,
 )
 from cutpoint.learning.choosing.folds import make_folds
-from cutpoint.base.errors import LeakageError, ShapeError, UsageError
 from cutpoint.learning.gram import one_hot
 from cutpoint.learning.heads import RidgeHead
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
-from cutpoint.testing import FakeBackbone
 from cutpoint.learning.transforms import GroupLasso
 from cutpoint.learning.transforms.proximal import gradient, largest_penalty
-from tests.unit.learning.choosing.test_ranking import colours
+from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import fill
+from tests.unit.learning.choosing.test_ranking import colours
 
 QUICK = Sweep(fractions=(0.005, 0.02, 1.0), penalties=(0.03, 0.01))
 WIDTHS = (60, 90, 150)

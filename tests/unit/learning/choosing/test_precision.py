@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.learning.choosing import PrecisionCheck, precision
+from cutpoint.base.errors import PredictorError, UsageError
+from cutpoint.base.spec import ArraySpec
+from cutpoint.features.extraction import quantising
+from cutpoint.features.extraction.quantising import shuffled_training_items
+from cutpoint.features.store import FeatureStore
 from cutpoint.items.reading import digest_payload, read_dataset, read_payload
+from cutpoint.learning.choosing import PrecisionCheck, precision
+from cutpoint.learning.metrics import Interval, paired_bootstrap
 from cutpoint.networks.engines import gate, select
 from cutpoint.networks.engines.native import NativeEngine
 from cutpoint.networks.engines.parity import MIN_COSINES
-from cutpoint.base.errors import PredictorError, UsageError
-from cutpoint.features.extraction import quantising
-from cutpoint.features.extraction.quantising import shuffled_training_items
-from cutpoint.learning.metrics import Interval, paired_bootstrap
-from cutpoint.base.spec import ArraySpec
-from cutpoint.features.store import FeatureStore
 from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import CountingBackbone, images
 from tests.unit.products.test_predictor import change

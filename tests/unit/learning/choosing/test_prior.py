@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
+from cutpoint.features.store import Features
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import ChooseOptions, rank
 from cutpoint.learning.choosing.prior_taps import prior_taps
 from cutpoint.learning.choosing.task import Task, blind_losses
-from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
-from cutpoint.features.store import Features
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
-from tests.unit.learning.choosing.test_ranking import colours
 from tests.unit.features.store.helpers import fill
+from tests.unit.learning.choosing.test_ranking import colours
 
 Maker = Callable[..., Path]
 

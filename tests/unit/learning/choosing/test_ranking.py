@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from cutpoint.learning.choosing import ChooseOptions, Ranking, rank
+from cutpoint.base.errors import DataError, UsageError
 from cutpoint.items.reading import Dataset, assign_splits, read_dataset
 from cutpoint.items.reading.arrays import read_arrays
-from cutpoint.base.errors import DataError, UsageError
+from cutpoint.learning.choosing import ChooseOptions, Ranking, rank
 from cutpoint.learning.gram import one_hot
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
+from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.progress import Reporter
+from cutpoint.features.store import Features
+from cutpoint.features.store import features as features_module
+from cutpoint.features.store.checked import CheckedShard
+from cutpoint.items.reading import Dataset
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import ChooseOptions, look_back, rank, strategies
 from cutpoint.learning.choosing.sets import fit_and_score, judge_set
 from cutpoint.learning.choosing.strategies import judge_all
 from cutpoint.learning.choosing.task import Task, permuted
-from cutpoint.items.reading import Dataset
-from cutpoint.items.reading.arrays import read_arrays
-from cutpoint.base.errors import DataError, UsageError
 from cutpoint.learning.gram import one_hot
-from cutpoint.base.progress import Reporter
 from cutpoint.learning.recipe import Recipe, fit_recipe, parse_recipe
-from cutpoint.features.store import Features
-from cutpoint.features.store import features as features_module
-from cutpoint.features.store.checked import CheckedShard
 from tests.conftest import noisy_image
-from tests.unit.learning.choosing.test_ranking import colours
 from tests.unit.features.store.helpers import fill
+from tests.unit.learning.choosing.test_ranking import colours
 
 QUIET = Reporter(quiet=True)
 

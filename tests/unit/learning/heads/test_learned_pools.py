@@ -18,7 +18,13 @@ from sklearn.base import clone
 
 import cutpoint as cp
 from cutpoint.base.errors import DataError, ShapeError, UsageError
-from cutpoint.learning.heads import AttentionPoolHead, EfficientProbe, GeMHead, RidgeHead, head_from_state
+from cutpoint.learning.heads import (
+    AttentionPoolHead,
+    EfficientProbe,
+    GeMHead,
+    RidgeHead,
+    head_from_state,
+)
 from cutpoint.learning.heads.pool_modules import AttentionPool, GeMPool, QueryPool
 from cutpoint.learning.heads.trained import UntaughtWarning, inner_split
 from cutpoint.networks.pooling import SignedActivationWarning, pool_gem

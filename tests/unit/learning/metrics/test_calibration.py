@@ -5,7 +5,13 @@ import pytest
 import scipy.special
 from sklearn.metrics import log_loss
 
-from cutpoint.learning.metrics import calibration, calibration_error, fit_temperature, reliability, softmax
+from cutpoint.learning.metrics import (
+    calibration,
+    calibration_error,
+    fit_temperature,
+    reliability,
+    softmax,
+)
 
 
 def overconfident(n_items: int = 4000):

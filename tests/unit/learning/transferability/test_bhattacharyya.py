@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from cutpoint.learning.transferability import gbc
 from cutpoint.base.errors import UsageError
+from cutpoint.learning.transferability import gbc
 from tests.references import inputs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.learning.transferability import SCORES, parc, sfda
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.learning.transferability import SCORES, parc, sfda
 
 OF_FEATURES = [name for name, score in SCORES.items() if score.needs == "features"]
 

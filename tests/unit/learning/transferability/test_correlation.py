@@ -6,8 +6,8 @@ from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 
-from cutpoint.learning.transferability import parc
 from cutpoint.base.errors import UsageError
+from cutpoint.learning.transferability import parc
 from tests.references import inputs
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.learning.transferability import leep
 from cutpoint.base.errors import ShapeError
+from cutpoint.learning.transferability import leep
 
 
 def test_a_source_that_knows_the_classes_scores_zero() -> None:

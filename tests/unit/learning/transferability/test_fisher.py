@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.learning.transferability import sfda
 from cutpoint.base.errors import UsageError
+from cutpoint.learning.transferability import sfda
 from tests.references import inputs
 
 

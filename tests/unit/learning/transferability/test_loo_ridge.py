@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
 
-from cutpoint.learning.transferability import loo_ridge
 from cutpoint.learning.gram import Spectrum, alpha_grid
+from cutpoint.learning.transferability import loo_ridge
 from tests.references import inputs
 
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from cutpoint.learning.transferability import leep, nleep
 from cutpoint.base.errors import UsageError
+from cutpoint.learning.transferability import leep, nleep
 from tests.references import inputs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cutpoint.learning.transferability import SCORES
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.learning.transferability import SCORES
 from tests.references import inputs
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.engines import (
     KeptModel,
     Parity,
@@ -20,7 +21,6 @@ from cutpoint.networks.engines import (
 )
 from cutpoint.networks.engines.native import NativeEngine
 from cutpoint.networks.engines.parity import MIN_COSINES
-from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
@@ -154,8 +154,8 @@ def test_a_missing_openvino_names_the_extra(cut: TorchCut, monkeypatch: pytest.M
 def test_without_openvino_an_onnx_cut_runs_by_onnxruntime(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from cutpoint.networks.frameworks.onnx import OnnxCut, list_layers
     from cutpoint.base.spec import TapSpec
+    from cutpoint.networks.frameworks.onnx import OnnxCut, list_layers
     from tests.conformance.networks.onnx import PREPROCESS, convnet
 
     model = convnet()
@@ -195,7 +195,9 @@ def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever this processor computes in: a cosine of 1.1 is above all of them."""
-    monkeypatch.setattr("cutpoint.networks.engines.openvino._refuse_unknown", lambda precision, core: None)
+    monkeypatch.setattr(
+        "cutpoint.networks.engines.openvino._refuse_unknown", lambda precision, core: None
+    )
     monkeypatch.setitem(MIN_COSINES, "bf16", 1.1)
     with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
         checked_engine(cut, "openvino", 1, BATCH, "bf16")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.engines import Checked, QuantisedCut, checked_engine, quantise, truncate
 from cutpoint.networks.engines.parity import MIN_COSINES
-from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.networks.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.networks.engines import KeptModel, checked_engine, known_engine, preferred_engine
 from cutpoint.base.errors import UsageError
+from cutpoint.networks.engines import KeptModel, checked_engine, known_engine, preferred_engine
 from cutpoint.networks.frameworks.torch import TorchCut, convert
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, SPEC, resnet, taps, torch_cut
 from tests.unit.networks.frameworks.test_torch_fusion import drawn

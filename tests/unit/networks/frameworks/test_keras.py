@@ -14,9 +14,9 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.base.spec import ArraySpec, PreprocessSpec
 from cutpoint.items.preprocess import recipe_named
 from cutpoint.networks.runtimes.keras import import_keras
-from cutpoint.base.spec import ArraySpec, PreprocessSpec
 from tests.conformance.networks.keras import (
     blocks,
     drawn,

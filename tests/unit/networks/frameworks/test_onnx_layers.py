@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from cutpoint.base.errors import WeightsError
+from cutpoint.base.spec import ArraySpec
 from cutpoint.networks.frameworks.onnx import list_layers
 from cutpoint.networks.layer_table import LayerTable
-from cutpoint.base.spec import ArraySpec
 from tests.conformance.networks.onnx import PREPROCESS, convnet, model_of
 
 RANDOM = np.random.default_rng(0)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import ArraySpec, BackboneSpec, TapSpec
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import compare
-from cutpoint.base.errors import UsageError
 from cutpoint.networks.pooling import pool_gap, pool_gem, pool_gmp
-from cutpoint.base.spec import ArraySpec, BackboneSpec, TapSpec
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cutpoint.base.errors import TapNotFound, WeightsError
-from cutpoint.networks.layer_table import LayerTable
 from cutpoint.base.spec import ArraySpec
+from cutpoint.networks.layer_table import LayerTable
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 

@@ -13,9 +13,9 @@ from torch import nn
 
 import cutpoint as cp
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.spec import PreprocessSpec, TapSpec
 from cutpoint.networks.frameworks.torch import TorchCut, list_layers
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
-from cutpoint.base.spec import PreprocessSpec, TapSpec
 
 SPEC = PreprocessSpec(64, 64, "bilinear", (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
 BATCH = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3)).astype(np.uint8)

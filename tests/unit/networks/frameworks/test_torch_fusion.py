@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn.utils import fusion, parametrizations
 
+from cutpoint.base.spec import ArraySpec, TapSpec
 from cutpoint.networks.engines import compare
 from cutpoint.networks.frameworks.torch import TorchCut, list_layers
 from cutpoint.networks.frameworks.torch.convert import to_torch
 from cutpoint.networks.frameworks.torch.fusion import pairs
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
-from cutpoint.base.spec import ArraySpec, TapSpec
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
 
 PIXELS = torch.from_numpy(BATCH[:1])

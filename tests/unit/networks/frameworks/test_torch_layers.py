@@ -8,8 +8,8 @@ from torch import nn
 
 import cutpoint as cp
 from cutpoint.base.errors import UsageError
-from cutpoint.networks.frameworks.torch import list_layers
 from cutpoint.items.preprocess import recipe_named
+from cutpoint.networks.frameworks.torch import list_layers
 
 SMALL = recipe_named("tf", 16)
 

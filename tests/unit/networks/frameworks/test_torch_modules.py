@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import PreprocessSpec, TapSpec
 from cutpoint.networks.frameworks.torch import TorchCut, list_layers
 from cutpoint.networks.frameworks.torch.modules import clone_tree
-from cutpoint.base.spec import PreprocessSpec, TapSpec
 
 SPEC = PreprocessSpec(16, 16, "bilinear", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 BATCH = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)

@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own habit
 from torch import nn
 
-from cutpoint.networks.engines import checked_engine
 from cutpoint.base.errors import TapNotFound
+from cutpoint.base.spec import ArraySpec, PreprocessSpec, TapSpec
+from cutpoint.networks.engines import checked_engine
 from cutpoint.networks.frameworks.torch import TorchCut, list_layers
 from cutpoint.networks.frameworks.torch.graph import capture
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import LayerTable
-from cutpoint.base.spec import ArraySpec, PreprocessSpec, TapSpec
 
 torchvision = import_with_shim("torchvision")
 SPEC = PreprocessSpec(64, 64, "bilinear", (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))

@@ -15,7 +15,14 @@ from hypothesis.extra.numpy import arrays
 
 from cutpoint.networks import pooling
 from cutpoint.networks.frameworks.torch.ops import TORCH
-from cutpoint.networks.pooling import POOLS, parse_pool, pool_cls_mean, pool_mean, pool_sgem, pool_spp
+from cutpoint.networks.pooling import (
+    POOLS,
+    parse_pool,
+    pool_cls_mean,
+    pool_mean,
+    pool_sgem,
+    pool_spp,
+)
 from cutpoint.networks.pooling.bins import edges
 from cutpoint.networks.pooling.rmac import rmac_regions
 from tests.unit.networks.pooling.definitions import (

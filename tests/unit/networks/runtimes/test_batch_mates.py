@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cutpoint.networks.runtimes.batch_mates import probe, why_one_by_one
 from cutpoint.base.types import Array
+from cutpoint.networks.runtimes.batch_mates import probe, why_one_by_one
 
 Run = Callable[[Array], list[Array]]
 

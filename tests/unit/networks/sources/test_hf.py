@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 import cutpoint as cp
+from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.base.spec import ArraySpec, PreprocessSpec
+from cutpoint.items.preprocess import prepare_image
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES
-from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
-from cutpoint.items.preprocess import prepare_image
-from cutpoint.base.spec import ArraySpec, PreprocessSpec
 from cutpoint.testing import FakeBackbone
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
 

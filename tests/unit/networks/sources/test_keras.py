@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 import cutpoint as cp
-from cutpoint.items.reading import read_dataset
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
-from cutpoint.networks.layer_table import ClassProbabilities
+from cutpoint.base.spec import ArraySpec
 from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.reading import read_dataset
+from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras import _own_preprocess, _trained_side
-from cutpoint.base.spec import ArraySpec
 from tests.conformance.networks.keras import functional, plain
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)

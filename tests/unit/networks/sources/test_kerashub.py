@@ -11,8 +11,8 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, UsageError
-from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import drawn, plain
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
 

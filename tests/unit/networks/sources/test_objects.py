@@ -10,9 +10,9 @@ from torch import nn
 
 import cutpoint as cp
 from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.base.spec import PreprocessSpec
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.sources.torch_weights import state_sha256
-from cutpoint.base.spec import PreprocessSpec
 from tests.conftest import noisy_image
 
 SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)

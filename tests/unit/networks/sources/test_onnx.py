@@ -19,13 +19,13 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import cutpoint as cp
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
+from cutpoint.base.spec import ArraySpec, Preprocess, PreprocessSpec
+from cutpoint.items.preprocess import prepare_image
+from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import ClassProbabilities
-from cutpoint.items.preprocess import prepare_image
 from cutpoint.networks.sources import load_backbone
-from cutpoint.base.spec import ArraySpec, Preprocess, PreprocessSpec
 from tests.conformance.networks.onnx import (
     PREPROCESS,
     convnet,

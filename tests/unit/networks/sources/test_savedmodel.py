@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec
+from cutpoint.networks.backbone import Backbone, LoadOptions
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 
@@ -272,7 +272,9 @@ PITCH_OUTPUTS = {
 
 
 @pytest.mark.shared
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_a_real_savedmodel_of_keras_2_hears_a_tone(basic_pitch: Backbone) -> None:
     assert basic_pitch.spec.modality == "array"
     assert basic_pitch.spec.preprocess == ArraySpec((43844, 1))
@@ -283,7 +285,9 @@ def test_a_real_savedmodel_of_keras_2_hears_a_tone(basic_pitch: Backbone) -> Non
 
 
 @pytest.mark.shared
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_basic_pitch_equals_tensorflows_own_run(shared: Path, basic_pitch: Backbone) -> None:
     interior = ["model_1/conv2d_1/Conv2D", "model_1/re_lu_2/Relu"]
     layers = [*interior, *PITCH_OUTPUTS.values()]
@@ -321,7 +325,9 @@ def pitch_reference(shared: Path, layers: list[str]) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.shared
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_basic_pitch_equals_its_onnx_twin_at_the_outputs(
     shared: Path, basic_pitch: Backbone
 ) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, TapNotFound, UsageError, WeightsError
-from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.items.preprocess import prepare_item
+from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import plain
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
@@ -122,7 +122,9 @@ def write(
 # The last tap is the network's own answer, on purpose.
 @pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")
 @pytest.mark.parametrize("topology", [keras_2, keras_1_sequential, keras_3, javascript])
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # meant here
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # meant here
 def test_topologies_of_every_generation_give_the_network(
     tmp_path: Path, topology: Callable[[], dict[str, Any]]
 ) -> None:

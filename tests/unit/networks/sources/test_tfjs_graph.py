@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutpoint.networks.backbone import LoadOptions
 from cutpoint.base.errors import MissingExtra, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec
+from cutpoint.networks.backbone import LoadOptions
 from tests.conformance.networks.tfgraph import (
     constant,
     fused,
@@ -90,7 +90,9 @@ def test_the_digest_covers_every_shard(tmp_path: Path) -> None:
     assert load_graph_model(folder, LoadOptions("tf")).spec.weights_sha256 != before
 
 
-@pytest.mark.filterwarnings("ignore::cutpoint.networks.layer_table.ClassProbabilities")  # a sigmoid last
+@pytest.mark.filterwarnings(
+    "ignore::cutpoint.networks.layer_table.ClassProbabilities"
+)  # a sigmoid last
 @pytest.mark.parametrize(
     ("activation", "expected"),
     [

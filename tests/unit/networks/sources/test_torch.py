@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.networks.backbone import Backbone
 from cutpoint.base.errors import BackboneNotFound, ModalityError, UsageError, WeightsError
-from cutpoint.products.predictor import MANIFEST, signed
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.backbone import Backbone
+from cutpoint.products.predictor import MANIFEST, signed
 from cutpoint.testing import FakeBackbone
 
 SPEC = PreprocessSpec(16, 16, "bilinear", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))

@@ -13,10 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 
-from cutpoint.networks.backbone import LoadOptions
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
-from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.items.preprocess import prepare_image
+from cutpoint.networks.backbone import LoadOptions
+from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.sources import load_backbone
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
 

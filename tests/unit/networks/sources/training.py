@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutpoint.networks.backbone import Backbone
 from cutpoint.base.errors import WeightsError
+from cutpoint.networks.backbone import Backbone
 
 
 def refused_after_a_step_of_training(backbone: Backbone, layer: str) -> None:

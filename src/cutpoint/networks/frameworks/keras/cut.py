@@ -11,6 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
+from cutpoint.base.types import Batch, Features, check_batch
 from cutpoint.networks.frameworks.keras.ops import KERAS
 from cutpoint.networks.frameworks.keras.watch import (
     DeepestTapReached,
@@ -23,8 +26,6 @@ from cutpoint.networks.frameworks.keras.watch import (
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
 from cutpoint.networks.runtimes.tensorflow import constants_sha256, frozen, import_tensorflow
-from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Cut, Features, check_batch
 
 _ON_TORCH = "Keras on PyTorch is not converted; on TensorFlow it is (KERAS_BACKEND=tensorflow)"
 

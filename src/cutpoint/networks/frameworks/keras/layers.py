@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.frameworks.keras.watch import (
     all_layers,
     call_network,
@@ -31,7 +32,6 @@ from cutpoint.networks.layer_table import (
     stride_of,
 )
 from cutpoint.networks.runtimes.tensorflow import import_tensorflow, operation_macs
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 
 _OPERATION = "TFOpLambda"  # one of TensorFlow's functions, which may be no more than a cast
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import Preprocess
 from cutpoint.networks.frameworks.keras.watch import all_layers
 from cutpoint.networks.layer_table import Layer
-from cutpoint.base.spec import Preprocess
 
 
 def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:

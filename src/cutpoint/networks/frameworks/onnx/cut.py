@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
+from cutpoint.base.types import Array, Batch, Features, check_batch
 from cutpoint.networks.frameworks.onnx.graph import Graph
 from cutpoint.networks.frameworks.onnx.inputs import add_input
 from cutpoint.networks.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
@@ -17,8 +20,6 @@ from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
 from cutpoint.networks.runtimes.batch_mates import probe, why_one_by_one
 from cutpoint.networks.runtimes.onnx import Session
-from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Array, Batch, Cut, Features, check_batch
 
 
 class OnnxCut:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.frameworks.onnx.graph import NetworkInput
 from cutpoint.networks.frameworks.onnx.ops import Builder
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 
 
 def item_shape(source: NetworkInput, preprocess: Preprocess) -> tuple[int, ...]:

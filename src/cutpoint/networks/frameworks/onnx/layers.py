@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from cutpoint.base.spec import Preprocess
 from cutpoint.networks.frameworks.onnx.cost import is_learned, node_macs, node_params
 from cutpoint.networks.frameworks.onnx.graph import Graph, outputs_of
 from cutpoint.networks.frameworks.onnx.inputs import item_shape
@@ -20,7 +21,6 @@ from cutpoint.networks.layer_table import (
     LayerTable,
     stride_of,
 )
-from cutpoint.base.spec import Preprocess
 
 _NO_ACTIVATIONS = ("bool", "int64", "uint64")  # quantised activations have 8 bits, their sums 32
 # Their shape depends on the values of an item, so items of a batch would not fit together.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from cutpoint.networks.layer_table import Layer, no_symbolic
 from cutpoint.base.spec import Preprocess
+from cutpoint.networks.layer_table import Layer, no_symbolic
 
 
 def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> NoReturn:

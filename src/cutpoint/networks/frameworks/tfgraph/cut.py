@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut
+from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
+from cutpoint.base.types import Batch, Features, check_batch
 from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
 from cutpoint.networks.layer_table import LayerTable
@@ -17,8 +20,6 @@ from cutpoint.networks.runtimes.tensorflow import (
     import_tensorflow,
     network_input,
 )
-from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Cut, Features, check_batch
 
 tf = import_tensorflow()
 

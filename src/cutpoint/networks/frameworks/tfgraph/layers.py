@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
 from cutpoint.networks.layer_table import (
     ANSWER,
@@ -19,7 +20,6 @@ from cutpoint.networks.layer_table import (
     stride_of,
 )
 from cutpoint.networks.runtimes.tensorflow import import_tensorflow, network_input, operation_macs
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 
 tf = import_tensorflow()
 

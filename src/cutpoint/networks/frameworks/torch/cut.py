@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess, TapSpec
+from cutpoint.base.types import Batch, Features, check_batch
 from cutpoint.networks.frameworks.torch.fusion import has_norms
 from cutpoint.networks.frameworks.torch.inputs import InputLayer, example_input
 from cutpoint.networks.frameworks.torch.ops import TORCH
@@ -18,8 +21,6 @@ from cutpoint.networks.frameworks.torch.reader import TapReader
 from cutpoint.networks.frameworks.torch.weights import bytes_of
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Cut, Features, check_batch
 
 
 class TorchCut:

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import Preprocess
 from cutpoint.networks.frameworks.torch.graph import Captured, capture
 from cutpoint.networks.frameworks.torch.inputs import cannot_take, random_input
 from cutpoint.networks.frameworks.torch.layout import Sides, image_sides, layouts, stride_of
 from cutpoint.networks.frameworks.torch.modules import first_tensor
 from cutpoint.networks.layer_table import Layer, LayerTable, end_in_probabilities
-from cutpoint.base.spec import Preprocess
 
 # What does nothing in inference mode, by definition.
 _INACTIVE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cutpoint.networks import layer_table
 from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.networks import layer_table
 
 Shape = tuple[int, ...]
 Sides = tuple[int, int]

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from cutpoint.base.spec import Preprocess
 from cutpoint.networks.frameworks.torch.inputs import example_input
 from cutpoint.networks.frameworks.torch.modules import clone_tree, refused_in
 from cutpoint.networks.frameworks.torch.reader import TapReader
 from cutpoint.networks.layer_table import Layer
-from cutpoint.base.spec import Preprocess
 
 
 def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:

@@ -16,9 +16,9 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.networks.backbone import Backbone
 from cutpoint.base.errors import WeightsError
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.networks.backbone import Backbone
 from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import CountingBackbone, images
 

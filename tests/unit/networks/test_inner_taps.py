@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 import cutpoint as cp
-from cutpoint.networks.backbone import Backbone
-from cutpoint.cli.options import tap_list
 from cutpoint.base.errors import TapNotFound
+from cutpoint.base.spec import ArraySpec
+from cutpoint.cli.options import tap_list
+from cutpoint.items.preprocess import recipe_named
+from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import Layer, LayerTable
-from cutpoint.items.preprocess import recipe_named
 from cutpoint.networks.runtimes.keras import import_keras
-from cutpoint.base.spec import ArraySpec
 from cutpoint.testing import FakeBackbone
 
 timm = import_with_shim("timm")
