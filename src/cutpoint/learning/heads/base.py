@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,8 +15,8 @@ from cutpoint.base.errors import UsageError
 from cutpoint.base.state import Stateful
 from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram.leave_out import members_of
-from cutpoint.learning.heads.limits import Limit, check_parameters
 from cutpoint.learning.metrics import fit_temperature, softmax
+from cutpoint.learning.shared.limits import Limit, check_parameters
 
 FLOATS = (np.float64, np.float32)  # others become the first
 
@@ -27,6 +28,8 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     ----------
     kind : str
         Its name in saved files and after ``--head``.
+    limits : mapping of str to Limit
+        What its parameters may be.
     takes : {"vectors", "maps"}
         Whether X is (n_items, n_features), or stored activations with their places.
     classes_ : array of shape (n_classes,)
@@ -39,7 +42,7 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     kind: ClassVar[str]
     takes: ClassVar[str] = "vectors"
-    _limits: ClassVar[dict[str, Limit]] = {}
+    limits: ClassVar[Mapping[str, Limit]] = {}
     _unsaved: ClassVar[tuple[str, ...]] = ("held_out_scores_",)
     classes_: Array
     temperature_: float
@@ -126,7 +129,7 @@ class Head(Stateful, ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def check_parameters(self) -> None:
         """Raise `UsageError` for the first parameter that can't be."""
-        check_parameters(self.kind, self.get_params(deep=False), self._limits)
+        check_parameters(self, '--head "{}"')
 
     def _learn_classes(self, y: Array) -> Array:
         """Set `classes_`, two or more; return the number of each row's class."""

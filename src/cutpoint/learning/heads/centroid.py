@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
-
-METRICS = ("cosine", "euclidean")
+from cutpoint.learning.shared.folds import units_of
+from cutpoint.learning.shared.limits import Limit, one_of
 
 
 class CentroidHead(Head):
@@ -36,6 +36,7 @@ class CentroidHead(Head):
     """
 
     kind = "centroid"
+    limits: ClassVar[Mapping[str, Limit]] = {"metric": one_of("cosine", "euclidean")}
 
     def __init__(self, metric: str = "cosine") -> None:
         self.metric = metric
@@ -52,17 +53,6 @@ class CentroidHead(Head):
         self.held_out_scores_ = self._left_out(rows, truth, groups, sums, counts)
         self._calibrate(truth)
         return self
-
-    def check_parameters(self) -> None:
-        """Raise `UsageError` unless there is such a metric."""
-        super().check_parameters()
-        if self.metric not in METRICS:
-            raise UsageError(
-                f'Centroids by metric "{self.metric}" were asked for.',
-                "There is no such metric.",
-                f"Metrics: {', '.join(METRICS)}.",
-                'Type, for example:  --head "centroid(metric=euclidean)"',
-            )
 
     def class_scores(self, X: Any) -> Float64:
         """Return similarities or negative distances, (n_items, n_classes)."""
@@ -84,9 +74,7 @@ class CentroidHead(Head):
     ) -> Float64:
         """Return scores without each row's own group: only the means of its classes move."""
         scores = self._scores(rows, self.centroids_)
-        units = (
-            np.arange(len(rows)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        )
+        units = units_of(len(rows), groups)
         order = np.argsort(units, kind="stable")
         for members in np.split(order, np.flatnonzero(np.diff(units[order])) + 1):
             for column in np.unique(truth[members]):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
+from cutpoint.learning.shared.folds import units_of
+from cutpoint.learning.shared.limits import Limit, is_number, several
 
 KS = (10, 20, 100, 200)  # DINOv2's
 TEMPERATURE = 0.07  # DINOv2's
+NEIGHBOURS = several(
+    Limit("a whole number, 1 or more", lambda k: is_number(k) and k >= 1 and k % 1 == 0)
+).or_none.like(20)
 _BLOCK_ROWS = 1024  # compared at a time
 
 
@@ -47,6 +52,7 @@ class KNNHead(Head):
     """
 
     kind = "knn"
+    limits: ClassVar[Mapping[str, Limit]] = {"k": NEIGHBOURS}
 
     def __init__(self, k: Any = None) -> None:
         self.k = k
@@ -55,7 +61,7 @@ class KNNHead(Head):
         """Keep training rows; k and temperature come from rows left out one by one."""
         X, truth = self._rows_to_fit(X, y, groups)
         self.rows_, self.columns_ = _of_length_one(X), truth
-        units = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        units = units_of(len(X), groups)
         candidates = self._candidates(len(X))
         found = self._votes(X, candidates, units)
         right = [int((each.argmax(axis=1) == truth).sum()) for each in found]
@@ -71,19 +77,6 @@ class KNNHead(Head):
     def class_scores(self, X: Any) -> Float64:
         """Return logarithms of the vote, (n_items, n_classes)."""
         return self._votes(self._rows_to_score(X), [self.k_])[0]
-
-    def check_parameters(self) -> None:
-        """Raise `UsageError` unless neighbours can be counted."""
-        super().check_parameters()
-        given = np.atleast_1d(KS if self.k is None else self.k)
-        is_number = given.dtype.kind in "iuf" and len(given)
-        if not is_number or not (np.isfinite(given) & (given >= 1) & (given % 1 == 0)).all():
-            raise UsageError(
-                f"{self.k} neighbours were asked for.",
-                "They can't be counted.",
-                "A whole number, 1 or more, several of them, or none.",
-                'Type, for example:  --head "knn(k=20)"',
-            )
 
     def _candidates(self, n_items: int) -> list[int]:
         given = np.atleast_1d(KS if self.k is None else self.k)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,8 +17,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
-from cutpoint.learning.heads.limits import COUNT, Limit
 from cutpoint.learning.heads.trained import TrainedHead, import_training
+from cutpoint.learning.shared.limits import COUNT, POSITIVE, Limit
 from cutpoint.networks.pooling import SignedActivationWarning, space_axes
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
@@ -186,9 +187,9 @@ class GeMHead(LearnedPoolHead):
 
     kind = "learned_gem"
     _is_scaled = False  # its logarithms are of the values as they are
-    _limits: ClassVar[dict[str, Limit]] = {
-        **TrainedHead._limits,
-        "p": Limit(0, np.inf, "3", is_open=True),
+    limits: ClassVar[Mapping[str, Limit]] = {
+        **TrainedHead.limits,
+        "p": POSITIVE,
     }
 
     def __init__(
@@ -259,7 +260,7 @@ class AttentionPoolHead(LearnedPoolHead):
     """
 
     kind = "attention_pool"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_hidden": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_hidden": COUNT}
 
     def __init__(
         self,
@@ -308,7 +309,7 @@ class EfficientProbe(LearnedPoolHead):
     """
 
     kind = "efficient_probe"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_queries": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_queries": COUNT}
 
     def __init__(
         self,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cutpoint.base.types import Float64
-from cutpoint.learning.heads.limits import COUNT, Limit
-from cutpoint.learning.heads.trained import TrainedHead, import_torch
+from cutpoint.learning.heads.trained import WHAT, TrainedHead
+from cutpoint.learning.shared.limits import COUNT, Limit, number
+from cutpoint.networks.runtimes.torch import import_torch
 
 
 class MLPHead(TrainedHead):
@@ -45,10 +47,10 @@ class MLPHead(TrainedHead):
 
     kind = "mlp"
     _epochs: ClassVar[tuple[int, int]] = (60, 8)
-    _limits: ClassVar[dict[str, Limit]] = {
-        **TrainedHead._limits,
+    limits: ClassVar[Mapping[str, Limit]] = {
+        **TrainedHead.limits,
         "hidden": COUNT,
-        "dropout": Limit(0, 0.99, "0.2"),
+        "dropout": number(0, 0.99),
     }
 
     def __init__(
@@ -82,7 +84,7 @@ class MLPHead(TrainedHead):
     def class_scores(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
         x = self._rows_to_score(X).astype(np.float64)
-        torch = import_torch()
+        torch = import_torch(WHAT)
         # In float64 a row scores alone as among others; in float32 the size of a batch shows.
         module = copy.deepcopy(self.module_).double()
         with torch.inference_mode():

@@ -16,6 +16,7 @@ from cutpoint.learning.heads.logistic import LogisticHead
 from cutpoint.learning.heads.protocols import Protocol, find_protocol
 from cutpoint.learning.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.learning.metrics import Interval, wilson
+from cutpoint.learning.shared.folds import units_of
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def validation_rows(
     protocol: Protocol, n_items: int, seed: int, groups: Any = None
 ) -> tuple[Array, Array]:
     """Return training rows to learn from and training rows to choose on, groups whole."""
-    units = np.arange(n_items) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = units_of(n_items, groups)
     order = list(range(int(units.max()) + 1))
     np.random.RandomState(seed).shuffle(order)  # the generator of the sources
     place = np.argsort(order)[units]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot
 from cutpoint.learning.heads.base import LinearHead
+from cutpoint.learning.heads.penalties import PENALTIES
+from cutpoint.learning.shared.limits import Limit
 
 
 class RidgeHead(LinearHead):
@@ -36,6 +38,7 @@ class RidgeHead(LinearHead):
     """
 
     kind = "ridge"
+    limits: ClassVar[Mapping[str, Limit]] = {"alphas": PENALTIES}
 
     def __init__(self, alphas: Any = None) -> None:
         self.alphas = alphas
@@ -56,20 +59,6 @@ class RidgeHead(LinearHead):
     @property
     def chosen(self) -> dict[str, Any]:
         return {"alpha": self.alpha_}
-
-    def check_parameters(self) -> None:
-        """Raise `UsageError` unless all λ are positive and finite."""
-        super().check_parameters()
-        if self.alphas is None:
-            return
-        values = np.atleast_1d(np.asarray(self.alphas, np.float64))
-        if not values.size or not ((values > 0) & np.isfinite(values)).all():
-            raise UsageError(
-                f"The head ridge with alphas={self.alphas} was asked for.",
-                "λ must be positive and finite.",
-                "One value above 0, several, or none: then candidates fit the features' scale.",
-                'Type, for example:  --head "ridge(alphas=10)"',
-            )
 
 
 def best_alpha(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,10 +10,10 @@ from sklearn.svm import LinearSVC
 
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import LinearHead
-from cutpoint.learning.heads.folds import inner_folds
-from cutpoint.learning.heads.limits import SEED, Limit
-from cutpoint.learning.heads.penalties import follow, rising
+from cutpoint.learning.heads.penalties import PENALTIES, follow, rising
 from cutpoint.learning.metrics import fit_temperature, log_loss
+from cutpoint.learning.shared.folds import inner_folds
+from cutpoint.learning.shared.limits import SEED, Limit
 
 
 class SVMHead(LinearHead):
@@ -38,7 +39,7 @@ class SVMHead(LinearHead):
     """
 
     kind = "svm"
-    _limits: ClassVar[dict[str, Limit]] = {"random_state": SEED}
+    limits: ClassVar[Mapping[str, Limit]] = {"C": PENALTIES, "random_state": SEED}
     path_: tuple[tuple[float, float], ...]
 
     def __init__(self, C: Any = None, random_state: int = 0) -> None:
@@ -50,7 +51,7 @@ class SVMHead(LinearHead):
         X, truth = self._rows_to_fit(X, y, groups)
         rows = X.astype(np.float64)
         unit = float(rows.var(axis=0).sum()) or 1.0
-        candidates = rising(self.C, np.logspace(-4, 2, 7) / unit, self.kind)
+        candidates = rising(self.C, np.logspace(-4, 2, 7) / unit)
         folds = inner_folds(truth, groups, self.random_state)
 
         def in_fold(C: float, number: int) -> Float64:
@@ -67,11 +68,6 @@ class SVMHead(LinearHead):
         self.coef_, self.intercept_ = self._weights(rows, truth, self.C_)
         self._calibrate(truth)
         return self
-
-    def check_parameters(self) -> None:
-        """Raise `UsageError` for the first parameter that can't be."""
-        super().check_parameters()
-        rising(self.C, np.ones(1), self.kind)
 
     @property
     def chosen(self) -> dict[str, Any]:

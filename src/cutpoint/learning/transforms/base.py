@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from cutpoint.base.errors import UsageError
 from cutpoint.base.state import Stateful
 from cutpoint.base.types import Array, Float64, check_finite
-from cutpoint.learning.transforms.limits import Limit, check_parameters
+from cutpoint.learning.shared.limits import Limit, check_parameters
 
 FLOATS = (np.float64, np.float32)  # others become the first
 # Rows taken to float64 at a time.

@@ -11,8 +11,8 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import layer_scale
+from cutpoint.learning.shared.limits import WEIGHTS, Limit
 from cutpoint.learning.transforms.base import Transform, check_blocks
-from cutpoint.learning.transforms.limits import WEIGHTS, Limit
 
 
 class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped

@@ -9,8 +9,8 @@ import numpy as np
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.shared.limits import COUNT, SEED, Limit
 from cutpoint.learning.transforms.base import LabelledTransform, Mixed, check_blocks
-from cutpoint.learning.transforms.limits import COUNT, SEED, Limit
 from cutpoint.learning.transforms.training import train_layer_weights
 
 LAYER_NORM_EPS = 1e-5  # PyTorch's default, which SUPERB's own code uses

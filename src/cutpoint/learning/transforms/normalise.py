@@ -11,8 +11,8 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Moments, Variances
+from cutpoint.learning.shared.limits import POSITIVE, WEIGHT, Limit, check_parameters
 from cutpoint.learning.transforms.base import Transform, check_blocks, finite_chunks, starts_of
-from cutpoint.learning.transforms.limits import POSITIVE, WEIGHT, Limit, check_parameters
 
 # A column this many times narrower than its mean is constant but for rounding in float64.
 _CONSTANT = 100 * np.finfo(np.float64).eps

@@ -16,8 +16,8 @@ from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.shared.limits import COUNT, SEED, Limit
 from cutpoint.learning.transforms.base import Mixed, multiply
-from cutpoint.learning.transforms.limits import COUNT, SEED, Limit
 
 
 def orthogonal(random: np.random.Generator, n_rows: int, n_columns: int) -> Float64:

@@ -12,16 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram import Moments
-from cutpoint.learning.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
-from cutpoint.learning.transforms.base import (
-    FLOATS,
-    LabelledTransform,
-    Mixed,
-    at_most,
-    finite_chunks,
-    multiply,
-)
-from cutpoint.learning.transforms.limits import (
+from cutpoint.learning.shared.limits import (
     COUNT,
     MANY,
     SEED,
@@ -31,6 +22,15 @@ from cutpoint.learning.transforms.limits import (
     check_parameters,
     is_whole,
     one_of,
+)
+from cutpoint.learning.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
+from cutpoint.learning.transforms.base import (
+    FLOATS,
+    LabelledTransform,
+    Mixed,
+    at_most,
+    finite_chunks,
+    multiply,
 )
 from cutpoint.learning.transforms.training import STARTS, train_autoencoder, train_projection
 

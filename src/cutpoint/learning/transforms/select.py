@@ -15,14 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Variances, one_hot
-from cutpoint.learning.transforms.base import (
-    FewerThanAsked,
-    LabelledTransform,
-    Transform,
-    check_blocks,
-    starts_of,
-)
-from cutpoint.learning.transforms.limits import (
+from cutpoint.learning.shared.limits import (
     COUNT,
     POSITIVE,
     SEED,
@@ -33,6 +26,13 @@ from cutpoint.learning.transforms.limits import (
     WEIGHT,
     Limit,
     is_share,
+)
+from cutpoint.learning.transforms.base import (
+    FewerThanAsked,
+    LabelledTransform,
+    Transform,
+    check_blocks,
+    starts_of,
 )
 from cutpoint.learning.transforms.normalise import constant_columns
 from cutpoint.learning.transforms.proximal import group_lasso, lasso

@@ -54,5 +54,5 @@ def test_a_class_of_one_row_is_not_judged() -> None:
 
 
 def test_an_unknown_metric_is_refused() -> None:
-    with pytest.raises(UsageError, match="Metrics: cosine, euclidean"):
+    with pytest.raises(UsageError, match="one of cosine, euclidean"):
         CentroidHead("manhattan").fit(*flowers())

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.svm import LinearSVC
 
 from cutpoint.learning.heads import MLPHead, SVMHead
-from cutpoint.learning.heads.folds import inner_folds
+from cutpoint.learning.shared.folds import inner_folds
 
 
 def digits(n_classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
