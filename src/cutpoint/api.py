@@ -24,7 +24,8 @@ from cutpoint.items.reading import (
     refuse_unlabelled,
 )
 from cutpoint.learning.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
-from cutpoint.learning.heads import Head, parse_head
+from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import parse_head
 from cutpoint.learning.recipe import Recipe, parse_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine

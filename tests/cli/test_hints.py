@@ -21,25 +21,25 @@ EXTRACTING = ("extract", "choose", "fit")
 # Which commands run the code of a folder or file, so that its messages may come from any of them.
 # The first prefix that fits counts.
 PRINTED_BY = {
-    "evaluation.py": ("evaluate",),
+    "products/evaluation.py": ("evaluate",),
     "api.py": ("evaluate",),
-    "fitting.py": ("fit",),
-    "predictor.py": ("evaluate", "predict"),
-    "heads/": ("fit",),
-    "transforms/": ("fit",),
-    "recipe/": ("choose", "fit"),
-    "choosing/precision.py": EXTRACTING,
-    "choosing/prior.py": ("choose",),
-    "choosing/task.py": ("choose",),
-    "choosing/folds.py": ("choose",),
-    "choosing/nested.py": ("choose",),
-    "choosing/strategies.py": ("choose",),
-    "backbone.py": ("choose", "fit"),  # where a backbone is an option
-    "choosing/": ("choose", "fit"),
-    "sources/": ("layers", *EXTRACTING),
-    "preprocess/": ("layers", *EXTRACTING),
-    "data/hygiene.py": ("fit",),
-    "store/verify.py": ("store verify",),
+    "products/fitting.py": ("fit",),
+    "products/predictor.py": ("evaluate", "predict"),
+    "learning/heads/": ("fit",),
+    "learning/transforms/": ("fit",),
+    "learning/recipe/": ("choose", "fit"),
+    "learning/choosing/precision.py": EXTRACTING,
+    "learning/choosing/prior.py": ("choose",),
+    "learning/choosing/ranking_task.py": ("choose",),
+    "learning/shared/folds.py": ("choose",),
+    "learning/choosing/rank_taps.py": ("choose",),
+    "learning/choosing/strategies.py": ("choose",),
+    "networks/backbone.py": ("choose", "fit"),  # where a backbone is an option
+    "learning/choosing/": ("choose", "fit"),
+    "networks/sources/": ("layers", *EXTRACTING),
+    "items/preprocess/": ("layers", *EXTRACTING),
+    "items/reading/hygiene.py": ("fit",),
+    "features/store/verify.py": ("store verify",),
     "": EXTRACTING,
 }
 

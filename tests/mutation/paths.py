@@ -24,17 +24,17 @@ NAMED = {
         "learning/choosing/test_picking.py",
         "learning/choosing/test_ranking.py",
     ),
-    "learning/choosing/judging.py": (
+    "learning/choosing/rank_taps.py": (
         "learning/choosing/test_ranking.py",
         "learning/choosing/test_strategies.py",
     ),
-    "learning/choosing/maps.py": ("learning/choosing/test_columns.py",),
+    "learning/choosing/maps.py": ("learning/choosing/test_head2toe.py",),
     "learning/choosing/prior.py": (
         "learning/choosing/test_ranking.py",
         "learning/choosing/test_picking.py",
     ),
     "learning/transferability/ridge.py": ("learning/transferability/test_loo_ridge.py",),
-    "learning/choosing/sets.py": ("learning/choosing/test_strategies.py",),
+    "learning/choosing/judge_taps.py": ("learning/choosing/test_strategies.py",),
     "learning/choosing/speeds.py": ("learning/choosing/test_backbones.py",),
     "networks/engines/torch.py": ("networks/engines/test_torch_engine.py",),
     "networks/frameworks/torch/graph.py": (

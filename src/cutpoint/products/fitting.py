@@ -42,8 +42,9 @@ from cutpoint.learning.choosing import (
     rank,
     rank_maps,
 )
-from cutpoint.learning.choosing.task import Task
-from cutpoint.learning.heads import HEADS, Head, RidgeHead, find_protocol, fit_protocol, spell_head
+from cutpoint.learning.choosing.ranking_task import Task
+from cutpoint.learning.heads import HEADS, RidgeHead, find_protocol, fit_protocol, spell_head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.heads.protocol_run import check_for_predictor
 from cutpoint.learning.recipe import Recipe, check_widths, fit_recipe, parse_recipe
 from cutpoint.networks.backbone import STORAGES, Backbone

@@ -37,7 +37,8 @@ from cutpoint.features.extraction.unit import prepare, refuse_misfit
 from cutpoint.features.store.halves import as_read
 from cutpoint.items.preprocess.recipes import check_preprocess
 from cutpoint.items.reading import Item, Label, read_items
-from cutpoint.learning.heads import Head, head_from_state
+from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import head_from_state
 from cutpoint.learning.metrics import Interval
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cutpoint.base.types import Array, Float64
-from cutpoint.learning.heads.base import Head
+from cutpoint.learning.heads.classes import Classifier
 from cutpoint.learning.shared.folds import units_of
 from cutpoint.learning.shared.limits import Limit, one_of
 
 
-class CentroidHead(Head):
+class CentroidHead(Classifier):
     """A row belongs to the class whose mean is nearest.
 
     Parameters
@@ -54,7 +54,7 @@ class CentroidHead(Head):
         self._calibrate(truth)
         return self
 
-    def class_scores(self, X: Any) -> Float64:
+    def outputs(self, X: Any) -> Float64:
         """Return similarities or negative distances, (n_items, n_classes)."""
         return self._scores(self._prepared(self._rows_to_score(X)), self.centroids_)
 

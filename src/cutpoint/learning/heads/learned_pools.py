@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
-from cutpoint.learning.heads.trained import TrainedHead, import_training
+from cutpoint.learning.heads.trained import TrainedClassifier, TrainedHead, import_training
 from cutpoint.learning.shared.limits import COUNT, POSITIVE, Limit
 from cutpoint.networks.pooling import SignedActivationWarning, space_axes
 
@@ -25,7 +25,7 @@ _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
 
 
-class LearnedPoolHead(TrainedHead):
+class LearnedPoolHead(TrainedClassifier):
     """What the learned pools share; a pool says which module pools, and how X is prepared.
 
     Attributes
@@ -72,10 +72,10 @@ class LearnedPoolHead(TrainedHead):
         truth = self._learn_classes(y)
         check_groups(groups, len(truth))
         self.n_channels_ = x.shape[1]
-        self._train(x, truth, groups)
+        self._train_classes(x, truth, groups)
         return self
 
-    def class_scores(self, X: Any) -> Float64:
+    def outputs(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
         return self._scores_of(self._checked(X))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import LinearHead
+from cutpoint.learning.heads.classes import Classifier
 from cutpoint.learning.heads.penalties import PENALTIES, follow, rising
 from cutpoint.learning.heads.softmax_regression import TOL, SoftmaxRegression, Solution
 from cutpoint.learning.metrics import log_loss
@@ -16,7 +17,7 @@ from cutpoint.learning.shared.folds import inner_folds
 from cutpoint.learning.shared.limits import RATE, SEED, Limit
 
 
-class LogisticHead(LinearHead):
+class LogisticHead(LinearHead, Classifier):
     """Multinomial logistic regression with an L2 penalty and an unpenalised intercept.
 
     Parameters

@@ -56,7 +56,8 @@ def fit_module(
 
     def held_loss() -> float:
         scores = torch.as_tensor(scores_of(module, rows.X[rows.held]))
-        return float(loss_of(scores, torch.as_tensor(rows.targets[rows.held])))
+        targets = torch.as_tensor(rows.targets[rows.held])
+        return float(loss_of(scores, targets))
 
     judge = held_loss if len(rows.held) else None
     return train(module, batches, loss, schedule, judge, _groups(module, schedule)).held

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
+from cutpoint.learning.heads.classes import Classifier
 from cutpoint.learning.shared.limits import (
     COUNT,
     MANY,
@@ -60,7 +61,8 @@ class TrainedHead(Head):
     module_ : torch.nn.Module
         Trained.
     losses_ : list of float
-        Log-loss of the inner split after each epoch; empty without one.
+        Log-loss, of values the squared error, of the inner split after each epoch; empty without
+        one.
     max_epochs_ : int
         Passes at most, as they were counted.
     """
@@ -115,26 +117,20 @@ class TrainedHead(Head):
         head.module_.load_state_dict(state)
         return head
 
-    def _train(self, x: Array, truth: Array, groups: Any) -> None:
+    def _train(self, x: Array, targets: Array, strata: Array, groups: Any) -> Array:
+        """Train the module; return the rows of the inner split, which is even in `strata`."""
         training = import_training()
         self.module_ = self._new_module()
-        fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
+        fitted, held = inner_split(strata, self.validation_fraction, self.random_state, groups)
         schedule = self._schedule(len(fitted))
         self.max_epochs_ = schedule.n_rounds
         training.settle(self.module_, x[fitted])
-        rows = training.Rows(x, truth, fitted, held)
+        rows = training.Rows(x, targets, fitted, held)
         self.losses_ = list(training.fit_module(self.module_, rows, schedule, self.batch_size))
-        self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
+        self.held_out_scores_ = np.full((len(x), self.n_outputs), np.nan)
         if len(held):
             self.held_out_scores_[held] = self._scores_of(x[held])
-        self._calibrate(truth)
-        if self.temperature_ > 0.99 * MAX_TEMPERATURE:
-            warnings.warn(
-                f"{self.kind} tells nothing about the {len(held)} rows of its inner split, so its "
-                "probabilities are all alike: more rows, more max_epochs or another head may help",
-                UntaughtWarning,
-                stacklevel=3,
-            )
+        return held
 
     def _scores_of(self, x: Array) -> Float64:
         check_is_fitted(self)
@@ -158,6 +154,21 @@ class TrainedHead(Head):
             patience=scaled if self.patience is None else self.patience,
             seed=self.random_state,
         )
+
+
+class TrainedClassifier(TrainedHead, Classifier):
+    """A trained head of classes; it says where its inner split tells nothing."""
+
+    def _train_classes(self, x: Array, truth: Array, groups: Any) -> None:
+        held = self._train(x, truth, truth, groups)
+        self._calibrate(truth)
+        if self.temperature_ > 0.99 * MAX_TEMPERATURE:
+            warnings.warn(
+                f"{self.kind} tells nothing about the {len(held)} rows of its inner split, so its "
+                "probabilities are all alike: more rows, more max_epochs or another head may help",
+                UntaughtWarning,
+                stacklevel=3,
+            )
 
 
 def inner_split(

@@ -30,7 +30,6 @@ from tests.heads.settings import items, typed
         ("ridge(alphas=-1)", "alphas=-1 is not a number above 0"),
         ("ridge(alphas=inf)", "alphas=inf is not a number above 0"),
         ("ridge(alphas=1:-1)", "is not a number above 0, or several"),
-        ("learned_gem(per_channel=1)", "is not a switch"),
     ],
 )
 def test_what_a_parameter_cannot_be_is_refused_with_what_to_type(text: str, why: str) -> None:
@@ -69,7 +68,7 @@ def test_neighbours_are_counted_in_whole_numbers() -> None:
 def test_the_mlp_does_not_care_for_the_features_scale() -> None:
     """Standardised by the fitted rows: equal scores to 1e-3 from 1e-4 to 1e4 times."""
     X, y = items("mlp")
-    expected = MLPHead(8, max_epochs=10).fit(X, y).class_scores(X)
+    expected = MLPHead(8, max_epochs=10).fit(X, y).outputs(X)
     for scale in np.float32([1e-4, 1e4]):
-        found = MLPHead(8, max_epochs=10).fit(X * scale, y).class_scores(X * scale)
+        found = MLPHead(8, max_epochs=10).fit(X * scale, y).outputs(X * scale)
         np.testing.assert_allclose(found, expected, atol=1e-3)

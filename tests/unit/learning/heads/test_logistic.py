@@ -40,7 +40,7 @@ def test_it_is_scikit_learns_at_equal_c(kind: str, C: float) -> None:
         coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
     largest = max(1.0, np.abs(coef).max())
     np.testing.assert_allclose(coef, reference.coef_, atol=1e-5 * largest)
-    np.testing.assert_allclose(softmax(head.class_scores(X)), reference.predict_proba(X), atol=1e-5)
+    np.testing.assert_allclose(softmax(head.outputs(X)), reference.predict_proba(X), atol=1e-5)
 
 
 def test_a_warm_start_ends_where_a_cold_one_does() -> None:
