@@ -47,13 +47,34 @@ NAMED = {
     ),
     "learning/gram/decompose.py": ("learning/gram/test_ridge.py", "learning/gram/test_path.py"),
     "learning/gram/leave_out.py": ("learning/gram/test_ridge.py", "learning/gram/test_judge.py"),
-    "learning/heads/mlp.py": ("learning/heads/test_svm_and_mlp.py",),
+    "learning/heads/mlp.py": (
+        "learning/heads/test_svm_and_mlp.py",
+        "learning/heads/test_values.py",
+    ),
     "learning/heads/pool_modules.py": ("learning/heads/test_learned_pools.py",),
     "learning/heads/pool_training.py": ("learning/heads/test_learned_pools.py",),
     "learning/heads/protocol_run.py": ("learning/heads/test_protocols.py",),
-    "learning/heads/ridge.py": ("learning/heads/test_ridge_head.py",),
+    "learning/heads/ridge.py": (
+        "learning/heads/test_ridge_head.py",
+        "learning/heads/test_values.py",
+        "learning/heads/test_labels.py",
+    ),
     "learning/heads/softmax_regression.py": ("learning/heads/test_logistic.py",),
-    "learning/heads/svm.py": ("learning/heads/test_svm_and_mlp.py",),
+    "learning/heads/svm.py": (
+        "learning/heads/test_svm_and_mlp.py",
+        "learning/heads/test_values.py",
+    ),
+    "learning/heads/classes.py": ("learning/heads/test_ridge_head.py",),
+    "learning/recipe/chain.py": ("learning/test_chain.py",),
+    "learning/shared/limits.py": (
+        "learning/heads/test_limits.py",
+        "learning/transforms/test_limits.py",
+    ),
+    "learning/shared/folds.py": (
+        "learning/heads/test_logistic.py",
+        "learning/choosing/test_strategies.py",
+    ),
+    "learning/shared/steps.py": ("learning/test_chain.py",),
     "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
     "items/preprocess/item.py": ("items/preprocess/test_image.py",),
     "items/preprocess/resize.py": (

@@ -18,11 +18,12 @@ from cutpoint.base.state import Stateful
 from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram.leave_out import members_of
 from cutpoint.learning.shared.limits import Limit, check_parameters
+from cutpoint.learning.shared.steps import Leaving, Steps
 
 FLOATS = (np.float64, np.float32)  # others become the first
 
 
-class Head(Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     """A small model on features of a frozen network.
 
     Attributes
@@ -78,6 +79,10 @@ class Head(Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     @abstractmethod
     def n_outputs(self) -> int:
         """How many classes, labels or values it tells."""
+
+    def closing_steps(self) -> Steps:
+        """Return what makes probabilities of `outputs`; nothing for values."""
+        return ()
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -138,6 +143,9 @@ class LinearHead(Head):
         """Return linear scores, (n_items, n_outputs)."""
         X = self._rows_to_score(X)
         return np.asarray(X @ self.coef_.T + self.intercept_, dtype=np.float64)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self.coef_.T, self.intercept_
 
     def _check_restored(self) -> None:
         super()._check_restored()

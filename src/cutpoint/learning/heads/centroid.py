@@ -11,6 +11,7 @@ from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.classes import Classifier
 from cutpoint.learning.shared.folds import units_of
 from cutpoint.learning.shared.limits import Limit, one_of
+from cutpoint.learning.shared.steps import Affine, Steps, UnitLength
 
 
 class CentroidHead(Classifier):
@@ -58,6 +59,14 @@ class CentroidHead(Classifier):
         """Return similarities or negative distances, (n_items, n_classes)."""
         return self._scores(self._prepared(self._rows_to_score(X)), self.centroids_)
 
+    def steps(self) -> Steps:
+        if self.metric == "cosine":
+            centroids = _of_length_one(self.centroids_)
+            first: Steps = (UnitLength((self.n_features_in_,)),)
+            return (*first, Affine(centroids.T, np.zeros(len(centroids))))
+        squares = (self.centroids_**2).sum(axis=1)
+        return (Affine(2 * self.centroids_.T / self.scale_, -squares / self.scale_),)
+
     def _prepared(self, X: Array) -> Float64:
         rows = X.astype(np.float64)
         return _of_length_one(rows) if self.metric == "cosine" else rows
@@ -85,6 +94,7 @@ class CentroidHead(Classifier):
         return scores
 
     def _check_restored(self) -> None:
+        super()._check_restored()
         if self.centroids_.shape != (len(self.classes_), self.n_features_in_):
             raise ValueError(f"{len(self.classes_)} classes for means {self.centroids_.shape}")
 

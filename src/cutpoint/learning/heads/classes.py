@@ -12,6 +12,7 @@ from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head, check_groups
 from cutpoint.learning.metrics import fit_temperature, softmax
+from cutpoint.learning.shared.steps import Affine, Softmax, Steps, scaling
 
 
 class Classifier(ClassifierMixin, Head):  # type: ignore[misc]  # sklearn is untyped
@@ -47,6 +48,10 @@ class Classifier(ClassifierMixin, Head):  # type: ignore[misc]  # sklearn is unt
         """Return calibrated probabilities, (n_items, n_classes)."""
         scores = self.outputs(X)
         return softmax(scores, self.temperature_)
+
+    def closing_steps(self) -> Steps:
+        width = self.n_outputs
+        return Affine(scaling(np.full(width, 1 / self.temperature_)), np.zeros(width)), Softmax()
 
     def _check_restored(self) -> None:
         self.classes_ = np.asarray(self.classes_)

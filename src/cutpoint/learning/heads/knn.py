@@ -46,6 +46,7 @@ class Neighbours(Head):
     """
 
     kind = "knn"
+    stays: ClassVar[str] = "each row is compared with all training rows"
     limits: ClassVar[Mapping[str, Limit]] = {"k": NEIGHBOURS}
 
     def __init__(self, k: Any = None) -> None:

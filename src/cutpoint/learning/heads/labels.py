@@ -12,6 +12,7 @@ from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head, check_groups
 from cutpoint.learning.metrics import best_threshold, fit_sigmoid
+from cutpoint.learning.shared.steps import Affine, Sigmoid, Steps, scaling
 
 
 class Labeller(Head):
@@ -45,6 +46,9 @@ class Labeller(Head):
     def predict_proba(self, X: Any) -> Float64:
         """Return the calibrated probability of each label, (n_items, n_labels)."""
         return self._probabilities(self.outputs(X))
+
+    def closing_steps(self) -> Steps:
+        return Affine(scaling(self.slopes_), self.offsets_), Sigmoid()
 
     def _probabilities(self, scores: Float64) -> Float64:
         return np.asarray(scipy.special.expit(scores * self.slopes_ + self.offsets_))

@@ -34,6 +34,7 @@ class LearnedPoolHead(TrainedClassifier):
     """
 
     takes: ClassVar[str] = "maps"
+    stays: ClassVar[str] = "it is a PyTorch module on whole maps"
     _is_scaled: ClassVar[bool] = True
     _epochs: ClassVar[tuple[int, int]] = (30, 5)
     layout: str | None

@@ -12,6 +12,7 @@ from cutpoint.base.types import Float64
 from cutpoint.learning.heads.trained import WHAT, TrainedClassifier, TrainedHead
 from cutpoint.learning.heads.values import Regressor
 from cutpoint.learning.shared.limits import COUNT, Limit, number
+from cutpoint.learning.shared.steps import Affine, Relu, Steps, scaling
 from cutpoint.networks.runtimes.torch import import_torch
 
 
@@ -85,6 +86,14 @@ class MLP(TrainedHead):
         with torch.inference_mode():
             return np.asarray(module(torch.from_numpy(x)).numpy())
 
+    def steps(self) -> Steps:
+        layers = self.module_
+        mean, deviation = _float64(layers[0].mean), _float64(layers[0].deviation)
+        hidden, last = (
+            Affine(_float64(each.weight).T, _float64(each.bias)) for each in (layers[1], layers[4])
+        )
+        return Affine(scaling(1 / deviation), -mean / deviation), hidden, Relu(), last
+
     def _make_module(self) -> Any:
         from torch import nn
 
@@ -135,7 +144,14 @@ class MLPRegressor(MLP, Regressor):
         """Return the values of each row, (n_items, n_values)."""
         return np.asarray(super().outputs(X) * self.scale_ + self.mean_)
 
+    def steps(self) -> Steps:
+        return (*super().steps(), Affine(scaling(self.scale_), self.mean_))
+
     def _check_restored(self) -> None:
         super()._check_restored()
         if not self.mean_.shape == self.scale_.shape == (self.n_values_,):
             raise ValueError(f"means {self.mean_.shape} for {self.n_values_} values")
+
+
+def _float64(tensor: Any) -> Float64:
+    return np.asarray(tensor.detach().numpy(), np.float64)

@@ -57,6 +57,7 @@ class UMAP(Mixed):
     """
 
     kind: ClassVar[str] = "umap"
+    stays: ClassVar[str] = "a row gets its place from its neighbours among the training rows"
     limits: ClassVar[Mapping[str, Limit]] = {
         "n_components": COUNT,
         "n_neighbors": TWO_OR_MORE,

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import eye_array, kron
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.shared.limits import COUNT, SEED, Limit
+from cutpoint.learning.shared.steps import Affine, LayerNorm, Steps
 from cutpoint.learning.transforms.base import LabelledTransform, Mixed, check_blocks
 from cutpoint.learning.transforms.training import train_layer_weights
 
@@ -79,6 +81,12 @@ class SoftmaxSum(Mixed, LabelledTransform):
         """Return the weighted sum of the taps, (n_items, n_features / n_taps)."""
         X = self._rows_to_transform(X)
         return np.asarray(np.einsum("ntc,t->nc", self._layers(X), self.weights_), dtype=X.dtype)
+
+    def steps(self) -> Steps:
+        width = self._n_out()
+        total = Affine(kron(self.weights_[:, None], eye_array(width), "csr"), np.zeros(width))
+        widths = (width,) * self.n_taps_
+        return (LayerNorm(widths, LAYER_NORM_EPS), total) if self.norm else (total,)
 
     def _layers(self, X: Array) -> Float64:
         """Return the taps apart, (n_items, n_taps, width), normalised if asked for."""

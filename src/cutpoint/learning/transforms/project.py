@@ -56,6 +56,9 @@ class GaussianProjection(Mixed):
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
 
+    def affine(self) -> tuple[Any, Float64]:
+        return self.components_.T, np.zeros(self._n_out())
+
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return self.n_components
 
@@ -102,6 +105,9 @@ class SparseProjection(Mixed):
 
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return self.n_components
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self._directions().T, np.zeros(self._n_out())
 
     def _directions(self) -> Any:
         shape = (self._n_out(), self.n_features_in_)
@@ -160,6 +166,9 @@ class OrthogonalProjection(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self.components_.T, np.zeros(self._n_out())
 
     def _n_out(self) -> int:
         return len(self.components_)
