@@ -70,10 +70,7 @@ NAMED = {
         "learning/heads/test_limits.py",
         "learning/transforms/test_limits.py",
     ),
-    "learning/shared/folds.py": (
-        "learning/heads/test_logistic.py",
-        "learning/choosing/test_strategies.py",
-    ),
+    "learning/shared/folds.py": ("learning/test_folds.py",),
     "learning/shared/steps.py": ("learning/test_chain.py",),
     "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
     "items/preprocess/item.py": ("items/preprocess/test_image.py",),

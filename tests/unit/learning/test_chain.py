@@ -66,6 +66,18 @@ def assert_equal(found: Any, expected: Any, rtol: float = 1e-9) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * np.abs(expected).max())
 
 
+def assert_affine_where_it_is(made: Any) -> None:
+    """One affine step is what `affine` gives; of anything else there is none."""
+    steps = made.steps()
+    if len(steps) == 1 and isinstance(steps[0], Affine):
+        W, b = made.affine()
+        assert W.dtype == b.dtype == np.float64
+        assert W.shape == (made.n_features_in_, len(b))
+    else:
+        with pytest.raises(UsageError, match="is no affine map"):
+            made.affine()
+
+
 def fitted_transform(kind: str, how: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Transform:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer than asked for, unsettled solvers
@@ -94,6 +106,7 @@ def test_every_stage_leaves_as_it_is_or_says_why_not(
         return
     made = fitted_transform(kind, how, X, y)
     assert_equal(run_steps(made.steps(), X), made.transform(X))
+    assert_affine_where_it_is(made)
     floats = X.astype(np.float32)  # the stage's own arithmetic is then float32 at its ends
     assert_equal(run_steps(made.steps(), X), made.transform(floats), 1e-5)
 
@@ -108,6 +121,7 @@ def test_every_head_leaves_as_it_is_or_says_why_not(target: str, kind: str, rows
         return
     head: Any = fitted_head(target, kind, X, y)
     assert_equal(run_steps(head.steps(), X), head.outputs(X))
+    assert_affine_where_it_is(head)
     steps = fold((*head.steps(), *head.closing_steps()))
     told = head.predict(X)[:, None] if target == "values" else head.predict_proba(X)
     assert_equal(run_steps(steps, X), told)
@@ -116,6 +130,7 @@ def test_every_head_leaves_as_it_is_or_says_why_not(target: str, kind: str, rows
 def test_centroids_of_squared_distances_are_one_affine_map() -> None:
     X, y = drawn()
     head = parse_head("centroid(metric=euclidean)").fit(X, y)
+    assert_affine_where_it_is(head)
     assert len(head.steps()) == 1
     assert_equal(run_steps(head.steps(), X), head.outputs(X))
 

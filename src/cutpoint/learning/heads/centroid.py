@@ -59,13 +59,17 @@ class CentroidHead(Classifier):
         """Return similarities or negative distances, (n_items, n_classes)."""
         return self._scores(self._prepared(self._rows_to_score(X)), self.centroids_)
 
-    def steps(self) -> Steps:
+    def affine(self) -> tuple[Any, Float64]:
         if self.metric == "cosine":
-            centroids = _of_length_one(self.centroids_)
-            first: Steps = (UnitLength((self.n_features_in_,)),)
-            return (*first, Affine(centroids.T, np.zeros(len(centroids))))
+            return super().affine()
         squares = (self.centroids_**2).sum(axis=1)
-        return (Affine(2 * self.centroids_.T / self.scale_, -squares / self.scale_),)
+        return 2 * self.centroids_.T / self.scale_, -squares / self.scale_
+
+    def steps(self) -> Steps:
+        if self.metric == "euclidean":
+            return super().steps()
+        similar = Affine(_of_length_one(self.centroids_).T, np.zeros(len(self.centroids_)))
+        return UnitLength((self.n_features_in_,)), similar
 
     def _prepared(self, X: Array) -> Float64:
         rows = X.astype(np.float64)

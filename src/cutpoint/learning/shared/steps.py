@@ -210,7 +210,7 @@ class Leaving:
         """
         raise UsageError(
             f"{self.kind} is no affine map of a row.",
-            self.stays or "It is made of several steps, one of which bends.",
+            f"{self.stays or 'It takes more than one step'}.",
             "A stage or head that is one, such as pca or ridge.",
             f"Ask for its steps instead:  {type(self).__name__}.steps()",
         )

@@ -82,11 +82,17 @@ class SoftmaxSum(Mixed, LabelledTransform):
         X = self._rows_to_transform(X)
         return np.asarray(np.einsum("ntc,t->nc", self._layers(X), self.weights_), dtype=X.dtype)
 
+    def affine(self) -> tuple[Any, Float64]:
+        return super().affine() if self.norm else self._sum()
+
     def steps(self) -> Steps:
+        norm = LayerNorm((self._n_out(),) * self.n_taps_, LAYER_NORM_EPS)
+        return (norm, Affine(*self._sum())) if self.norm else super().steps()
+
+    def _sum(self) -> tuple[Any, Float64]:
+        """Return the weighted sum of taps side by side as an affine map."""
         width = self._n_out()
-        total = Affine(kron(self.weights_[:, None], eye_array(width), "csr"), np.zeros(width))
-        widths = (width,) * self.n_taps_
-        return (LayerNorm(widths, LAYER_NORM_EPS), total) if self.norm else (total,)
+        return kron(self.weights_[:, None], eye_array(width), "csr"), np.zeros(width)
 
     def _layers(self, X: Array) -> Float64:
         """Return the taps apart, (n_items, n_taps, width), normalised if asked for."""
