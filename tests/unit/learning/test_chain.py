@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from scipy.sparse import issparse
 from sklearn.datasets import load_digits
 
 from cutpoint.base.errors import UsageError
@@ -14,6 +16,7 @@ from cutpoint.learning.heads import HEADS_OF, Classifier, Head, parse_head
 from cutpoint.learning.recipe import FittedRecipe, chain_of, parse_recipe
 from cutpoint.learning.shared.steps import Affine, fold, run_steps
 from cutpoint.learning.transforms import L2, PCA, TRANSFORMS, Scale, Transform, ZScore, l2_normalise
+from cutpoint.networks.frameworks.torch.ops import TorchOps
 
 RANDOM = np.random.default_rng(0)
 # Of few steps; a stage or head that is not named here is made as it comes.
@@ -140,6 +143,7 @@ RECIPES = [
     "gap | zscore | mean | pca(5)",
     "gap | scale | max | f_test(0.5)",
     "gap | pca(6) | softmax(n_steps=3)",
+    "gap | pca(6) | softmax(norm, n_steps=3)",
     "gap | zscore | pca(6) | concat | fuse | variance(8)",
     "gap | concat | tap_l2 | group_lasso(0.5, penalty=1e-6) | scale",
 ]
@@ -175,6 +179,37 @@ def test_a_recipe_with_its_head_is_one_chain_folded_or_not(text: str) -> None:
     assert_equal(apart.run(features), head.predict_proba(rows))
     assert_equal(folded.run(features), apart.run(features))
     assert_equal(chain_of(recipe).run(features), rows)
+
+
+class TorchRowOps(TorchOps):
+    """What an export to PyTorch adds to the operations of pools; float32."""
+
+    def constant(self, values: Any) -> torch.Tensor:
+        dense = values.toarray() if issparse(values) else values
+        return torch.from_numpy(np.asarray(dense, np.float32))
+
+    def softmax(self, x: torch.Tensor) -> torch.Tensor:
+        return x.softmax(1)
+
+    def sigmoid(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sigmoid()
+
+    def tanh(self, x: torch.Tensor) -> torch.Tensor:
+        return x.tanh()
+
+
+@pytest.mark.parametrize("text", RECIPES)
+@pytest.mark.parametrize("kind", ["ridge", "centroid", "mlp(8, max_epochs=3)"])
+def test_the_same_chain_runs_in_another_frameworks_operations(text: str, kind: str) -> None:
+    """In float32, and of a row of zeros without NaN."""
+    recipe, features, y = fitted_recipe(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few steps
+        head = parse_head(kind).fit(recipe.transform(features), y)
+    rows = {name: np.concatenate([each[:40], 0 * each[:1]]) for name, each in features.items()}
+    tensors = {name: torch.from_numpy(each.astype(np.float32)) for name, each in rows.items()}
+    found = chain_of(recipe, head).run(tensors, TorchRowOps()).numpy()
+    np.testing.assert_allclose(found, head.predict_proba(recipe.transform(rows)), atol=2e-4)
 
 
 def test_affine_stages_of_several_taps_and_a_head_are_one_map() -> None:
