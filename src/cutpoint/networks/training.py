@@ -29,9 +29,9 @@ class Schedule:
     n_rounds : int
         At most; a round is one call for batches, such as a pass over all rows.
     rate : float
-        Of AdamW; it falls to zero as half a cosine over the rounds.
+        Learning rate of AdamW; it falls to zero as half a cosine over the rounds.
     decay : float
-        Of the weights, where their group names none.
+        Weight decay, where a group of weights names none.
     patience : int
         Rounds without a smaller held loss before it ends; unused without one.
     seed : int
@@ -84,7 +84,7 @@ def train(
     batches : callable
         Called once a round for the batches of it.
     loss : callable
-        Of one batch → a tensor of one number.
+        One batch → a tensor of one number.
     held_loss : callable, optional
         Called after each round, `module` in evaluation. With it the module ends with the weights
         of the smallest, and no later than `patience` rounds after it.

@@ -3,7 +3,7 @@
 from cutpoint.learning.choosing.advice import advise
 from cutpoint.learning.choosing.backbones import BackboneRanking, rank_backbones
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
-from cutpoint.learning.choosing.head2toe import (
+from cutpoint.learning.choosing.head2toe_columns import (
     FoldScores,
     Head2ToeFigures,
     Selection,

@@ -13,7 +13,7 @@ from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Float64
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
-from cutpoint.learning.choosing.head2toe import Sweep, head2toe
+from cutpoint.learning.choosing.head2toe_columns import Sweep, head2toe
 from cutpoint.learning.choosing.judge_taps import (
     N_ALPHAS,
     Choice,

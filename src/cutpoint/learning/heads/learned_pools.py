@@ -344,7 +344,7 @@ class EfficientProbe(LearnedPoolHead):
         if n_channels % self.n_queries:
             fits = [n for n in range(1, self.n_queries + 1) if n_channels % n == 0]
             raise UsageError(
-                f"{self.n_queries} queries were asked for.",
+                f"{self.n_queries} queries can't share {n_channels} channels evenly.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
                 f'Type, for example:  --head "efficient_probe({fits[-1]})"   or, in a recipe:  '

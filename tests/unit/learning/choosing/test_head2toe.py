@@ -13,8 +13,8 @@ from cutpoint.base.errors import LeakageError, ShapeError, UsageError
 from cutpoint.learning.choosing import (
     ChooseOptions,
     Sweep,
-    columns,
     head2toe,
+    head2toe_columns,
     head2toe_recipe,
     judge_head2toe_in_folds,
     rank,
@@ -145,7 +145,7 @@ def test_labels_of_judged_rows_take_no_part(monkeypatch: pytest.MonkeyPatch) -> 
     """Wrong labels on the judged rows: the answers stay, so what was right is wrong now."""
     parts, y = taps(200)
     learn, judge = outer_folds(y, None)[0]
-    monkeypatch.setattr(columns, "outer_folds", lambda truth, groups: [(learn, judge)])
+    monkeypatch.setattr(head2toe_columns, "outer_folds", lambda truth, groups: [(learn, judge)])
     poisoned = y.copy()
     poisoned[judge] = (y[judge] + 1) % 3
     honest = judge_head2toe_in_folds(parts, y, sweep=QUICK)
