@@ -10,6 +10,7 @@ from cutpoint.learning.recipe.spelling import (
     STAGES,
     Recipe,
     Stage,
+    as_recipe,
     parse_recipe,
 )
 from cutpoint.learning.recipe.widths import check_widths
@@ -24,6 +25,7 @@ __all__ = [
     "FittedRecipe",
     "Recipe",
     "Stage",
+    "as_recipe",
     "chain_of",
     "check_widths",
     "fit_recipe",
