@@ -23,8 +23,8 @@ EXTRACTING = ("extract", "choose", "fit")
 PRINTED_BY = {
     "products/evaluation.py": ("evaluate",),
     "api.py": ("evaluate",),
-    "products/fitting.py": ("fit",),
-    "products/predictor.py": ("evaluate", "predict"),
+    "products/fitting/": ("fit",),
+    "products/predictor/": ("evaluate", "predict"),
     "learning/heads/": ("fit",),
     "learning/transforms/": ("fit",),
     "learning/recipe/": ("choose", "fit"),
@@ -40,6 +40,7 @@ PRINTED_BY = {
     "items/preprocess/": ("layers", *EXTRACTING),
     "items/reading/hygiene.py": ("fit",),
     "features/store/verify.py": ("store verify",),
+    "base/tongue.py": ("fit",),
     "": EXTRACTING,
 }
 

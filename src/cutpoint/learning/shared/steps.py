@@ -228,7 +228,7 @@ class Leaving:
                 f"{self.kind} can't leave Python: {self.stays}.",
                 "What leaves is written as products of matrices and a few operations on rows.",
                 "Another stage or head, such as pca or ridge.",
-                "Type, for example:  --head ridge",
+                "Type, for example:  cutpoint.heads.RidgeHead().fit(X, y).steps()",
             )
         return (Affine(*self.affine()),)
 
