@@ -33,7 +33,7 @@ from cutpoint.learning.choosing import (
     extract_requested,
     rank,
 )
-from cutpoint.learning.heads import Head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine
