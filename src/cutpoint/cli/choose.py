@@ -15,6 +15,7 @@ from cutpoint.cli.options import (
     EngineName,
     FollowLinks,
     Json,
+    KindName,
     MaxBad,
     Pools,
     Precision,
@@ -71,9 +72,7 @@ def choose(
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
     strategy: Strategies = None,
-    kind: Annotated[
-        str, typer.Option("--kind", help='What labels are: classes, labels ("a;b") or values.')
-    ] = "classes",
+    kind: KindName = "auto",
     balanced: Annotated[
         bool, typer.Option("--balanced", help="Weigh rows so that classes count the same.")
     ] = False,
@@ -124,7 +123,7 @@ def choose(
                 "--trust-weights": trust_weights,
                 "--recipe": recipe,
                 "--strategy": strategy,
-                "--kind": kind != "classes",
+                "--kind": kind != "auto",
                 "--balanced": balanced,
                 "--nested": nested,
                 "--permute-labels": permute_labels is not None,

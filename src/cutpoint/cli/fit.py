@@ -15,8 +15,9 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
-    HeadText,
+    Heads,
     Json,
+    KindName,
     MaxBad,
     Pools,
     Precision,
@@ -54,8 +55,15 @@ def fit(
     pool: Pools = None,
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
-    head: HeadText = "ridge",
+    head: Heads = None,
     protocol: ProtocolName = "",
+    kind: KindName = "auto",
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabelled", metavar="DATA", help="More items: kept in the store, not learned from."
+        ),
+    ] = None,
     storage: Storage = "auto",
     strategy: Strategies = None,
     store: Store = None,
@@ -75,7 +83,7 @@ def fit(
     from cutpoint.api import load
     from cutpoint.features.extraction.bad_rows import BAD_ROWS
     from cutpoint.features.extraction.request import Request
-    from cutpoint.items.reading import read_dataset
+    from cutpoint.items.reading import read_dataset, with_unlabelled
     from cutpoint.learning.choosing import advise
     from cutpoint.products.fitting import REPORT, FitOptions, check_output, run_fit
 
@@ -98,14 +106,18 @@ def fit(
         request,
         recipe,
         strategy or DEFAULT_STRATEGIES,
-        head,
+        head or "ridge",
         protocol,
+        kind,
         allow_group_overlap=allow_group_overlap,
+        unlabelled="" if unlabelled is None else str(unlabelled),
     )
     check_output(output)
+    reporter = Reporter(quiet)
     dataset = read_dataset(data, follow_links=follow_links)
+    dataset = with_unlabelled(dataset, unlabelled, reporter.say)
     found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
-    result = run_fit(dataset, found, options, output, Reporter(quiet))
+    result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
     if as_json:
         card = result.predictor.card.to_json()
@@ -121,6 +133,8 @@ def fit(
         print_wrapped(line)
     for warning in result.features.warnings:
         print_wrapped(f"Warning: {warning}")
+    if result.heads:
+        print_wrapped(str(result.heads))
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
         echo(line)

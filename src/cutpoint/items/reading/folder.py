@@ -303,6 +303,7 @@ def _dataset(
         quarantined=(*walk.bad, *twins),
         warnings=tuple(warnings),
         n_ignored=n_ignored + walk.n_links + len(walk.circular) + walk.n_loose,
+        kind="classes" if class_folders else "",
     )
 
 

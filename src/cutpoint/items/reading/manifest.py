@@ -31,7 +31,7 @@ def read_manifest(path: Path) -> Dataset:
     except OSError as error:
         raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
     given = [_label(cells.get("label")) for _, cells in rows]
-    texts, label_type = _labels(path, rows, given)
+    texts, label_type, kind = _labels(path, rows, given)
     items = [
         _item(path, line, cells, text) for (line, cells), text in zip(rows, texts, strict=True)
     ]
@@ -45,17 +45,18 @@ def read_manifest(path: Path) -> Dataset:
         classes,
         warnings=_ignored_columns(path, rows),
         label_type=label_type,
+        kind=kind,
     )
 
 
-def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str]:
-    """Return labels as text, and their type; raise `DataError` for those that are nearly one."""
-    texts, label_type = read_labels(str(path), given)
+def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str, str]:
+    """Return what `read_labels` does; raise `DataError` for those that are nearly one."""
+    texts, label_type, kind = read_labels(str(path), given)
     places = [
         (text, str(line)) for (line, _), text in zip(rows, texts, strict=True) if text is not None
     ]
     refuse_twins(str(path), places, "line", f"Look at them with:  less -N {path}")
-    return texts, label_type
+    return texts, label_type, kind
 
 
 def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from cutpoint.items.reading.folder import list_images, read_folder
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
 
+UNLABELLED = "unlabelled"  # before the keys of items that are added without labels
+
 
 def read_dataset(
     data: Any,
@@ -97,6 +99,33 @@ def read_items(data: Any, tell: Callable[[str], None] = lambda line: None) -> li
         replace(read_arrays([payload]).items[0], key=_key(payload, place))
         for place, payload in enumerate(data)
     ]
+
+
+def with_unlabelled(
+    dataset: Dataset, more: Any, tell: Callable[[str], None] = lambda line: None
+) -> Dataset:
+    """Return `dataset` with items that have no label, nor a split, under keys of their own.
+
+    Parameters
+    ----------
+    more : as `data` in `read_items`, or None
+        Its labels, if it has any, are passed over.
+    """
+    if more is None:
+        return dataset
+    if isinstance(more, (str, os.PathLike)) and not Path(more).exists():
+        raise UsageError(
+            f'There are no unlabelled items in "{more}": there is nothing of that name.',
+            "They were to be added to the data.",
+            "A folder of files in any depth, a manifest, or one file.",
+            f"Look there with:  ls {Path(more).parent}",
+        )
+    found = {item.key: item for item in read_items(more, tell)}
+    added = [
+        replace(item, key=f"{UNLABELLED}/{key}", label=None, group=None, split=None)
+        for key, item in found.items()
+    ]
+    return dataset.with_items((*dataset.items, *added))
 
 
 def _key(payload: Any, place: int) -> str:
