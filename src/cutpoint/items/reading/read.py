@@ -16,6 +16,7 @@ from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.folder import list_images, read_folder
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
+from cutpoint.items.reading.streams import unpack
 
 UNLABELLED = "unlabelled"  # before the keys of items that are added without labels
 
@@ -33,6 +34,7 @@ def read_dataset(
     Parameters
     ----------
     data : path of a folder of class folders or of a manifest, or what `read_arrays` takes
+        Or what iterates over items or over (item, label), as `unpack` takes apart.
     labels, groups, splits : sequences, or mappings of key to value, optional
         They go before what the data brings. Items on disk are matched by key alone: the order
         they are read in need not be the caller's.
@@ -49,7 +51,10 @@ def read_dataset(
     if isinstance(data, Dataset):
         return with_columns(data, labels, groups, splits)
     if path is None:
-        return _not_empty(read_arrays(data, labels, groups, splits, keys))
+        stream = unpack(data)
+        labels = stream.labels if labels is None else labels
+        read = read_arrays(stream.payloads, labels, groups, splits, keys)
+        return _not_empty(read.with_warnings(*stream.warnings))
     if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
         found = read_folder(path, follow_links) if path.is_dir() else read_manifest(path)
         return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
@@ -93,6 +98,7 @@ def read_items(data: Any, tell: Callable[[str], None] = lambda line: None) -> li
         data = [path]
     if isinstance(data, (bytes, bytearray, Image.Image)):
         data = [data]
+    data = unpack(data).payloads
     refuse_no_sequence(data)
     refuse_single_image(data)
     return [

@@ -54,8 +54,8 @@ class Kind:
     def told(self) -> str:
         """What to say of it, with what to type for another; empty if there is nothing to say."""
         others = " or ".join(option("kind", each) for each in KINDS if each != self.name)
-        taken = f"Labels are taken for {self.name}: {self.why}."
-        return f"{taken} Type {others} if they are not." if self.why else ""
+        taken = f"Target taken: {self.name}, as {self.why}."
+        return f"{taken} For another type {others}." if self.why else ""
 
 
 def check_kind(kind: Any) -> None:
