@@ -121,7 +121,7 @@ def test_classes_it_does_not_know_are_refused(
     fitted: tuple[Predictor, Path], colour_folder: Maker
 ) -> None:
     strange = colour_folder(name="strange", classes="red mauve puce", seed=2)
-    with pytest.raises(DataError, match="does not know: mauve, puce"):
+    with pytest.raises(DataError, match=r"does not know some classes.*: mauve, puce"):
         cp.evaluate(fitted[0], strange, "all", quiet=True)
 
 
@@ -132,7 +132,7 @@ def test_sentences_are_refused(fitted: tuple[Predictor, Path], tmp_path: Path) -
 
 
 def test_an_empty_split_is_told(fitted: tuple[Predictor, Path]) -> None:
-    with pytest.raises(DataError, match=r'Split "val".*\n.*has no items'):
+    with pytest.raises(DataError, match=r'Split "val".*has no items'):
         cp.evaluate(fitted[0], fitted[1], "val", quiet=True)
 
 

@@ -152,9 +152,10 @@ def _type_of(name: str, place: int, value: Any) -> str:
         return "int"
     if isinstance(value, Real) and not isinstance(value, Integral):
         return "float"
-    if isinstance(value, list | tuple | set | frozenset):
+    is_names = isinstance(value, list | tuple | set | frozenset)
+    if is_names and all(isinstance(each, str) for each in value):
         return _SEVERAL
-    if np.ndim(value):
+    if is_names or np.ndim(value):
         raise ShapeError(
             f'Label {place} of "{name}" is a row of numbers: {_shown(value)}.',
             "Zeros and ones name no label.",

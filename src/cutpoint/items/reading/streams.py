@@ -111,11 +111,11 @@ def _taken(element: Any, is_batched: bool, unread: dict[str, None]) -> Iterator[
     """Yield (item, label) of one element: an item, a pair, a mapping, or a batch of these."""
     if isinstance(element, Mapping):
         element = _row(element, unread)
-    if isinstance(element, tuple | list) and len(element) == 1:  # a `TensorDataset` of items alone
-        element = element[0]
     is_pair = isinstance(element, tuple | list)
-    if is_pair and is_batched and (len(element) != 2 or is_one(element[0])):
+    if is_pair and is_batched and is_one(element[0]):
         is_pair = False  # a list of items, as a loader's own `collate_fn` makes
+    elif is_pair and len(element) == 1:  # a `TensorDataset` of items alone
+        element, is_pair = element[0], False
     if is_pair and len(element) != 2:
         raise ModalityError(
             f"One of the items is a {type(element).__name__} of {len(element)}.",

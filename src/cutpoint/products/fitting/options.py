@@ -129,9 +129,9 @@ class FitOptions:
                 "A head, or one class an item.",
                 "Leave out protocol",
             )
-        if self.head_text != RidgeHead.kind:
+        if self.head_texts != [RidgeHead.kind]:
             raise UsageError(
-                f'Protocol "{self.protocol}" and head "{self.head_text}" were asked for.',
+                f'Protocol "{self.protocol}" and head "{", ".join(self.head_texts)}" were asked for.',
                 "A protocol says itself which head is fitted, and how.",
                 "One of the two.",
                 f"Type, for example:  --protocol {self.protocol}",
