@@ -131,7 +131,7 @@ class FitOptions:
             )
         if self.head_texts != [RidgeHead.kind]:
             raise UsageError(
-                f'Protocol "{self.protocol}" and head "{", ".join(self.head_texts)}" were asked for.',
+                f'Protocol "{self.protocol}" and head {", ".join(self.head_texts)} were asked for.',
                 "A protocol says itself which head is fitted, and how.",
                 "One of the two.",
                 f"Type, for example:  --protocol {self.protocol}",
