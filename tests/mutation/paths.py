@@ -74,7 +74,7 @@ NAMED = {
     ),
     "base/stages.py": ("learning/test_recipe.py",),
     "base/state.py": ("learning/transforms/test_saving.py", "learning/heads/test_conformance.py"),
-    "features/store/halves.py": ("features/store/test_store.py",),
+    "features/store/half_precision.py": ("features/store/test_store.py",),
     "testing.py": ("networks/test_backbone.py", "features/extraction/test_run.py"),
     "base/types.py": ("base/test_spec.py",),
 }

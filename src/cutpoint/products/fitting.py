@@ -373,7 +373,8 @@ def _fit_head(
         if layouts:
             head.set_params(layout=layouts[taken.tap])
         head.fit(X, labels, groups=groups)
-    taps = [TapSpec.from_name(tap) for tap in recipe.taps]
+    revision = features.spec.revision
+    taps = [TapSpec.from_name(tap, revision) for tap in recipe.taps]
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
         backbone,
@@ -384,6 +385,7 @@ def _fit_head(
         storage=features.spec.storage,
         precision=features.spec.precision,
         network=network_of(features.spec, FeatureStore(options.store), taps),
+        revision=revision,
     )
 
 

@@ -34,7 +34,7 @@ from cutpoint.features.extraction import Described, describe
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE
 from cutpoint.features.extraction.unit import prepare, refuse_misfit
-from cutpoint.features.store.halves import as_read
+from cutpoint.features.store.half_precision import as_read
 from cutpoint.items.preprocess.recipes import check_preprocess
 from cutpoint.items.reading import Item, Label, read_items
 from cutpoint.learning.heads import Head, head_from_state
@@ -51,6 +51,7 @@ from cutpoint.networks.engines import (
     engine_identity,
     preferred_engine,
 )
+from cutpoint.networks.pooling import REVISION
 from cutpoint.networks.sources import load_backbone
 
 FORMAT = 1
@@ -104,6 +105,8 @@ class Predictor:
         What the network computed in, and computes in here; nothing else is put in its place.
     network : bytes
         Of int8, the quantised network itself; empty otherwise.
+    revision : int
+        Of its taps: how padded items were pooled when it was fitted, and are pooled still.
     """
 
     backbone: Backbone
@@ -115,11 +118,12 @@ class Predictor:
     storage: str = "auto"
     precision: str = "fp32"
     network: bytes = field(default=b"", repr=False)
+    revision: int = 1
 
     @property
     def taps(self) -> tuple[TapSpec, ...]:
         """Where the backbone is cut, and the pooling; one, or several made one by the recipe."""
-        return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
+        return tuple(TapSpec.from_name(tap, self.revision) for tap in self.recipe.taps)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -283,7 +287,9 @@ class Predictor:
                     old.unlink()
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+        younger = {"revision": self.revision} if self.revision > 1 else {}  # than the format
         return {
+            **younger,
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": self.backbone.spec.to_json(),
@@ -412,6 +418,7 @@ def _predictor(
         storage=fields["storage"],
         precision=precision,
         network=network,
+        revision=fields.get("revision", 1),
     )
     try:
         str(made)  # a card that can't be printed is told now, as all else that is misspelt
@@ -503,6 +510,8 @@ def _check_parts(
         raise _broken(folder, f'its backbone has no tap "{strange[0]}"')
     if fields["storage"] not in STORAGES:
         raise _broken(folder, f"its storage is {fields['storage']!r}")
+    if fields.get("revision", 1) not in range(1, REVISION + 1):
+        raise _broken(folder, f"its pools are of revision {fields['revision']!r}")
     if not isinstance(fields["card"], dict):
         raise _broken(folder, "its card is no mapping")
     wrong = _wrong_head(recipe, head)

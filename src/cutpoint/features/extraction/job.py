@@ -27,7 +27,7 @@ from cutpoint.features.extraction.quantising import cut_of
 from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.catalog import EngineRecord
-from cutpoint.features.store.halves import as_stored
+from cutpoint.features.store.half_precision import as_stored
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import (
     KeptModel,
@@ -37,6 +37,7 @@ from cutpoint.networks.engines import (
     known_engine,
     preferred_engine,
 )
+from cutpoint.networks.pooling import loses_sign
 from cutpoint.networks.runtimes.threads import one_thread
 
 
@@ -189,7 +190,7 @@ def _say_what_gem_loses(
     backbone: Backbone, spec: FeatureSpec, batch: Batch, reporter: Reporter
 ) -> None:
     """Say which taps pool by GeM what goes below zero, as read off a few items."""
-    taps = [tap for tap in spec.taps if tap.pool.partition("(")[0] == "gem"]
+    taps = [tap for tap in spec.taps if loses_sign(tap.pool)]
     if not taps:
         return
     whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]

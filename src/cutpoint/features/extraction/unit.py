@@ -15,7 +15,7 @@ from cutpoint.base.stopwatch import lap
 from cutpoint.base.types import Array, Batch, Features, Run
 from cutpoint.features.extraction.plan import Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
-from cutpoint.features.store.halves import as_stored, beyond
+from cutpoint.features.store.half_precision import as_stored, beyond
 from cutpoint.features.store.shard import Receipt, write_shard
 from cutpoint.items.preprocess import prepare_item
 from cutpoint.items.reading import Item, digest_payload, read_payload

@@ -19,7 +19,7 @@ from cutpoint.base.spec import FeatureSpec
 from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
 from cutpoint.features.store.checked import CheckedShard, split
-from cutpoint.features.store.halves import as_read
+from cutpoint.features.store.half_precision import as_read
 from cutpoint.features.store.shard import corrupt
 from cutpoint.items.reading import Label, as_given
 from cutpoint.networks.runtimes.threads import n_cores

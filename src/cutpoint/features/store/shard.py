@@ -22,7 +22,7 @@ from cutpoint.base.errors import StoreCorrupt, StoreError
 from cutpoint.base.files import refused, told, write_durably
 from cutpoint.base.spec import FeatureSpec, canonical_json
 from cutpoint.base.types import Array
-from cutpoint.features.store.halves import stored_dtype
+from cutpoint.features.store.half_precision import stored_dtype
 
 FORMAT = 1
 DIGESTS, HEADER = "digests", "cutpoint"

@@ -11,12 +11,14 @@ from sklearn.model_selection import GroupKFold
 
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
 from cutpoint.learning.choosing.folds import N_FOLDS, make_folds
 from cutpoint.learning.gram import Targets
 from cutpoint.learning.metrics import Interval, bootstrap, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe
+from cutpoint.networks.pooling import kind_of
 
 KINDS = ("classes", "labels", "values")
 SEPARATOR = ";"  # between the labels of an item that has several
@@ -284,8 +286,9 @@ def _several(labels: Array) -> Targets:
 
 def _is_vector(features: Features, tap: str) -> bool:
     """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
-    pool = tap.rpartition("/")[2].partition("(")[0]
-    return pool not in ("none", "grid", "gram") or features.X(tap, np.array([0])).ndim == 2
+    kind = kind_of(TapSpec.from_name(tap).pool)
+    is_one = kind is None or kind.gives == "vector"
+    return is_one or features.X(tap, np.array([0])).ndim == 2
 
 
 def refuse_unfit_recipe(options: ChooseOptions) -> None:

@@ -9,6 +9,7 @@ from threading import Lock
 import numpy as np
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
 from cutpoint.learning.heads import LearnedPoolHead
@@ -18,7 +19,7 @@ from cutpoint.learning.recipe.spelling import Fitter, Recipe, Stage
 from cutpoint.learning.recipe.widths import OF_ONE_WIDTH, check_widths
 from cutpoint.learning.transforms.base import FewerThanAsked, Mixed
 from cutpoint.learning.transforms.select import Selector
-from cutpoint.networks.pooling import SignedActivationWarning
+from cutpoint.networks.pooling import SignedActivationWarning, keeps_space
 
 # A recipe is fitted for each tap and fold, and one line is enough. Python's own "once" forgets
 # what was said whenever a filter changes, as catching warnings does.
@@ -90,7 +91,7 @@ def layout_of(features: Features, tap: str) -> str:
     """
     layout = features.layouts.get(tap, "")
     if not layout:
-        is_map = tap.rpartition("/")[2].partition("(")[0] in ("grid", "none")
+        is_map = keeps_space(TapSpec.from_name(tap).pool)
         raise ShapeError(
             f'A pool that learns can\'t be fitted on tap "{tap}".',
             "Its layout is not known: an earlier release stored it."

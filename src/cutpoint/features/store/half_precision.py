@@ -6,9 +6,9 @@ import numpy as np
 
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array
+from cutpoint.networks.pooling import keeps_space
 
 LARGEST = float(np.finfo(np.float16).max)  # 65504
-_MAPS = ("none", "grid")
 
 
 def stored_dtype(tap: str, rows: Array, storage: str) -> str:
@@ -22,7 +22,7 @@ def stored_dtype(tap: str, rows: Array, storage: str) -> str:
     storage : {"auto", "fp32", "fp16"}
         As `FeatureSpec.storage`.
     """
-    is_map = TapSpec.from_name(tap).pool.partition("(")[0] in _MAPS and rows.ndim > 2
+    is_map = keeps_space(TapSpec.from_name(tap).pool) and rows.ndim > 2
     return "float16" if storage == "fp16" or (storage == "auto" and is_map) else "float32"
 
 
