@@ -49,7 +49,7 @@ from cutpoint.learning.recipe import Recipe, check_widths, fit_recipe, parse_rec
 from cutpoint.networks.backbone import STORAGES, Backbone
 from cutpoint.networks.engines import refuse_precision
 from cutpoint.networks.layer_table import AUTO, Layer, LayerTable
-from cutpoint.networks.pooling import canonical_pool, map_layouts, pooled_width
+from cutpoint.networks.pooling import canonical_pool, free_rows, map_layouts, pooled_width
 from cutpoint.products.evaluation import Evaluation, make_evaluation
 from cutpoint.products.predictor import BAD_ROWS, Predictor, refuse_foreign, short_digest
 from cutpoint.products.report import ReportInputs, require_report, write_report
@@ -350,6 +350,16 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             "It trains on stored maps or tokens, and all taps are pooled to vectors.",
             "The pool grid(n), a smaller map, or none, the whole activation.",
             f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+        )
+    ragged = free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
+    if ragged:
+        raise UsageError(
+            f'The head {head.kind} can\'t be trained on "{next(iter(ragged))}": its rows differ in '
+            "length.",
+            "They are whole activations of items that differ in length.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time; or a head that takes "
+            "vectors.",
+            f'Type, for example:  --pool "grid(4)" --head {head.kind}   or:  --pool gap',
         )
     return found
 

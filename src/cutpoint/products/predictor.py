@@ -193,7 +193,7 @@ class Predictor:
             for start, found in executor.map(work, starts):
                 places = [start + place for place in found.places]
                 if places:
-                    out[places] = self._scored(found.features)
+                    out[places] = self._scored(found.arrays)
                 reasons |= {start + place: reason for place, reason in found.bad}
         return out, reasons
 

@@ -37,7 +37,7 @@ from cutpoint.networks.engines import (
     known_engine,
     preferred_engine,
 )
-from cutpoint.networks.pooling import loses_sign
+from cutpoint.networks.pooling import free_rows, loses_sign
 from cutpoint.networks.runtimes.threads import one_thread
 
 
@@ -49,6 +49,8 @@ class Job:
     ----------
     n_calibration : int
         Items that went through the network for the parity gate.
+    free : mapping of tap → axis
+        Along which rows of taps kept whole differ in length.
     check : callable
         Raises if what was computed must not be kept: cuts may share memory with a network that is
         trained meanwhile.
@@ -65,6 +67,7 @@ class Job:
     n_calibration: int
     executor: LocalExecutor
     check: Callable[[], None]
+    free: Mapping[str, int]
     laps: list[Seconds] = field(default_factory=list)
     units_s: float = 0.0
 
@@ -83,7 +86,7 @@ class Job:
 
         What the store knows is a figure; it holds for the model that was kept, and no other.
         """
-        cut = cut_of(backbone, spec, store)
+        cut, free = cut_of(backbone, spec, store), _free_rows(backbone, spec)
         lap("cut")
         name, note = preferred_engine(engine, cut)
         if note and spec.precision == "fp32":  # else it is refused, and that says why
@@ -97,7 +100,7 @@ class Job:
             found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
             lap("load")
             if found is not None:
-                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
+                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed, free)
         reporter.say(f"Prepare engine {name} and compare it with the framework itself")
         batch, prepare_s = _calibration_batch(units, spec, cut)
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
@@ -114,8 +117,8 @@ class Job:
         )
         if checked.engine.name == name:
             store.add_engine(spec_id, record)
-        n_seen = len(batch)
-        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
+        n_seen, check = len(batch), backbone.refuse_changed
+        return cls(spec, store, checked.engine, record, n_seen, executor, check, free)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -161,6 +164,7 @@ class Job:
                     self.engine.batch_size,
                     advance,
                     self.check,
+                    self.free,
                 )
 
             with closing(self.executor.map(make_worker, plan.units, stop)) as receipts:
@@ -184,6 +188,14 @@ def _has_gpu() -> bool:
 def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
     """Return the bytes of one item as it is stored."""
     return sum(as_stored(tap, rows[:1], storage).nbytes for tap, rows in features.items())
+
+
+def _free_rows(backbone: Backbone, spec: FeatureSpec) -> dict[str, int]:
+    """Return the axis along which rows differ in length, by tap; none where no item can."""
+    if all(size is not None for size in spec.backbone.preprocess.array_shape):
+        return {}
+    table = backbone.layers()
+    return free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
 
 
 def _say_what_gem_loses(

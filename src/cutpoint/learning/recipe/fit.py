@@ -87,8 +87,16 @@ def layout_of(features: Features, tap: str) -> str:
     Raises
     ------
     ShapeError
-        If the tap is none, or an older release stored it without.
+        If the tap is none, an older release stored it without, or its rows differ in length.
     """
+    if features.is_ragged(tap):
+        raise ShapeError(
+            f'A pool that learns can\'t be fitted on tap "{tap}": its rows differ in length.',
+            "They are whole activations of items that differ in length.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time; or a pool that "
+            "does not learn.",
+            'Extract again, with:  --pool "grid(4)"   or:  --pool gap',
+        )
     layout = features.layouts.get(tap, "")
     if not layout:
         is_map = keeps_space(TapSpec.from_name(tap).pool)
