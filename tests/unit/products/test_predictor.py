@@ -20,6 +20,7 @@ from cutpoint.items.reading import read_dataset
 from cutpoint.products.predictor import HEAD, MANIFEST, Predictor, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
+from tests.unit.features.store.ragged import Sentences, sentences
 
 Maker = Callable[..., Path]
 
@@ -390,6 +391,30 @@ def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path)
         change(folder, backbone=backbone)
         with pytest.raises(PredictorError, match="its backbone is misspelt"):
             cp.load_predictor(folder)
+
+
+def test_a_predictor_pools_padded_items_as_when_it_was_fitted(tmp_path: Path) -> None:
+    """One saved before pools knew padding says no revision, and is fed what it was fitted on."""
+    ids, lengths = sentences(120)
+    labels = np.where(np.array(lengths) > 4, "long", "short").tolist()
+    options = {"pool": ["gmp"], "taps": "tokens", "store": tmp_path / "s", "quiet": True}
+    model = cp.fit(ids, tmp_path / "new", Sentences(), labels=labels, **options)
+    loaded = cp.load_predictor(tmp_path / "new", backbone=Sentences())
+    assert [tap.revision for tap in (*model.taps, *loaded.taps)] == [2, 2]
+    manifest = json.loads((tmp_path / "new" / MANIFEST).read_text())
+    assert manifest.pop("revision") == 2
+    old = shutil.copytree(tmp_path / "new", tmp_path / "old")
+    (old / MANIFEST).write_text(json.dumps(signed(manifest)))
+    before = cp.load_predictor(old, backbone=Sentences())
+    now, then = (each.backbone.cut_at(each.taps)(ids) for each in (loaded, before))
+    tokens = Sentences().network[ids]
+    np.testing.assert_array_equal(then["tokens/gmp"], tokens.max(1))
+    without = np.where(ids[:, :, None] > 0, tokens, -np.inf).max(1)
+    np.testing.assert_array_equal(now["tokens/gmp"], without)
+    for wrong in (3, 0, "2", [2]):
+        change(old, revision=wrong)
+        with pytest.raises(PredictorError, match="its pools are of revision"):
+            cp.load_predictor(old, backbone=Sentences())
 
 
 def test_a_manifest_nested_too_deep_is_refused(tmp_path: Path) -> None:

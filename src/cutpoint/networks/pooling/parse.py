@@ -48,7 +48,7 @@ class PoolKind:
         What is left of an item: "places" are the map or the tokens, or a smaller map.
     masked_since : int
         The first `TapSpec.revision` by which it leaves padding out; 0: it has no use for a mask.
-    is_free : bool
+    has_one_width : bool
         Whether its width is the same whatever the size of an axis of space.
     loses_sign : bool
         Whether it raises what is below zero to about zero.
@@ -60,7 +60,7 @@ class PoolKind:
     read: Reader = nothing
     gives: str = "vector"
     masked_since: int = 0
-    is_free: bool = True
+    has_one_width: bool = True
     loses_sign: bool = False
 
     @property
@@ -82,10 +82,10 @@ POOLS: dict[str, PoolKind] = {
     "mean": PoolKind(pool_mean, "tokens", "mean", masked_since=1),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean", masked_since=1),
     "h2t": PoolKind(
-        pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, is_free=False
+        pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, has_one_width=False
     ),
     "gram": PoolKind(pool_gram, "places", "gram", gives="matrix", masked_since=2),
-    "flatten": PoolKind(pool_flatten, "places", "flatten", is_free=False),
+    "flatten": PoolKind(pool_flatten, "places", "flatten", has_one_width=False),
     "grid": PoolKind(pool_grid, "maps", "grid(n)", count("n"), gives="places", masked_since=2),
     "none": PoolKind(pool_none, "any", "none", gives="places"),
 }
@@ -116,13 +116,14 @@ def read_pool(text: str) -> tuple[str, dict[str, Any], str]:
     """
     found = _TYPED.fullmatch(text)
     if found is None or found[1] not in POOLS:
-        raise _unknown(text, "No pool has that name.")
+        raise _unknown(f'There is no pool "{text}".', "No pool has that name.")
     name, brackets = found[1], found[2]
     words = [] if brackets is None else [word.strip() for word in brackets.split(",")]
     try:
         arguments, spelled = POOLS[name].read(words)
     except ValueError as error:
-        raise _unknown(text, f"It is typed {POOLS[name].usage}, with numbers above 0.") from error
+        usage = f"It is typed {POOLS[name].usage}, with numbers above 0."
+        raise _unknown(f'Pool "{text}" is misspelt.', usage) from error
     return name, arguments, f"{name}({','.join(spelled)})" if spelled else name
 
 
@@ -201,13 +202,13 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
     name, arguments, pool = read_pool(text)
     if not _runs_over(POOLS[name].needs, layer.layout):
         raise ShapeError(
-            f'Pool "{pool}" was asked for at layer "{layer.name}".',
-            f"That layer gives {layer.shape_text} ({layer.layout or 'axes unknown'}), "
-            f"which it can't run over: {name} needs {_ASKS_FOR[POOLS[name].needs]}.",
+            f'Pool "{pool}" can\'t run at layer "{layer.name}": {name} needs '
+            f"{_ASKS_FOR[POOLS[name].needs]}.",
+            f"That layer gives {layer.shape_text} ({layer.layout or 'axes unknown'}).",
             f"Pools that can: {', '.join(_pools_for(layer.layout))}.",
             'Take the layer as it is with "none", or let cutpoint choose with:  --pool auto',
         )
-    if layer.free_axes and not POOLS[name].is_free:
+    if layer.free_axes and not POOLS[name].has_one_width:
         raise _no_one_width(layer, pool)
     _check_grid(layer, name, arguments, pool)
     return (pool,)
@@ -266,9 +267,9 @@ def _check_grid(layer: Layer, name: str, arguments: dict[str, Any], pool: str) -
     if side < finest:
         fits = f"grid({side})" if name == "grid" else _pyramid_up_to(side, arguments)
         raise ShapeError(
-            f'Pool "{pool}" was asked for at layer "{layer.name}".',
-            f"That layer gives {layer.shape_text} ({layer.layout}): "
-            f"{finest} bins a side, {side} places.",
+            f'Pool "{pool}" has more bins than layer "{layer.name}" has places: {finest} bins a '
+            f"side, {side} places.",
+            f"That layer gives {layer.shape_text} ({layer.layout}).",
             f"At most {side} bins a side at this layer, or a layer with larger maps.",
             f'Type, for example:  --pool "{fits}"',
         )
@@ -281,7 +282,7 @@ def _pyramid_up_to(side: int, arguments: dict[str, Any]) -> str:
 
 
 def _no_one_width(layer: Layer, pool: str) -> ShapeError:
-    fitting = [name for name in _pools_for(layer.layout) if POOLS[name].is_free]
+    fitting = [name for name in _pools_for(layer.layout) if POOLS[name].has_one_width]
     shown = next(name for name in ("cls+mean", "gap") if name in fitting)
     return ShapeError(
         f'Pool "{pool}" gives no one width at layer "{layer.name}": items differ in size there.',
@@ -292,9 +293,9 @@ def _no_one_width(layer: Layer, pool: str) -> ShapeError:
     )
 
 
-def _unknown(text: str, got: str) -> UsageError:
+def _unknown(wrong: str, got: str) -> UsageError:
     return UsageError(
-        f'Pool "{text}" was asked for.',
+        wrong,
         got,
         f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto.",
         'Type, for example:  --pool gap --pool "gem(4)"',

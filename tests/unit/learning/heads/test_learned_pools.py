@@ -252,6 +252,13 @@ def test_wrong_input_says_what_would_do(head: Any) -> None:
         head.predict(maps[:, :4])
 
 
+def test_rows_that_differ_in_length_are_refused() -> None:
+    rows = [np.zeros((n, 4), np.float32) for n in (3, 5, 2)]
+    for head in (GeMHead(), AttentionPoolHead()):
+        with pytest.raises(ShapeError, match="was given rows that differ in length"):
+            head.fit(rows, ["a", "b", "a"])
+
+
 def test_queries_must_share_the_channels() -> None:
     with pytest.raises(UsageError, match="Up to 3 these can: 1, 2") as caught:
         EfficientProbe(n_queries=3).fit(*spotted(60))

@@ -20,7 +20,9 @@ from PIL import Image
 import cutpoint as cp
 from cutpoint.base.errors import ShapeError, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec, TapSpec
+from cutpoint.features.extraction.unit import describe
 from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.reading import read_dataset
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
@@ -291,6 +293,24 @@ def test_rows_of_padded_text_from_before_keep_their_id_and_their_numbers(
         assert (moved[1].max() > 1e-3) == is_changed
     everything = backbone.cut_at([TapSpec(now.taps[0].layer, "none")])(ids)
     close(short[1][now.taps[0].name], torch.from_numpy(*everything.values()).amax(1))
+
+
+def test_whole_tokens_of_sentences_are_kept_as_long_as_each(saved: Callable[..., Path]) -> None:
+    """Reference: transformers' own network of each unpadded sentence; half precision, 2e-3."""
+    folder = saved(bert)
+    backbone = cp.load(f"hf:{folder}")
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
+    for row, n_valid in enumerate((12, 7, 3, 2)):
+        ids[row, n_valid:] = 0
+    tap = "encoder.layer.1/none"
+    cut, items = backbone.cut("encoder.layer.1", pool="none"), read_dataset(ids).items
+    found = describe(items, backbone.spec.preprocess, cut, "auto", 3, free={tap: 0})
+    network = transformers.BertModel.from_pretrained(folder).eval()
+    for row, own in zip(found.features[tap].rows(), ids, strict=True):
+        with torch.inference_mode():
+            alone = network(torch.from_numpy(own[own != 0][None])).last_hidden_state[0]
+        assert row.dtype == np.float16
+        np.testing.assert_allclose(row, alone.numpy(), atol=2e-3)
 
 
 def test_head2toes_own_windows_of_padded_text_are_refused(saved: Callable[..., Path]) -> None:
