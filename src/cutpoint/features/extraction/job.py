@@ -10,33 +10,27 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from cutpoint.base.contracts import Cut, Engine
-from cutpoint.base.errors import BadItem, CutpointError, StoreError
+from cutpoint.base.errors import CutpointError, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
 from cutpoint.base.types import Array, Batch
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import stopping
-from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
+from cutpoint.features.extraction.plan import Plan, Unit, human_bytes, size_plan
 from cutpoint.features.extraction.quantising import cut_of
-from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
+from cutpoint.features.extraction.unit import UnitReceipt, calibration_batch, run_unit
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.catalog import EngineRecord
 from cutpoint.features.store.half_precision import as_stored
 from cutpoint.networks.backbone import Backbone
-from cutpoint.networks.engines import (
-    KeptModel,
-    checked_engine,
-    compiled_id,
-    engine_identity,
-    known_engine,
-    preferred_engine,
-)
+from cutpoint.networks.engines import Checked, make_ready
 from cutpoint.networks.pooling import free_rows, loses_sign
 from cutpoint.networks.runtimes.threads import one_thread
 
@@ -88,37 +82,29 @@ class Job:
         """
         cut, free = cut_of(backbone, spec, store), _free_rows(backbone, spec)
         lap("cut")
-        name, note = preferred_engine(engine, cut)
-        if note and spec.precision == "fp32":  # else it is refused, and that says why
-            reporter.say(note)
         if _has_gpu():
             reporter.say("A GPU is here and is not used: features are computed on processors")
-        identity, spec_id = engine_identity(name), spec.fingerprint()
-        kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)
-        known = store.catalog.engine(spec_id, identity)
-        if known is not None:
-            found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
-            lap("load")
-            if found is not None:
-                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed, free)
-        reporter.say(f"Prepare engine {name} and compare it with the framework itself")
-        batch, prepare_s = _calibration_batch(units, spec, cut)
-        checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
-        if checked.refused:
-            reporter.say(checked.refused)
-        _say_what_gem_loses(backbone, spec, batch[:2], reporter)
-        record = EngineRecord(
-            engine=identity,
-            cosine=checked.parity.cosine,
-            relative_error=checked.parity.relative_error,
-            engine_s=checked.seconds / len(batch),
-            prepare_s=prepare_s,
-            row_bytes=_row_bytes(checked.features, spec.storage),
+        spec_id, sample = spec.fingerprint(), _Sample(units, spec, cut)
+        ready = make_ready(
+            cut,
+            engine,
+            executor.n_workers,
+            spec.precision,
+            spec_id,
+            lambda: sample.batch,
+            reporter.say,
+            partial(store.catalog.engine, spec_id),
         )
-        if checked.engine.name == name:
+        if ready.remembered is not None:
+            known, check = ready.remembered, backbone.refuse_changed
+            return cls(spec, store, ready.engine, known, 0, executor, check, free)
+        assert ready.checked is not None
+        _say_what_gem_loses(backbone, spec, sample.batch[:2], reporter)
+        record = sample.record(ready.identity, ready.checked)
+        if not ready.is_refused:
             store.add_engine(spec_id, record)
-        n_seen, check = len(batch), backbone.refuse_changed
-        return cls(spec, store, checked.engine, record, n_seen, executor, check, free)
+        n_seen, check = len(sample.batch), backbone.refuse_changed
+        return cls(spec, store, ready.engine, record, n_seen, executor, check, free)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -215,22 +201,31 @@ def _say_what_gem_loses(
             )
 
 
-def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
-    """Return the first few items that can be prepared, and the seconds one takes."""
-    images = []
-    start, n_tried = time.perf_counter(), 0
-    for item in units[0].items:
-        n_tried += 1
-        try:
-            images.append(prepare(item, spec.backbone.preprocess)[0])
-        except BadItem:
-            continue
-        if len(images) == CALIBRATION_SIZE:
-            break
-    seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    if not images:  # nothing but bad items; any input will do to set the engine up
-        images = [np.zeros(cut.input_shape, cut.input_dtype)]
-    return np.stack(images), seconds
+@dataclass(frozen=True)
+class _Sample:
+    """The first few items that can be prepared; what they show of all."""
+
+    units: Sequence[Unit]
+    spec: FeatureSpec
+    cut: Cut
+
+    @property
+    def batch(self) -> Batch:
+        return self._prepared[0]
+
+    @cached_property
+    def _prepared(self) -> tuple[Batch, float]:
+        return calibration_batch(self.units[0].items, self.spec.backbone.preprocess, self.cut)
+
+    def record(self, identity: str, checked: Checked) -> EngineRecord:
+        return EngineRecord(
+            engine=identity,
+            cosine=checked.parity.cosine,
+            relative_error=checked.parity.relative_error,
+            engine_s=checked.seconds / len(self.batch),
+            prepare_s=self._prepared[1],
+            row_bytes=_row_bytes(checked.features, self.spec.storage),
+        )
 
 
 def _existing(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, ShapeError
 from cutpoint.base.spec import ArraySpec, FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import lap
 from cutpoint.base.types import Array, Batch, Features, Run
-from cutpoint.features.extraction.plan import Unit
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
 from cutpoint.features.store.half_precision import as_stored, beyond
 from cutpoint.features.store.ragged import Kept, Ragged, concatenated
@@ -177,6 +179,26 @@ def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> An
     lap("read")
     name = item.payload.name if isinstance(item.payload, Path) else ""
     return prepare_item(payload, preprocess, name)
+
+
+def calibration_batch(
+    items: Sequence[Item], preprocess: Preprocess, cut: Cut
+) -> tuple[Batch, float]:
+    """Return the first few items that can be prepared, and the seconds that one takes."""
+    prepared: list[Array] = []
+    start, n_tried = time.perf_counter(), 0
+    for item in items:
+        n_tried += 1
+        try:
+            prepared.append(prepare(item, preprocess)[0])
+        except BadItem:
+            continue
+        if len(prepared) == CALIBRATION_SIZE:
+            break
+    seconds = (time.perf_counter() - start) / max(n_tried, 1)
+    if not prepared:  # nothing but bad items; any input will do to set the engine up
+        prepared = [np.zeros(cut.input_shape, cut.input_dtype)]
+    return np.stack(prepared), seconds
 
 
 def refuse_misfit(items: Sequence[Item], preprocess: Preprocess) -> None:
