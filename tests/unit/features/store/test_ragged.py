@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError
+import cutpoint as cp
+from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, UsageError
 from cutpoint.base.spec import FeatureSpec, canonical_json
 from cutpoint.features.extraction.unit import describe
 from cutpoint.features.store import FeatureStore, mend_store, rebuild_catalog, verify_store
@@ -22,10 +23,12 @@ from cutpoint.features.store.checked import CheckedShard
 from cutpoint.features.store.ragged import Ragged, concatenated
 from cutpoint.features.store.shard import read_header, write_shard
 from cutpoint.items.reading import read_dataset
+from cutpoint.learning.choosing import precision
 from cutpoint.learning.choosing.task import is_vector
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from tests.unit.features.store.helpers import fill, images
 from tests.unit.features.store.ragged import (
+    N_IDS,
     Sentences,
     fill_ragged,
     sentences,
@@ -295,6 +298,29 @@ def test_choosing_takes_the_vectors_beside_ragged_rows(tmp_path: Path) -> None:
     features = fill_ragged(tmp_path, sentences(20)[0]).features
     taken = [tap for tap in features.taps if is_vector(features, tap)]
     assert taken == [tap for tap in features.taps if not tap.endswith("/none")]
+
+
+def test_a_lower_precision_is_compared_on_ragged_rows_too(tmp_path: Path) -> None:
+    """Against rows of other items of the same lengths, and against themselves."""
+    ids, _ = sentences(20)
+    others = np.where(ids > 0, ids % (N_IDS - 1) + 1, 0)
+    one, other = (
+        fill_ragged(tmp_path / str(number), each, ["none"]).features
+        for number, each in enumerate((ids, others))
+    )
+    rows = np.arange(20)
+    assert precision._compared(one, one, rows, rows).cosine > 0.999
+    assert precision._compared(one, other, rows, rows).cosine < 0.9
+
+
+def test_a_head_that_pools_maps_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    ids, lengths = sentences(40)
+    labels = ["long" if each > 4 else "short" for each in lengths]
+    options = {"pool": ["none"], "head": "attention_pool", "store": tmp_path / "s", "quiet": True}
+    with pytest.raises(UsageError, match='"tokens/none": its rows differ in length') as caught:
+        cp.fit(ids, None, Sentences(), labels=labels, **options)
+    assert "--pool gap" in caught.value.type_next
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_pool_that_learns_refuses_rows_that_differ_in_length(tmp_path: Path) -> None:
