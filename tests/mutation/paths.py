@@ -24,17 +24,17 @@ NAMED = {
         "learning/choosing/test_picking.py",
         "learning/choosing/test_ranking.py",
     ),
-    "learning/choosing/judging.py": (
+    "learning/choosing/rank_taps.py": (
         "learning/choosing/test_ranking.py",
         "learning/choosing/test_strategies.py",
     ),
-    "learning/choosing/maps.py": ("learning/choosing/test_columns.py",),
+    "learning/choosing/maps.py": ("learning/choosing/test_head2toe.py",),
     "learning/choosing/prior.py": (
         "learning/choosing/test_ranking.py",
         "learning/choosing/test_picking.py",
     ),
     "learning/transferability/ridge.py": ("learning/transferability/test_loo_ridge.py",),
-    "learning/choosing/sets.py": ("learning/choosing/test_strategies.py",),
+    "learning/choosing/judge_taps.py": ("learning/choosing/test_strategies.py",),
     "learning/choosing/speeds.py": ("learning/choosing/test_backbones.py",),
     "networks/engines/torch.py": ("networks/engines/test_torch_engine.py",),
     "networks/frameworks/torch/graph.py": (
@@ -47,13 +47,31 @@ NAMED = {
     ),
     "learning/gram/decompose.py": ("learning/gram/test_ridge.py", "learning/gram/test_path.py"),
     "learning/gram/leave_out.py": ("learning/gram/test_ridge.py", "learning/gram/test_judge.py"),
-    "learning/heads/mlp.py": ("learning/heads/test_svm_and_mlp.py",),
+    "learning/heads/mlp.py": (
+        "learning/heads/test_svm_and_mlp.py",
+        "learning/heads/test_values.py",
+    ),
     "learning/heads/pool_modules.py": ("learning/heads/test_learned_pools.py",),
     "learning/heads/pool_training.py": ("learning/heads/test_learned_pools.py",),
     "learning/heads/protocol_run.py": ("learning/heads/test_protocols.py",),
-    "learning/heads/ridge.py": ("learning/heads/test_ridge_head.py",),
+    "learning/heads/ridge.py": (
+        "learning/heads/test_ridge_head.py",
+        "learning/heads/test_values.py",
+        "learning/heads/test_labels.py",
+    ),
     "learning/heads/softmax_regression.py": ("learning/heads/test_logistic.py",),
-    "learning/heads/svm.py": ("learning/heads/test_svm_and_mlp.py",),
+    "learning/heads/svm.py": (
+        "learning/heads/test_svm_and_mlp.py",
+        "learning/heads/test_values.py",
+    ),
+    "learning/heads/classes.py": ("learning/heads/test_ridge_head.py",),
+    "learning/recipe/chain.py": ("learning/test_chain.py",),
+    "learning/shared/limits.py": (
+        "learning/heads/test_limits.py",
+        "learning/transforms/test_limits.py",
+    ),
+    "learning/shared/folds.py": ("learning/test_folds.py",),
+    "learning/shared/steps.py": ("learning/test_chain.py",),
     "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
     "items/preprocess/item.py": ("items/preprocess/test_image.py",),
     "items/preprocess/resize.py": (

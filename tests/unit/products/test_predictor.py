@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ import cutpoint as cp
 from cutpoint.base.errors import CutpointError, ModalityError, PredictorError, UsageError
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.items.reading import read_dataset
-from cutpoint.products.predictor import HEAD, MANIFEST, Predictor, signed
+from cutpoint.networks.engines import make_ready
+from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 from tests.unit.features.store.ragged import Sentences, sentences
@@ -176,7 +178,8 @@ def test_saving_again_leaves_other_files_and_no_old_head(
 def test_reasons_stay_with_their_items(saved: Path) -> None:
     """An item with NaN features before one that can't be decoded, in one batch."""
     model = cp.load_predictor(saved)
-    real = model._cut
+    scorer = model.ready()
+    real = scorer._cut
 
     class Broken:
         converts_to, why_native = (), ""
@@ -187,13 +190,42 @@ def test_reasons_stay_with_their_items(saved: Path) -> None:
             found[model.taps[0].name][0] = np.nan
             return found
 
-    model.__dict__["_cut"] = Broken()
+    scorer.__dict__["_cut"] = Broken()
     found = model.predict([noisy_image(0, 1), b"", noisy_image(1, 2)])
     assert [each.reason for each in found] == [
         "features that are NaN or infinite",
         "empty file (0 bytes)",
         "",
     ]
+
+
+def test_the_engine_is_compared_once_however_often_is_predicted(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not on bad items, of which nothing can be learned."""
+    gates: list[str] = []
+
+    def counted(*args: Any) -> Any:
+        gates.append(args[1])
+        return make_ready(*args)
+
+    monkeypatch.setattr("cutpoint.products.predictor.scorer.make_ready", counted)
+    model = cp.load_predictor(saved)
+    images = [noisy_image(0, 1), noisy_image(1, 2)]
+    model.predict([b"", b"junk"])
+    first = model.predict(images)
+    assert model.predict(images) == first
+    assert model.ready().predict(images) == first
+    assert gates == ["auto", "auto"]
+    assert model.ready("native") is not model.ready()
+    assert model.ready() is model.ready()
+
+
+def test_a_card_is_saved_whole_and_what_a_later_release_adds_is_passed_over() -> None:
+    card = Card(data="photos", counts={"train": 3}, evaluation={"split": "test"})
+    assert Card.from_json(card.to_json() | {"younger": 1}) == card
+    assert Card().to_json() == {}
+    assert Card.from_json({}) == Card()
 
 
 def test_another_modality_is_refused(saved: Path) -> None:

@@ -25,9 +25,9 @@ from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.reading import Dataset, assign_splits, can_be_split, tell_idle_seed
 from cutpoint.learning.choosing.candidate import Candidate
+from cutpoint.learning.choosing.judge_taps import judge_set
 from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.sets import judge_set
-from cutpoint.learning.choosing.task import ChooseOptions, Task, is_vector
+from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task, is_vector
 from cutpoint.learning.metrics import Interval, paired_bootstrap
 from cutpoint.learning.recipe import Recipe
 from cutpoint.networks.backbone import Backbone

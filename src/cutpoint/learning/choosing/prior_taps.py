@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cutpoint.base.spec import TapSpec
-from cutpoint.learning.choosing.task import Task
+from cutpoint.learning.choosing.ranking_task import Task
 
 N_LAST_FUSED = {"image": 2}
 """Modality → of how many of the last layers the averages are fused, each centred and with one

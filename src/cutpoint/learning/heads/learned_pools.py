@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,15 +17,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
-from cutpoint.learning.heads.limits import COUNT, Limit
-from cutpoint.learning.heads.trained import TrainedHead, import_training
+from cutpoint.learning.heads.trained import TrainedClassifier, TrainedHead, import_training
+from cutpoint.learning.shared.limits import COUNT, POSITIVE, Limit
 from cutpoint.networks.pooling import SignedActivationWarning, space_axes
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
 
 
-class LearnedPoolHead(TrainedHead):
+class LearnedPoolHead(TrainedClassifier):
     """What the learned pools share; a pool says which module pools, and how X is prepared.
 
     Attributes
@@ -33,6 +34,7 @@ class LearnedPoolHead(TrainedHead):
     """
 
     takes: ClassVar[str] = "maps"
+    stays: ClassVar[str] = "it is a PyTorch module on whole maps"
     _is_scaled: ClassVar[bool] = True
     _epochs: ClassVar[tuple[int, int]] = (30, 5)
     layout: str | None
@@ -71,10 +73,10 @@ class LearnedPoolHead(TrainedHead):
         truth = self._learn_classes(y)
         check_groups(groups, len(truth))
         self.n_channels_ = x.shape[1]
-        self._train(x, truth, groups)
+        self._train_classes(x, truth, groups)
         return self
 
-    def class_scores(self, X: Any) -> Float64:
+    def outputs(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
         return self._scores_of(self._checked(X))
 
@@ -199,9 +201,9 @@ class GeMHead(LearnedPoolHead):
 
     kind = "learned_gem"
     _is_scaled = False  # its logarithms are of the values as they are
-    _limits: ClassVar[dict[str, Limit]] = {
-        **TrainedHead._limits,
-        "p": Limit(0, np.inf, "3", is_open=True),
+    limits: ClassVar[Mapping[str, Limit]] = {
+        **TrainedHead.limits,
+        "p": POSITIVE,
     }
 
     def __init__(
@@ -272,7 +274,7 @@ class AttentionPoolHead(LearnedPoolHead):
     """
 
     kind = "attention_pool"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_hidden": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_hidden": COUNT}
 
     def __init__(
         self,
@@ -321,7 +323,7 @@ class EfficientProbe(LearnedPoolHead):
     """
 
     kind = "efficient_probe"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_queries": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_queries": COUNT}
 
     def __init__(
         self,
@@ -355,7 +357,7 @@ class EfficientProbe(LearnedPoolHead):
         if n_channels % self.n_queries:
             fits = [n for n in range(1, self.n_queries + 1) if n_channels % n == 0]
             raise UsageError(
-                f"{self.n_queries} queries were asked for.",
+                f"{self.n_queries} queries can't share {n_channels} channels evenly.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
                 f'Type, for example:  --head "efficient_probe({fits[-1]})"   or, in a recipe:  '

@@ -16,9 +16,9 @@ from typing import Any
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.stages import Arguments, parameters_of, read_arguments, read_stage, spell
 from cutpoint.learning.heads import HEADS, LearnedPoolHead
+from cutpoint.learning.shared.limits import check_parameters
 from cutpoint.learning.transforms import TRANSFORMS, Transform
 from cutpoint.learning.transforms.base import LabelledTransform
-from cutpoint.learning.transforms.limits import check_parameters
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import canonical_pool, keeps_space
 

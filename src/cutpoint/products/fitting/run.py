@@ -33,8 +33,9 @@ from cutpoint.learning.choosing import (
     rank,
     rank_maps,
 )
-from cutpoint.learning.choosing.task import Task
-from cutpoint.learning.heads import Head, find_protocol, fit_protocol
+from cutpoint.learning.choosing.ranking_task import Task
+from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import find_protocol, fit_protocol
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone

@@ -14,7 +14,8 @@ from cutpoint.base.errors import ModalityError, PredictorError, UsageError
 from cutpoint.base.spec import PRECISIONS, BackboneSpec, PreprocessSpec, TapSpec
 from cutpoint.base.types import Array
 from cutpoint.items.preprocess.recipes import check_preprocess
-from cutpoint.learning.heads import Head, head_from_state
+from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import head_from_state
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.networks.pooling import REVISION

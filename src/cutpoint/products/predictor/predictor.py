@@ -15,7 +15,7 @@ from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import Item, Label
-from cutpoint.learning.heads import Head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.metrics import Interval
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone

@@ -18,7 +18,7 @@ from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.unit import calibration_batch, refuse_misfit
 from cutpoint.features.store.half_precision import as_read
 from cutpoint.items.reading import Item, Label, read_items
-from cutpoint.learning.heads import Head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import QuantisedCut, check_engine, make_ready

@@ -24,7 +24,7 @@ from cutpoint.features.store.ragged import Ragged, concatenated
 from cutpoint.features.store.shard import read_header, write_shard
 from cutpoint.items.reading import read_dataset
 from cutpoint.learning.choosing import precision
-from cutpoint.learning.choosing.task import is_vector
+from cutpoint.learning.choosing.ranking_task import is_vector
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from tests.unit.features.store.helpers import fill, images
 from tests.unit.features.store.ragged import (

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
-from cutpoint.learning.choosing.folds import N_FOLDS, make_folds
 from cutpoint.learning.gram import Targets
 from cutpoint.learning.metrics import Interval, bootstrap, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe
+from cutpoint.learning.shared.folds import Folds, outer_folds, value_folds
 from cutpoint.networks.pooling import kind_of
 
 KINDS = ("classes", "labels", "values")
@@ -128,13 +127,11 @@ class Task:
         return {layer: place for place, layer in enumerate(layers)}
 
     @cached_property
-    def folds(self) -> list[tuple[Array, Array]]:
+    def folds(self) -> Folds:
         """Places in `rows` to learn from and to judge, classes even, groups whole."""
         if self.targets.kind == "classes":
-            return make_folds(self.targets.truth, self.groups)
-        groups = np.arange(len(self.rows)) if self.groups is None else self.groups
-        splitter = GroupKFold(min(N_FOLDS, len(np.unique(groups))), shuffle=True, random_state=0)
-        return list(splitter.split(self.rows, None, groups))
+            return outer_folds(self.targets.truth, self.groups)
+        return value_folds(len(self.rows), self.groups)
 
     def part(self, places: Array) -> Task:
         """Return the task of some of the rows."""
