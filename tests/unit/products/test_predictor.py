@@ -238,7 +238,7 @@ def test_another_class_set_is_refused(saved: Path) -> None:
     fields = json.loads((saved / MANIFEST).read_text())
     learned = {**fields["head"]["learned"], "classes_": ["red", "green"]}
     change(saved, head={**fields["head"], "learned": learned})
-    with pytest.raises(PredictorError, match="2 classes for weights"):
+    with pytest.raises(PredictorError, match="2 outputs for weights"):
         cp.load_predictor(saved)
 
 
