@@ -6,7 +6,7 @@ WHEEL_PIP := build/wheel/bin/python -m pip --disable-pip-version-check install -
 DEMO := build/demo
 OTHER_PYTHONS := 3.12 3.13
 FRAMEWORK_FREE := $(addprefix tests/unit/, \
-  data gram metrics preprocess store/test_store.py store/test_golden.py store/test_faults.py \
+  data gram metrics preprocess store/test_store.py store/test_golden.py \
   test_errors.py test_files.py test_layer_table.py test_progress.py test_spec.py \
   test_stopwatch.py test_tables.py test_text.py)
 
@@ -25,6 +25,7 @@ endif
 test: .venv/.dev tests/tfjs/node_modules/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 # two workers, two cores: more threads wait in loops
 	$(MAKE) --no-print-directory wheel
+	$(MAKE) --no-print-directory pythons
 
 # The wheel alone in an environment of its own, as a stranger has it.
 wheel: .venv/.dev build/wheel/.python

@@ -36,6 +36,7 @@ PATIENCE_S = 5 * LIMIT_S  # on the clock, of a mutant that waits for ever
 GOAL = 0.85
 KILLED, SURVIVED, SLOW, TAKEN_OUT = "killed", "survived", "too slow", "equivalent"
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
+PYTEST += ("-m", "not shared")  # real data and networks take minutes, and notice little more
 
 
 class Copy:

@@ -15,13 +15,19 @@ SWEEPS = {
     "pooling": ("pooling/test_pools.py",),
     "transforms": ("transforms/test_conformance.py", "transforms/test_properties.py"),
 }
+# scikit-learn's checks give rows, and these take maps.
+NOT_SWEPT = {f"heads/{name}.py" for name in ("learned_pools", "pool_modules", "pool_training")}
 # Sources whose tests have another name.
 NAMED = {
+    "choosing/advice.py": ("choosing/test_picking.py", "choosing/test_ranking.py"),
     "choosing/candidate.py": ("choosing/test_picking.py", "choosing/test_ranking.py"),
+    "choosing/hindsight.py": ("choosing/test_strategies.py",),
     "choosing/judging.py": ("choosing/test_ranking.py", "choosing/test_strategies.py"),
     "choosing/maps.py": ("choosing/test_columns.py",),
+    "choosing/picture.py": ("choosing/test_picking.py",),
     "choosing/prior.py": ("choosing/test_ranking.py", "choosing/test_picking.py"),
     "choosing/scores/ridge.py": ("choosing/scores/test_loo_ridge.py",),
+    "choosing/ranking.py": ("choosing/test_picking.py",),
     "choosing/sets.py": ("choosing/test_strategies.py",),
     "choosing/speeds.py": ("choosing/test_backbones.py",),
     "engines/torch.py": ("engines/test_torch_engine.py",),
@@ -30,6 +36,7 @@ NAMED = {
         "frameworks/test_torch_nodes.py",
         "frameworks/test_torch_layers.py",
     ),
+    "frameworks/torch/ops.py": ("pooling/test_pools.py",),
     "gram/decompose.py": ("gram/test_ridge.py", "gram/test_path.py"),
     "gram/leave_out.py": ("gram/test_ridge.py", "gram/test_judge.py"),
     "heads/mlp.py": ("heads/test_svm_and_mlp.py",),
@@ -39,16 +46,47 @@ NAMED = {
     "heads/ridge.py": ("heads/test_ridge_head.py",),
     "heads/softmax_regression.py": ("heads/test_logistic.py",),
     "heads/svm.py": ("heads/test_svm_and_mlp.py",),
+    "heads/trained.py": ("heads/test_learned_pools.py", "heads/test_svm_and_mlp.py"),
     "preprocess/arrays.py": ("data/test_arrays.py",),
     "preprocess/item.py": ("preprocess/test_image.py",),
     "preprocess/resize.py": ("preprocess/test_image.py", "preprocess/test_scaled.py"),
+    "report/plots.py": ("report/test_page.py",),
+    "runtimes/tensorflow.py": (
+        "frameworks/test_tfgraph_cut.py",
+        "frameworks/test_tfgraph_layers.py",
+        "pooling/test_pools.py",
+    ),
     "sources/files.py": ("sources/test_plugin.py", "sources/test_torch.py"),
+    "sources/keras_topology.py": (
+        "sources/test_keras_operations.py",
+        "sources/test_tfjs.py",
+    ),
     "sources/registry.py": ("sources/test_plugin.py", "sources/test_packaged.py"),
     "sources/tf_graphs.py": ("sources/test_savedmodel.py", "sources/test_tfjs_graph.py"),
     "stages.py": ("test_recipe.py",),
     "state.py": ("transforms/test_saving.py", "heads/test_conformance.py"),
+    "store/catalog.py": (
+        "store/test_data_sets.py",
+        "store/test_faults.py",
+        "store/test_features.py",
+    ),
     "store/halves.py": ("store/test_store.py",),
+    "store/shard.py": ("store/test_store.py", "store/test_features.py"),
+    "store/verify.py": ("store/test_store.py", "store/test_faults.py", "store/test_data_sets.py"),
     "testing.py": ("test_backbone.py", "extraction/test_run.py"),
+    "transforms/axes.py": ("transforms/test_reduce.py",),
+    "transforms/base.py": (
+        "transforms/test_fuse.py",
+        "transforms/test_limits.py",
+        "transforms/test_normalise.py",
+    ),
+    "transforms/layout.py": ("transforms/test_reduce.py",),
+    "transforms/proximal.py": ("transforms/test_select.py",),
+    "transforms/training.py": (
+        "transforms/test_mix.py",
+        "transforms/test_reduce.py",
+        "transforms/test_select.py",
+    ),
     "types.py": ("test_spec.py",),
 }
 
@@ -68,7 +106,7 @@ def own_tests(module: str) -> tuple[str, ...]:
     found = [*_of_the_same_name(module), *(f"{UNIT}/{name}" for name in NAMED.get(module, ()))]
     if not found:
         return _of_the_nearest_folder(module)
-    sweeps = next((own for start, own in SWEEPS.items() if folder == start), ())
+    sweeps = () if module in NOT_SWEPT else SWEEPS.get(folder, ())
     return tuple(dict.fromkeys([*found, *(f"{UNIT}/{name}" for name in sweeps)]))
 
 

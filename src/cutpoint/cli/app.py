@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import warnings
 
 import typer
 
@@ -53,7 +54,9 @@ app.add_typer(store.app, name="store")
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _remark
+            app()
     except CutpointError as error:
         _tell(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)
@@ -78,6 +81,11 @@ def _leave_workers() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(INTERRUPTED)
+
+
+def _remark(message: Warning | str, *where: object, **more: object) -> None:
+    """Print a warning as the program's other words are, without the line of its source."""
+    print(f"Warning: {printable(str(message))}", file=sys.stderr)
 
 
 def _tell(error: CutpointError) -> None:

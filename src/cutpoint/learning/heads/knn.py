@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.learning.heads.base import Head
 from cutpoint.base.types import Array, Float64
 
@@ -87,6 +88,13 @@ class KNNHead(Head):
 
     def _candidates(self, n_items: int) -> list[int]:
         given = np.atleast_1d(KS if self.k is None else self.k)
+        if self.k is not None and max(given) > n_items - 1:
+            warnings.warn(
+                f"knn: {int(max(given))} neighbours were asked for; "
+                f"a row has {n_items - 1} others, and those vote.",
+                FewerThanAsked,
+                stacklevel=3,
+            )
         return sorted({min(int(k), n_items - 1) for k in given})
 
     def _votes(self, X: Array, ks: list[int], units: Array | None = None) -> list[Float64]:
@@ -112,7 +120,8 @@ class KNNHead(Head):
 
     def _check_restored(self) -> None:
         if (
-            self.rows_.shape != (len(self.columns_), self.n_features_in_)
+            self.columns_.ndim != 1
+            or self.rows_.shape != (len(self.columns_), self.n_features_in_)
             or not 0 <= self.columns_.min() <= self.columns_.max() < len(self.classes_)
             or not isinstance(self.k_, int)
             or not 0 < self.k_ < len(self.rows_)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.learning.gram import Moments
-from cutpoint.learning.transforms.base import FewerThanAsked
 from cutpoint.learning.transforms.limits import is_share
 from cutpoint.base.types import Array, Float64
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.base.state import Stateful
 from cutpoint.learning.transforms.limits import Limit, check_parameters
 from cutpoint.base.types import Array, Float64, check_finite
@@ -19,10 +19,6 @@ from cutpoint.base.types import Array, Float64, check_finite
 FLOATS = (np.float64, np.float32)  # others become the first
 # Rows taken to float64 at a time.
 _BLOCK_ROWS = 4096
-
-
-class FewerThanAsked(UserWarning):
-    """Rows or columns allow fewer than were asked for, and those are taken."""
 
 
 class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped

@@ -12,10 +12,9 @@ from sklearn.feature_selection import RFE, SelectorMixin, f_classif, mutual_info
 from sklearn.linear_model import RidgeClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.learning.gram import Variances, one_hot
 from cutpoint.learning.transforms.base import (
-    FewerThanAsked,
     LabelledTransform,
     Transform,
     check_blocks,
