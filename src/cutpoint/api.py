@@ -339,10 +339,23 @@ storage, follow_links
             "The path of a feature store.",
             f"Leave out {option('data_set')}",
         )
-    found = [load(each) for each in (backbones or [DEFAULT_BACKBONE])]
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
+    found = [load(each) for each in _backbones(backbones)]
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
+
+
+def _backbones(given: Sequence[str | Backbone] | None) -> Sequence[str | Backbone]:
+    if given is None:
+        return [DEFAULT_BACKBONE]
+    if isinstance(given, (str, Backbone)) or not given:
+        raise UsageError(
+            f"backbones is {given!r}, which is no list of backbones.",
+            "Several are compared, or one stands alone in a list.",
+            "Names or backbones in a list.",
+            f"Type, for example:  backbones=[{DEFAULT_BACKBONE!r}]",
+        )
+    return given
 
 
 def is_stored(data: Any) -> bool:

@@ -139,12 +139,7 @@ def _named(names: Sequence[str], has: Array) -> tuple[str, ...]:
 def check_labels(predictor: Predictor, dataset: Dataset, items: Sequence[Item], split: str) -> None:
     """Raise `DataError` unless the predictor can be right about each item's label."""
     if not items:
-        raise DataError(
-            f'Split "{split}" of "{dataset.name}" has no items with labels to score.',
-            f"There are {dataset.counts()}.",
-            "A split with items, or all of them.",
-            "Type, for example:  --split all",
-        )
+        raise _no_items(dataset, split)
     if predictor.target == "values":
         values_of(dataset.name, [item.label for item in items])
         return
@@ -161,3 +156,15 @@ def check_labels(predictor: Predictor, dataset: Dataset, items: Sequence[Item], 
             f"Items of its {len(known)} {predictor.target}: {', '.join(sorted(known)[:5])}, …",
             f"Fit one for them with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
         )
+
+
+def _no_items(dataset: Dataset, split: str) -> DataError:
+    counts = dataset.counts()
+    there = ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
+    fitting = next((name for name in ("test", "val") if name in counts), "all")
+    return DataError(
+        f'Split "{split}" of "{dataset.name}" has no items{"" if counts else " with labels"}.',
+        f"Its items are in: {there}." if counts else "No item has a label.",
+        "A split with items that the predictor has not learned from.",
+        f"Type:  --split {fitting}",
+    )

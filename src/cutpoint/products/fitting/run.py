@@ -46,7 +46,7 @@ from cutpoint.learning.metrics import conformal_margin
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
-from cutpoint.networks.pooling import map_layouts
+from cutpoint.networks.pooling import free_rows, map_layouts
 from cutpoint.products.evaluation import Evaluation, make_evaluation
 from cutpoint.products.fitting.options import AUTO_HEAD, FitOptions
 from cutpoint.products.fitting.outputs import FitResult, check_output, make_card, write_outputs
@@ -174,6 +174,16 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             "The pool grid(n), a smaller map, or none, the whole activation.",
             f'Type, for example:  --pool "grid(4)" --head {head.kind}',
         )
+    ragged = free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
+    if ragged:
+        raise UsageError(
+            f'The head {head.kind} can\'t be trained on "{next(iter(ragged))}": its rows differ in '
+            "length.",
+            "They are whole activations of items that differ in length.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time; or a head that takes "
+            "vectors.",
+            f'Type, for example:  --pool "grid(4)" --head {head.kind}   or:  --pool gap',
+        )
     return found
 
 
@@ -203,7 +213,8 @@ def _fit_predictor(
         head = fit_protocol(options.protocol, X, labels, options.request.seed, task.groups)
     else:
         fit_head(head, X, task)
-    taps = [TapSpec.from_name(tap) for tap in recipe.taps]
+    revision = features.spec.revision
+    taps = [TapSpec.from_name(tap, revision) for tap in recipe.taps]
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
         backbone,
@@ -217,6 +228,7 @@ def _fit_predictor(
         margin=conformal_margin(np.abs(head.held_out_scores_ - task.targets.Y)[:, 0])
         if head.target == "values"
         else None,
+        revision=revision,
     )
 
 

@@ -57,6 +57,8 @@ class Predictor:
         What the network computed in, and computes in here; nothing else is put in its place.
     network : bytes
         Of int8, the quantised network itself; empty otherwise.
+    revision : int
+        Of its taps: how padded items were pooled when it was fitted, and are pooled still.
     margin : float or None
         Of values: half the width of the interval around one, within which 90 % of the training
         rows were when they were left out.
@@ -71,6 +73,7 @@ class Predictor:
     storage: str = "auto"
     precision: str = "fp32"
     network: bytes = field(default=b"", repr=False)
+    revision: int = 1
     margin: float | None = None
     _scorers: dict[tuple[str, int | None], Scorer] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -79,7 +82,7 @@ class Predictor:
     @property
     def taps(self) -> tuple[TapSpec, ...]:
         """Where the backbone is cut, and the pooling; one, or several made one by the recipe."""
-        return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
+        return tuple(TapSpec.from_name(tap, self.revision) for tap in self.recipe.taps)
 
     @property
     def target(self) -> str:
@@ -143,6 +146,7 @@ class Predictor:
                 self.network,
                 engine,
                 n_workers,
+                self.revision,
                 self.margin,
             )
         return self._scorers[key]
@@ -204,7 +208,9 @@ class Predictor:
         write_folder(as_path("path", path).resolve(), self._fields(recipe, head), parts)
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+        younger = {"revision": self.revision} if self.revision > 1 else {}  # than the format
         return {
+            **younger,
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": self.backbone.spec.to_json(),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutpoint.base.errors import DataError
-from cutpoint.items.reading import Dataset, Item, assign_splits, names_in
+from cutpoint.items.reading import Dataset, Item, assign_splits, has_splits, names_in
 
 
 def dataset_of(*labels: str, groups: list[str] | None = None) -> Dataset:
@@ -154,3 +155,10 @@ def test_items_without_a_label_are_drawn_into_no_split() -> None:
     assert split.counts() == {"train": 16, "test": 4, "unlabelled": 5}
     alone = assign_splits(dataset)
     assert [i.split for i in split.items[:20]] == [i.split for i in alone.items]
+
+
+def test_a_split_of_some_items_is_a_split() -> None:
+    """The rest is of none: data that says of a part what it is for has said so on purpose."""
+    plain = dataset_of("a", "b", "a")
+    some = plain.with_items((replace(plain.items[0], split="test"), *plain.items[1:]))
+    assert [has_splits(plain), has_splits(some)] == [False, True]
