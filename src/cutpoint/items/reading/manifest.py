@@ -14,6 +14,7 @@ from cutpoint.base.spec import parse_json
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
+from cutpoint.items.reading.targets import tell_kind
 
 COLUMNS = ("path", "label", "split", "group", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -45,7 +46,7 @@ def read_manifest(path: Path) -> Dataset:
         classes,
         warnings=(
             *_ignored_columns(path, rows),
-            *same_numbers(texts),
+            *(() if tell_kind(texts, layout=kind).name == "values" else same_numbers(texts)),
             *_merged_groups([cells.get("group") for _, cells in rows]),
         ),
         label_type=label_type,

@@ -7,12 +7,6 @@ from cutpoint.learning.choosing.backbones import (
     rank_backbones,
 )
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
-from cutpoint.learning.choosing.compare_heads import (
-    AUTO_HEADS,
-    HeadChoice,
-    compare_heads,
-    fit_head,
-)
 from cutpoint.learning.choosing.head2toe_columns import (
     FoldScores,
     Head2ToeFigures,
@@ -21,6 +15,12 @@ from cutpoint.learning.choosing.head2toe_columns import (
     head2toe,
     head2toe_recipe,
     judge_head2toe_in_folds,
+)
+from cutpoint.learning.choosing.head_choice import (
+    AUTO_HEADS,
+    HeadChoice,
+    compare_heads,
+    fit_head,
 )
 from cutpoint.learning.choosing.hindsight import Hindsight, look_back
 from cutpoint.learning.choosing.maps import rank_maps
