@@ -5,7 +5,6 @@ from cutpoint.items.reading.hygiene import (
     check_for_fit,
     conflicting_labels,
     cross_split_duplicates,
-    refuse_unlabelled,
     refuse_unlearnable,
     unlabelled_line,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "read_dataset",
     "read_items",
     "read_payload",
-    "refuse_unlabelled",
     "refuse_unlearnable",
     "settle_kind",
     "tell_idle_seed",

@@ -82,13 +82,6 @@ def conflicting_labels(
     return [tuple(twins) for twins in same.values() if len({label for _, label in twins}) > 1]
 
 
-def refuse_unlabelled(dataset: Dataset) -> None:
-    """Raise `DataError` unless every item has a label."""
-    bare = [item.key for item in dataset.items if item.label is None]
-    if bare:
-        raise _bare(dataset, f'{len(bare)} of {len(dataset)} items have none, such as "{bare[0]}"')
-
-
 def _bare(dataset: Dataset, what: str) -> DataError:
     return DataError(
         f'Labels are missing from "{dataset.name}".',

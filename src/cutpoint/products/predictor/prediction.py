@@ -127,7 +127,7 @@ def prediction_of(
     """
     if isinstance(head, Classifier):
         column = 0 if reason else int(row.argmax())
-        label = None if reason else head.classes_[column].item()
+        label = None if reason else head.classes_[[column]].tolist()[0]
         return Prediction(key, label, NAN if reason else float(row[column]), reason)
     if isinstance(head, Labeller):
         return LabelsPrediction(key, reason=reason) if reason else _labels(key, row, head)
