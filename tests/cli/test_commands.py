@@ -420,7 +420,7 @@ def test_options_that_can_not_be_are_refused_before_any_work(
     ):
         run(*words, code=2)
     labels = run(*chooses, "--kind", "values", code=1).stderr
-    assert "Not all labels are numbers" in labels
+    assert "Not all labels of" in labels
     assert not store.exists()
     assert not (tmp_path / "m2").exists()
     assert os.listdir(here) == ["mine.txt"]

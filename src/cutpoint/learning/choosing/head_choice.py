@@ -117,15 +117,7 @@ def compare_heads(
     groups = None if task.groups is None else task.groups[judged]
     base = next((n for n, head in enumerate(heads) if head.kind == RidgeHead.kind), 0)
     gains = losses[base] - losses
-    n_others = max(len(heads) - 1, 1)
-    is_enough = len(np.unique(units_of(len(gains[0]), groups))) >= FEWEST
-    better = [
-        n
-        for n in range(len(heads))
-        if is_enough and mean_interval(gains[n], groups, 2 * DOUBT / n_others).low > 0
-    ]
-    means = losses.mean(axis=1)
-    taken = min(better, key=lambda n: means[n], default=base)
+    means, taken = losses.mean(axis=1), _taken(gains, groups, base)
     texts = [spell_head(head) for head in heads]
     compared = [
         ComparedHead(texts[n], float(means[n]), mean_interval(gains[n], groups, DOUBT))
@@ -135,6 +127,21 @@ def compare_heads(
     return heads[taken], HeadChoice(
         tuple(compared), texts[taken], texts[base], loss, n_folds, int(judged.sum())
     )
+
+
+def _taken(gains: Float64, groups: Array | None, base: int) -> int:
+    """Return which head is taken: `base`, or of those shown to gain on it the one that gains most.
+
+    Parameters
+    ----------
+    gains : array of shape (n_heads, n_rows)
+        What each loses less than `base`.
+    """
+    if len(np.unique(units_of(gains.shape[1], groups))) < FEWEST:
+        return base
+    doubt = 2 * DOUBT / max(len(gains) - 1, 1)
+    better = [n for n, gain in enumerate(gains) if mean_interval(gain, groups, doubt).low > 0]
+    return max(better, key=lambda n: float(gains[n].mean()), default=base)
 
 
 def fit_head(head: Head, X: Array, task: Task) -> Head:

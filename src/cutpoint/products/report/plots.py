@@ -95,7 +95,7 @@ def _draw_costs(
 def error_plots(evaluation: Evaluation) -> list[str]:
     """Return what shows how a predictor errs: of classes, labels or values."""
     if isinstance(evaluation.scores, Scores):
-        return [confusion_plot(evaluation, evaluation.scores), reliability_plot(evaluation)]
+        return [confusion_plot(evaluation), reliability_plot(evaluation)]
     if isinstance(evaluation.scores, LabelScores):
         return [labels_plot(evaluation.scores)]
     return [values_plot(evaluation), residuals_plot(evaluation)]
@@ -149,9 +149,10 @@ def _values(evaluation: Evaluation) -> tuple[Float64, Float64]:
     return truth, np.array([verdict.predicted for verdict in evaluation.verdicts], np.float64)
 
 
-def confusion_plot(evaluation: Evaluation, scores: Scores) -> str:
+def confusion_plot(evaluation: Evaluation) -> str:
     """Confusion matrix; colour is the share of the true class."""
-    counts = np.array(scores.confusion)
+    assert isinstance(evaluation.scores, Scores), "labels and values have none"
+    counts = np.array(evaluation.scores.confusion)
     n_classes = len(counts)
     side = min(3.0 + 0.28 * n_classes, 11.0)
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
