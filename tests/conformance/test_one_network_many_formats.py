@@ -15,7 +15,7 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.runtimes.keras import import_keras

@@ -24,7 +24,7 @@ from PIL import Image
 import cutpoint
 from cutpoint.features.extraction import plan
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.items.reading import digest_payload, read_dataset, read_payload
 from cutpoint.testing import FakeBackbone
 from tests.torture.trial import attempt, command, ended_well

@@ -16,6 +16,7 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
+    Inputs,
     Json,
     MaxBad,
     Pools,
@@ -29,6 +30,7 @@ from cutpoint.cli.options import (
     Strategies,
     Taps,
     TrustWeights,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from cutpoint.features.store import Features, FeatureStore
     from cutpoint.items.reading import Dataset
     from cutpoint.learning.choosing import BackboneRanking, Ranking
-
-DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
 
 
 def choose(
@@ -61,6 +61,7 @@ def choose(
         ),
     ] = None,
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -129,6 +130,7 @@ def choose(
                 "--tap": tap,
                 "--pool": pool,
                 "--preprocess": preprocess,
+                "--input": inputs,
                 "--decode": decode,
                 "--trust-weights": trust_weights,
                 "--recipe": recipe,
@@ -164,6 +166,7 @@ def choose(
                 "--tap": tap,
                 "--pool": pool,
                 "--preprocess": preprocess,
+                "--input": inputs,
                 "--decode": decode,
                 "--precision": precision != "fp32",
                 "--max-bad": max_bad != 0.01,
@@ -183,12 +186,19 @@ def choose(
     _refuse_data_set(data_set)
     if plot is not None and len(backbone or ()) > 1:
         raise _only("--plot", "draws the layers of one backbone")
-    dataset = read_dataset(features)
+    load = partial(
+        api.load,
+        preprocess=preprocess,
+        trust_weights=trust_weights,
+        decode=decode,
+        inputs=constants(inputs),
+    )
+    backbones = [load(name) for name in backbone or [api.DEFAULT_BACKBONE]]
+    dataset = read_dataset(features, kind=backbones[0].kind)
     _refuse_labels(dataset, kind)
     where = store or default_store()
     rankings, checks = [], {}
-    for name in backbone or [DEFAULT_BACKBONE]:
-        loaded = api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
+    for loaded in backbones:
         taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
         spec = loaded.feature_spec(taps, pools, storage, precision)
         check_recipe(options.recipe, spec, loaded.layers())

@@ -17,25 +17,24 @@ from safetensors.numpy import load, save
 
 from cutpoint.base.arguments import as_path
 from cutpoint.base.contracts import Cut, Engine
-from cutpoint.base.errors import BadItem, ModalityError, PredictorError, UsageError
+from cutpoint.base.errors import ModalityError, PredictorError, UsageError
 from cutpoint.base.files import told, write_durably
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import (
     PRECISIONS,
     BackboneSpec,
     FeatureSpec,
-    PreprocessSpec,
     TapSpec,
     canonical_json,
 )
 from cutpoint.base.text import printable
-from cutpoint.base.types import Array, Float64
+from cutpoint.base.types import Array, Float64, blank_batch, stacked
 from cutpoint.features.extraction import Described, describe
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE
-from cutpoint.features.extraction.unit import prepare, refuse_misfit
+from cutpoint.features.extraction.unit import prepared_alike, refuse_misfit
 from cutpoint.features.store.halves import as_read
-from cutpoint.items.preprocess.recipes import check_preprocess
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading import Item, Label, read_items
 from cutpoint.learning.heads import Head, head_from_state
 from cutpoint.learning.metrics import Interval
@@ -54,7 +53,6 @@ from cutpoint.networks.engines import (
 from cutpoint.networks.sources import load_backbone
 
 FORMAT = 1
-MODALITIES = ("image", "array")
 MANIFEST, HEAD, RECIPE, NETWORK = "predictor.json", "head", "recipe", "network"
 BAD_ROWS = "bad_rows.csv"
 _CHUNK = 32  # items a worker takes at a time
@@ -129,7 +127,7 @@ class Predictor:
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
-        decode = getattr(self.backbone.spec.preprocess, "decode", "exact")
+        decode = self.backbone.spec.preprocess.decode
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
         if self.precision != "fp32":
@@ -159,7 +157,8 @@ class Predictor:
         n_workers : int, optional
             Threads; as many as cores by default.
         """
-        items = read_items(data, reporter.say if reporter else lambda line: None)
+        tell = reporter.say if reporter else lambda line: None
+        items = read_items(data, tell, self.backbone.kind)
         probabilities, reasons = self.probabilities(items, engine, n_workers, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))
@@ -225,15 +224,9 @@ class Predictor:
             reporter.say(note)
         if name == "native":
             return ENGINES[name](cut, n_threads, self.precision)
-        images: list[Array] = []
-        for item in items[: 4 * CALIBRATION_SIZE]:
-            try:
-                images.append(prepare(item, self.backbone.spec.preprocess)[0])
-            except BadItem:
-                continue
-            if len(images) == CALIBRATION_SIZE:
-                break
-        batch = np.stack(images or [np.zeros(cut.input_shape, cut.input_dtype)])
+        first = items[: 4 * CALIBRATION_SIZE]
+        found, _ = prepared_alike(first, self.backbone.spec.preprocess, CALIBRATION_SIZE)
+        batch = stacked(found) if found else blank_batch(cut.inputs, 1)
         spec_id = FeatureSpec(self.backbone.spec, self.taps, self.precision).fingerprint()
         kept = KeptModel.of(compiled_id(spec_id, cut), engine_identity(name), reporter.say)
         checked = checked_engine(cut, name, n_threads, batch, self.precision, kept)
@@ -350,17 +343,23 @@ def load_predictor(
     fields = _read_manifest(folder)
     if not isinstance(fields.get("modality"), str):
         raise _broken(folder, f"{MANIFEST} names no modality")
-    if fields["modality"] not in MODALITIES:
-        raise ModalityError(
-            f'The predictor "{folder}" was to be loaded.',
-            f'It reads items of kind "{fields["modality"]}".',
-            f"This release reads: {', '.join(MODALITIES)}.",
-            "Upgrade with:  pip install --upgrade cutpoint-ml",
-        )
+    _refuse_unknown_kind(folder, fields["modality"])
     try:
         return _predictor(folder, fields, backbone, trust_weights)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise _broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
+def _refuse_unknown_kind(folder: Path, name: str) -> None:
+    try:
+        kind_named(name)
+    except ModalityError as error:
+        raise ModalityError(
+            f'The predictor "{folder}" reads items of kind "{name}".',
+            "What reads and prepares such items is not installed.",
+            error.would_do,
+            "Install the package that brings it, or:  pip install --upgrade cutpoint-ml",
+        ) from error
 
 
 def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
@@ -390,7 +389,7 @@ def _predictor(
     folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
 ) -> Predictor:
     spec = _backbone_spec(folder, fields["backbone"])
-    options = LoadOptions(spec.preprocess, trust_weights)
+    options = LoadOptions(spec.preprocess, trust_weights, inputs=dict(spec.constants) or None)
     found = backbone or load_backbone(fields["load_name"], options)
     if found.spec != spec:
         raise _broken(
@@ -423,8 +422,7 @@ def _predictor(
 def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
     try:
         spec = BackboneSpec.from_json(fields)
-        if isinstance(spec.preprocess, PreprocessSpec):
-            check_preprocess(spec.preprocess)
+        spec.preprocess.check()
         return spec
     except (ValueError, OverflowError) as error:
         raise _broken(folder, f"its backbone is misspelt ({error})") from error

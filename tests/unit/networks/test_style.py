@@ -8,7 +8,7 @@ from PIL import Image
 
 import cutpoint as cp
 from cutpoint.base.errors import ShapeError, TapNotFound
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.testing import FakeBackbone
 from tests.conftest import ROOT, noisy_image
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import time
@@ -12,19 +11,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from cutpoint.base.contracts import Cut, Engine
-from cutpoint.base.errors import BadItem, CutpointError, StoreError
+from cutpoint.base.errors import CutpointError, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
-from cutpoint.base.types import Array, Batch
+from cutpoint.base.types import Array, Batch, blank_batch, n_items_of, stacked
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import stopping
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
 from cutpoint.features.extraction.quantising import cut_of
-from cutpoint.features.extraction.unit import UnitReceipt, prepare, run_unit
+from cutpoint.features.extraction.unit import UnitReceipt, prepared_alike, run_unit
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.catalog import EngineRecord
 from cutpoint.features.store.halves import as_stored
@@ -102,23 +99,23 @@ class Job:
         checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
         if checked.refused:
             reporter.say(checked.refused)
-        _say_what_gem_loses(backbone, spec, batch[:2], reporter)
+        _say_what_gem_loses(backbone, spec, batch, reporter)
         record = EngineRecord(
             engine=identity,
             cosine=checked.parity.cosine,
             relative_error=checked.parity.relative_error,
-            engine_s=checked.seconds / len(batch),
+            engine_s=checked.seconds / n_items_of(batch),
             prepare_s=prepare_s,
             row_bytes=_row_bytes(checked.features, spec.storage),
         )
         if checked.engine.name == name:
             store.add_engine(spec_id, record)
-        n_seen = len(batch)
+        n_seen = n_items_of(batch)
         return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
-        prepared = self.spec.backbone.preprocess
-        item_bytes = math.prod(prepared.array_shape) * np.dtype(prepared.dtype).itemsize
+        item = blank_batch(self.spec.backbone.preprocess.inputs, 1)
+        item_bytes = sum(each.nbytes for each in item.values())
         n_workers = self.executor.n_workers
         n_engines = 1 if self.engine.is_serial else n_workers
         batch_bytes = self.engine.batch_size * item_bytes
@@ -194,7 +191,7 @@ def _say_what_gem_loses(
         return
     whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
     with one_thread():
-        activations = backbone.cut_at(whole)(batch)
+        activations = backbone.cut_at(whole)({name: each[:2] for name, each in batch.items()})
     for tap in taps:
         if (activations[f"{tap.layer}/none"] < 0).any():
             reporter.say(
@@ -204,20 +201,11 @@ def _say_what_gem_loses(
 
 def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
     """Return the first few items that can be prepared, and the seconds one takes."""
-    images = []
-    start, n_tried = time.perf_counter(), 0
-    for item in units[0].items:
-        n_tried += 1
-        try:
-            images.append(prepare(item, spec.backbone.preprocess)[0])
-        except BadItem:
-            continue
-        if len(images) == CALIBRATION_SIZE:
-            break
+    start = time.perf_counter()
+    found, n_tried = prepared_alike(units[0].items, spec.backbone.preprocess, CALIBRATION_SIZE)
     seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    if not images:  # nothing but bad items; any input will do to set the engine up
-        images = [np.zeros(cut.input_shape, cut.input_dtype)]
-    return np.stack(images), seconds
+    # Of nothing but bad items, any input will do to set the engine up.
+    return stacked(found) if found else blank_batch(cut.inputs, 1), seconds
 
 
 def _existing(path: Path) -> Path:

@@ -12,7 +12,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import MissingExtra, StoreError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.types import Run
+from cutpoint.base.types import Run, blank_batch
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.networks.engines import ENGINES, preferred_engine
@@ -66,7 +66,7 @@ def _items_per_s(cut: Cut, engine: str, precision: str) -> float:
     n_threads = LocalExecutor(None).n_workers
     ready = ENGINES[preferred_engine(engine, cut)[0]](cut, n_threads, precision)
     n_sessions = 1 if ready.is_serial else n_threads
-    batch = np.zeros((ready.batch_size, *cut.input_shape), cut.input_dtype)
+    batch = blank_batch(cut.inputs, ready.batch_size)
 
     def run(session: Run) -> None:
         for _ in range(N_BATCHES):

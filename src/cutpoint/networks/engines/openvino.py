@@ -49,6 +49,7 @@ class OpenVINOEngine:
         core = import_openvino().Core()
         _refuse_unknown(precision, core)
         self._names = [tap.name for tap in cut.taps]
+        self._inputs = list(cut.inputs)  # in the order of the model's own
         config = {
             "NUM_STREAMS": n_threads,
             "INFERENCE_NUM_THREADS": n_threads,
@@ -70,7 +71,8 @@ class OpenVINOEngine:
         request = self._compiled.create_infer_request()
 
         def run(batch: Batch) -> Features:
-            found = request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+            arrays = [np.ascontiguousarray(batch[name]) for name in self._inputs]
+            found = request.infer(arrays, share_inputs=True)
             # A copy: the request reuses its output memory.
             outputs = (np.array(found[place]) for place in range(len(self._names)))
             return dict(zip(self._names, outputs, strict=True))

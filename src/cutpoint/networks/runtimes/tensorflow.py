@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import MissingExtra
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.pooling.ops import Axes
 from cutpoint.networks.runtimes.openvino import import_openvino
 
@@ -98,14 +98,14 @@ class TensorFlowOps:
         return self._tf.identity(x)
 
 
-def network_input(tf: Any, batch: Any, preprocess: Preprocess) -> Any:
-    """Return a prepared batch as the network takes it: images float NHWC, normalised."""
-    if not isinstance(preprocess, PreprocessSpec):
+def network_input(tf: Any, batch: Any, way: InGraph) -> Any:
+    """Return one input of a prepared batch as the network takes it: images float, normalised."""
+    if not way:
         return batch
     images = tf.cast(batch, tf.float32)
-    if preprocess.channels == "BGR":
-        images = tf.reverse(images, [3])
-    return (images - tf.constant(preprocess.mean)) / tf.constant(preprocess.std)
+    if way.order:
+        images = tf.gather(images, way.order, axis=3)
+    return (images - tf.constant(way.mean)) / tf.constant(way.std)
 
 
 def operation_macs(operation: Any) -> int:
@@ -157,7 +157,10 @@ def frozen(concrete: Any) -> Any:
 
 
 def to_openvino(concrete: Any, n_outputs: int) -> Any:
-    """Return a frozen function, whose outputs are called ``tap_0``, …, as ``openvino.Model``."""
+    """Return a frozen function, whose outputs are called ``tap_0``, …, as ``openvino.Model``.
+
+    Its inputs are in the order of the function's own.
+    """
     openvino = import_openvino()
     from openvino.frontend import FrontEndManager
 
@@ -170,7 +173,9 @@ def to_openvino(concrete: Any, n_outputs: int) -> Any:
     # given one result twice, OpenVINO 2026.4 ends the process.
     ends = [model.output(f"tap_{place}:0").get_node() for place in range(n_outputs)]
     results = [openvino.opset13.result(end.input_value(0)) for end in ends]
-    return openvino.Model(results, model.get_parameters(), "cut")
+    parameters = {each.get_friendly_name(): each for each in model.get_parameters()}
+    order = [parameters[each.op.name] for each in concrete.inputs if each.op.name in parameters]
+    return openvino.Model(results, order, "cut")
 
 
 def constants_sha256(concrete: Any) -> str:

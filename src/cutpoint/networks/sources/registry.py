@@ -69,6 +69,13 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
         )
     load: Callable[[str, LoadOptions], Backbone] = known[source].load()
     found = load(rest, options)
+    if found.spec.constants != options.constants:
+        raise UsageError(
+            f'Networks of the source "{source}" give no input a constant.',
+            f"They are fed what they declare; {', '.join(options.inputs or ())} would not be.",
+            "inputs with a network in a file, or one in memory.",
+            "Leave out inputs   (shell: leave out --input)",
+        )
     found.loaded_with = options
     return found
 

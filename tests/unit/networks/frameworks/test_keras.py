@@ -15,7 +15,7 @@ import pytest
 import cutpoint as cp
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec
-from cutpoint.items.preprocess import recipe_named
+from cutpoint.items.kinds.image import recipe_named
 from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import (
     blocks,

@@ -20,9 +20,10 @@ from tests.conformance.networks.onnx import (
     normalised,
     own_output,
 )
+from tests.conftest import shape_of
 
 RANDOM = np.random.default_rng(0)
-BATCH = RANDOM.integers(0, 256, (5, *PREPROCESS.array_shape)).astype(np.uint8)
+BATCH = RANDOM.integers(0, 256, (5, *shape_of(PREPROCESS))).astype(np.uint8)
 
 
 def cut_of(model: onnx.ModelProto, *names: str, preprocess: Preprocess = PREPROCESS) -> OnnxCut:

@@ -20,7 +20,7 @@ from PIL import Image
 import cutpoint as cp
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec
-from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.kinds.image import prepare_image
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim

@@ -19,12 +19,13 @@ import pytest
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.items.reading import read_dataset
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras import _own_preprocess, _trained_side
 from tests.conformance.networks.keras import functional, plain
+from tests.conftest import shape_of
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 APPLICATIONS = [
@@ -441,7 +442,7 @@ def test_without_its_classifier_a_network_keeps_its_size(tmp_path: Path) -> None
         tmp_path / "x.weights.h5"
     )
     backbone = cp.load(f"keras:Xception?weights={tmp_path}/x.weights.h5")
-    assert backbone.spec.preprocess.array_shape == (299, 299, 3)
+    assert shape_of(backbone.spec.preprocess) == (299, 299, 3)
 
 
 def test_a_path_with_odd_letters_loads_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, TapNotFound, UsageError, WeightsError
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import plain

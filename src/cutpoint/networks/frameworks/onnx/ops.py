@@ -146,6 +146,8 @@ def _without(shape: Shape, axes: Axes) -> Shape:
 
 
 def tensor_info(name: str, dtype: str, shape: Shape) -> Any:
-    """Return the declaration of an input or output; None is the batch."""
+    """Return the declaration of an input or output; None is the batch, or another free size."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return helper.make_tensor_value_info(name, kind, [size or "batch" for size in shape])
+    free = ("batch", *(f"free_{axis}" for axis in range(1, len(shape))))
+    sizes = [free[axis] if size is None else size for axis, size in enumerate(shape)]
+    return helper.make_tensor_value_info(name, kind, sizes)
