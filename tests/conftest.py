@@ -28,6 +28,11 @@ hypothesis.settings.load_profile("patient")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 
+def fed(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a prepared batch of images as engines are given it."""
+    return {"image": images}
+
+
 def shape_of(preprocess: Preprocess) -> tuple[int, ...]:
     """Return the shape of one prepared item, of its first input, as `cutpoint` feeds it."""
     return next(iter(preprocess.inputs.values())).sized(1)

@@ -103,7 +103,7 @@ def data_inputs(declared: Mapping[str, Any], constants: Constants, what: str) ->
         wrong,
         f"Its inputs: {_listed(declared)}.",
         "A constant for an input that carries no data; at least one that does.",
-        f"Leave out {strange[0] if strange else list(declared)[0]}",
+        f"Leave out {strange[0] if strange else next(iter(declared))}",
     )
 
 

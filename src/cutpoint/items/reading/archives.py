@@ -84,7 +84,7 @@ def _bad(path: Path, what: str) -> DataError:
     return DataError(
         f'"{path}" is no archive of a data set: {what}.',
         "Nothing was read.",
-        "Arrays X (n_items, …) or X.NAME of each input, y with the labels, and maybe groups, splits "
-        "and keys; all as long as X, and of plain numbers or text.",
+        "Arrays X (n_items, …) or X.NAME of each input, y with the labels, and maybe groups, "
+        "splits and keys; all as long as X, and of plain numbers or text.",
         "Write one with:  numpy.savez(path, X=X, y=y)",
     )

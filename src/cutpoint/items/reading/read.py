@@ -133,8 +133,8 @@ def _not_empty(dataset: Dataset) -> Dataset:
         raise DataError(
             f'The items of "{dataset.name}" were asked for.',
             f"There are none ({dataset.n_ignored} other files).",
-            f"A folder with one sub-folder of {kind_named(dataset.kind).NOUN}s for each class, or a "
-            "manifest with rows.",
+            f"A folder with one sub-folder of {kind_named(dataset.kind).NOUN}s for each class, or "
+            "a manifest with rows.",
             f"Look there with:  ls {dataset.name}",
         )
     return dataset

@@ -173,9 +173,14 @@ def to_openvino(concrete: Any, n_outputs: int) -> Any:
     # given one result twice, OpenVINO 2026.4 ends the process.
     ends = [model.output(f"tap_{place}:0").get_node() for place in range(n_outputs)]
     results = [openvino.opset13.result(end.input_value(0)) for end in ends]
-    parameters = {each.get_friendly_name(): each for each in model.get_parameters()}
-    order = [parameters[each.op.name] for each in concrete.inputs if each.op.name in parameters]
-    return openvino.Model(results, order, "cut")
+    order = [each.name for each in concrete.inputs]
+    parameters = sorted(model.get_parameters(), key=lambda each: _place(each, order))
+    return openvino.Model(results, parameters, "cut")
+
+
+def _place(parameter: Any, order: Sequence[str]) -> int:
+    names = parameter.output(0).get_names()
+    return next((place for place, name in enumerate(order) if name in names), 0)
 
 
 def constants_sha256(concrete: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, Constants, Preprocess
-from cutpoint.base.types import InputSpec
+from cutpoint.base.types import InputSpec, shape_text
 from cutpoint.items.kinds import in_graph, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.constants import constant_array, data_inputs, with_masks
@@ -77,9 +77,10 @@ def _declared(network: GraphNetwork, name: str, what: str) -> InputSpec:
     """Return what an input takes of one item; raise `UsageError` if it takes no batch."""
     shape, dtype = _item_shape(network, name), network.dtype_of(name)
     if shape is None or not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        told = "a shape that is not declared" if shape is None else f"shape {shape_text(shape)}"
         raise UsageError(
             f'The input "{name}" of "{what}" takes no batch of arrays.',
-            f"It takes {dtype.name} of {'a shape that is not declared' if shape is None else shape}.",
+            f"It takes {dtype.name} of {told}.",
             "A constant for it, if it carries no data.",
             f'Type:  --input {name}=zeros   (Python: inputs={{"{name}": "zeros"}})',
         )

@@ -75,7 +75,7 @@ def _named(given: Any, inputs: Mapping[str, InputSpec]) -> dict[str, Array]:
 
 
 def _masks(mask: Array, data: Array) -> bool:
-    """Say whether a mask has a place for each of the data's, with 0 and 1 in them, one 1 at least."""
+    """Say whether a mask has 0 or 1 for each place of the data, and one 1 at least."""
     is_shaped = mask.shape == data.shape[: mask.ndim]
     return bool(is_shaped and np.isin(mask, (0, 1)).all() and mask.any())
 
@@ -85,9 +85,8 @@ def _checked(payload: Any, wanted: InputSpec, what: str = "") -> Array:
         kind = type(payload).__name__
         raise BadItem(f"{what}a {kind} where an array {wanted.shape} is expected")
     if not wanted.takes(payload.shape) or not np.can_cast(payload.dtype, wanted.dtype, "same_kind"):
-        raise BadItem(
-            f"{what}array of {payload.dtype} {payload.shape}; expected {wanted.dtype} {wanted.shape}"
-        )
+        expected = f"expected {wanted.dtype} {wanted.shape}"
+        raise BadItem(f"{what}array of {payload.dtype} {payload.shape}; {expected}")
     if 0 in payload.shape:
         raise BadItem(f"{what}array of {payload.shape} holds nothing")
     values: Array = payload.astype(wanted.dtype)

@@ -74,7 +74,8 @@ class Calling:
     def __init__(
         self, network: nn.Module, preprocess: Preprocess, constants: Constants = ()
     ) -> None:
-        parameters = inspect.signature(network.forward).parameters
+        forward = getattr(network, "forward", network)  # a script has none
+        parameters = inspect.signature(forward).parameters
         is_open = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         inputs = preprocess.inputs
         places = list(parameters)

@@ -39,8 +39,9 @@ class TapReader(nn.Module):
     call : Calling
         How it is called.
     read : callable
-        (layer, activation, given) → anything; `given` is what the network was. Called on the spot: an in-place operation further
-        on can't reach what it returns, as long as that is no view.
+        (layer, activation, given) → anything; `given` is what the network was. Called on the
+        spot: an in-place operation further on can't reach what it returns, as long as that is no
+        view.
     """
 
     def __init__(
