@@ -55,12 +55,12 @@ def measure(kind: str, name: str, preprocess: str | None, trusted: bool, scratch
     store = scratch / kind
     predictor = api.fit(SHARED / "data" / "dogs-vs-cats", None, backbone, store=store)
     card = predictor.card
-    extraction = card["extraction"]
+    extraction = card.extraction
     return Row(
         kind,
         backbone.spec.id.split("?")[0],
         predictor.taps[0].name,
-        Interval(**card["evaluation"]["scores"]["accuracy"]),
+        Interval(**card.evaluation["scores"]["accuracy"]),
         backbone.layers()[predictor.taps[0].layer].macs,
         extraction["n_forward"] / extraction["seconds"],
         extraction["engine"],

@@ -23,12 +23,12 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.base.progress import Reporter  # noqa: E402
+from cutpoint.features.extraction.request import default_store  # noqa: E402
 from cutpoint.learning.choosing import ChooseOptions, rank  # noqa: E402
 from cutpoint.learning.choosing.hindsight import outcomes_on  # noqa: E402
 from cutpoint.learning.choosing.strategies import judge_all  # noqa: E402
 from cutpoint.learning.choosing.task import Task  # noqa: E402
 from cutpoint.learning.metrics import Interval, paired_bootstrap, wilson  # noqa: E402
-from cutpoint.products.fitting import default_store  # noqa: E402
 
 SHARED = ROOT.parent / "shared"
 OUT = ROOT / "docs" / "benchmarks" / "choosing.md"

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
 
 from cutpoint.base.arguments import as_path, check_choice, check_workers
-from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
-from cutpoint.base.files import READ_ONLY
+from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
-from cutpoint.features.extraction import ExtractOptions, Profile
+from cutpoint.base.tongue import option, options
+from cutpoint.features.extraction import Profile
+from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.kinds import defaults_of
 from cutpoint.items.reading import (
     Column,
     Dataset,
     assign_splits,
-    can_be_split,
     has_splits,
     read_dataset,
     refuse_unlabelled,
 )
-from cutpoint.learning.choosing import ChooseOptions, Ranking, check_options, extract_checked, rank
-from cutpoint.learning.heads import Head, parse_head
-from cutpoint.learning.recipe import Recipe, parse_recipe
+from cutpoint.learning.choosing import (
+    BackboneRanking,
+    ChooseOptions,
+    Ranking,
+    check_options,
+    choose_backbones,
+    extract_requested,
+    rank,
+)
+from cutpoint.learning.heads import Head
+from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine
 from cutpoint.networks.layer_table import AUTO, LayerTable
 from cutpoint.networks.sources import load_backbone, load_object
 from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
-from cutpoint.products.fitting import (
-    DEFAULT_POOLS,
-    FitOptions,
-    check_output,
-    check_request,
-    check_store,
-    default_store,
-    run_fit,
-    tell_idle_seed,
-    write_bad_rows,
-)
+from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import Prediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
 
@@ -219,31 +218,22 @@ def extract(
     UsageError
         If no engine computes in `precision` here, or it costs too much accuracy.
     """
-    pools = _several(pool)
-    folder = default_store() if store is None else as_path("store", store)
-    options = ExtractOptions(engine, n_workers, max_bad)
-    check_request(pools, storage, precision, engine, seed)
-    check_store(folder)
+    request = Request.of(
+        taps,
+        pool,
+        store,
+        engine=engine,
+        precision=precision,
+        n_workers=n_workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
     reporter = Reporter(quiet)
     found = load(backbone)
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
-    if can_be_split(dataset):
-        tell_idle_seed(dataset, seed, reporter)
-        dataset = assign_splits(dataset, seed)
-    reporter.say(f"Load {found.spec.id}")
-    spec = found.feature_spec(taps, pools, storage, precision)
-    where = FeatureStore(folder)
-    try:
-        done = extract_checked(dataset, found, spec, where, options, reporter)
-    except TooManyBadItems as error:
-        write_bad_rows(where.path, error.quarantined)
-        raise
-    try:
-        write_bad_rows(where.path, done.features.quarantined)
-    except StoreError as error:
-        if error.errno not in READ_ONLY:
-            raise
-        reporter.say(f"Bad items are listed in no file: {error.got}")
+    done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
     elif profile:
@@ -252,23 +242,44 @@ def extract(
     return done.features
 
 
+@overload
+def choose(data: Any, *args: Any, backbones: None = None, **options: Any) -> Ranking: ...
+@overload
 def choose(
-    features: Features | str | os.PathLike[str],
+    data: Any, *args: Any, backbones: Sequence[str | Backbone], **options: Any
+) -> BackboneRanking: ...
+def choose(  # type: ignore[misc]  # above is only what decides the type that comes back
+    data: Any,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
     kind: str = "classes",
     *,
+    backbones: Sequence[str | Backbone] | None = None,
+    taps: Sequence[str | int] | str = AUTO,
+    pool: str | Sequence[str] = DEFAULT_POOLS,
+    store: str | os.PathLike[str] | None = None,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
     balanced: bool = False,
     nested: bool = False,
     permute_labels: int | None = None,
     data_set: str | None = None,
+    engine: str = "auto",
+    precision: str = "fp32",
+    n_workers: int | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+    storage: str = AUTO,
+    follow_links: bool = False,
     quiet: bool = False,
-) -> Ranking:
-    """Rank layers and pools by training rows that were left out.
+) -> Ranking | BackboneRanking:
+    """Rank layers and pools by training rows that were left out; or several backbones by theirs.
 
     Parameters
     ----------
-    features : Features, or the path of a feature store
+    data : Features, the path of a feature store, or labelled data as in `extract`
+        Of data, features are extracted first.
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     strategy : str or sequence of str
@@ -278,6 +289,8 @@ def choose(
         of a ridge head, put first.
     kind : {"classes", "labels", "values"}
         Whether a label is one class, several (``"cat;dog"``), or a number.
+    backbones : sequence of str or Backbone, optional
+        Networks to compare on `data`; the default one, alone, if there are none.
     balanced : bool
         Whether rows are weighted so that each class counts the same.
     nested : bool
@@ -287,30 +300,95 @@ def choose(
     data_set : str, optional
         Which data set of a feature store, by its name or the digits of its view; the newest, and
         which that is, is reported, if several are there.
+    taps, pool, store, labels, groups, splits, engine, precision, n_workers, max_bad, seed, \
+storage, follow_links
+        As in `extract`; for data alone.
+
+    Returns
+    -------
+    ranking : Ranking, or BackboneRanking where `backbones` are given
+
+    Raises
+    ------
+    UsageError
+        If something is given that stored features can't follow.
     """
-    options = ChooseOptions(
-        _recipe(recipe), _several(strategy), kind, balanced, nested, permute_labels
+    choice = ChooseOptions(
+        as_recipe(recipe), several(strategy), kind, balanced, nested, permute_labels
     )
-    check_options(options)
-    if not isinstance(features, Features):
-        where = FeatureStore(as_path("features", features))
-        features = _stored(where, data_set, Reporter(quiet))
-    elif data_set is not None:
+    check_options(choice)
+    reporter = Reporter(quiet)
+    request = Request.of(
+        taps,
+        pool,
+        store,
+        engine=engine,
+        precision=precision,
+        n_workers=n_workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
+    if is_stored(data):
+        given: dict[str, object] = {
+            "backbones": backbones,
+            "labels": labels,
+            "groups": groups,
+            "splits": splits,
+        }
+        given |= request.changed()
+        _refuse_idle([name for name, value in given.items() if value is not None])
+        return rank(stored_features(data, data_set, quiet), reporter, choice)
+    if data_set is not None:
         raise UsageError(
-            f'Features were given, and data_set="{data_set}".',
-            f'They are those of "{features.name}".',
-            "The path of a feature store, or features alone.",
-            "Type, for example:  cutpoint.choose(features)",
+            f"There are no stored features in {_shown(data)}.",
+            f"{option('data_set')} names one of the data sets of a feature store.",
+            "The path of a feature store.",
+            f"Leave out {option('data_set')}",
         )
-    return rank(features, Reporter(quiet), options)
+    found = [load(each) for each in (backbones or [DEFAULT_BACKBONE])]
+    dataset = read_dataset(
+        data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind
+    )
+    ranking = choose_backbones(dataset, found, request, choice, reporter)
+    return ranking if backbones is not None else ranking.entries[0].ranking
 
 
-def _stored(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
-    """Return one data set of a store; say which, where there are several."""
+def is_stored(data: Any) -> bool:
+    """Say whether `data` is stored features, or the path of a feature store."""
+    if isinstance(data, Features):
+        return True
+    return isinstance(data, (str, os.PathLike)) and FeatureStore(Path(data)).exists()
+
+
+def _refuse_idle(given: list[str]) -> None:
+    """Raise `UsageError` naming the options given that stored features can't follow."""
+    if given:
+        raise UsageError(
+            f"{options(*given)} can't be followed beside stored features.",
+            "They were computed before, with options of their own.",
+            "The data in their place, or the features alone.",
+            f"Leave out {options(*given)}",
+        )
+
+
+def stored_features(given: Any, data_set: str | None = None, quiet: bool = False) -> Features:
+    """Return stored features; of a store one data set, and say which, where there are several."""
+    if isinstance(given, Features):
+        if data_set is not None:
+            raise UsageError(
+                f'Features were given, and data_set="{data_set}".',
+                f'They are those of "{given.name}".',
+                "The path of a feature store, or features alone.",
+                "Type, for example:  cutpoint.choose(features)",
+            )
+        return given
+    store = FeatureStore(as_path("features", given))
     taken = store.data_set(data_set)
     features, told = store.open(taken.view), store.told(taken)
     if told and data_set is None:
-        reporter.say(f'{told} Take another with:  data_set="NAME"')
+        Reporter(quiet).say(f"{told} Take another with:  {option('data_set', 'NAME')}")
     return features
 
 
@@ -364,7 +442,7 @@ max_bad, seed, storage, follow_links, quiet
     Returns
     -------
     predictor : Predictor
-        ``predictor.card["evaluation"]`` holds the test score.
+        ``predictor.card.evaluation`` holds the test score.
 
     Raises
     ------
@@ -372,20 +450,20 @@ max_bad, seed, storage, follow_links, quiet
         If the data can't be scored honestly: one class, groups or class sets that differ between
         splits. Raised before anything is computed.
     """
-    options = FitOptions(
-        taps=taps,
-        pools=_several(pool),
-        store=default_store() if store is None else as_path("store", store),
-        extract=ExtractOptions(engine, n_workers, max_bad),
-        seed=seed,
-        allow_group_overlap=allow_group_overlap,
-        follow_links=follow_links,
-        recipe=_recipe(recipe),
-        strategies=_several(strategy),
-        head=parse_head(head) if isinstance(head, str) else head,
-        protocol=protocol,
-        storage=storage,
+    request = Request.of(
+        taps,
+        pool,
+        store,
+        engine=engine,
         precision=precision,
+        n_workers=n_workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
+    options = FitOptions.of(
+        request, recipe, strategy, head, protocol, allow_group_overlap=allow_group_overlap
     )
     where = None if output is None else as_path("output", output)
     if where is not None:
@@ -506,31 +584,13 @@ def _default_split(dataset: Dataset) -> str:
 
 
 def _refuse_unranked(predictor: Predictor) -> None:
-    if "ranking" not in predictor.card:
+    if predictor.card.ranking is None:
         raise UsageError(
             "No report can be made of this predictor.",
             "It doesn't say how it was chosen: `fit` writes that into its card.",
             "A predictor made by `fit`; or the scores without a report.",
             "Leave out report",
         )
-
-
-def _several(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one name or several as a tuple; what is neither is told where it is checked."""
-    return (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-
-
-def _recipe(recipe: str | Recipe) -> Recipe:
-    if isinstance(recipe, Recipe):
-        return recipe
-    if not isinstance(recipe, str):
-        raise UsageError(
-            f"The recipe is a {type(recipe).__name__}.",
-            "A recipe is stages in one line of text.",
-            "Text, or what `cutpoint.learning.recipe.parse_recipe` makes of it.",
-            'Type, for example:  recipe="gem | l2 | concat | pca(64)"',
-        )
-    return parse_recipe(recipe)
 
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:

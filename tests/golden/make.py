@@ -32,7 +32,7 @@ def main() -> None:
         store = HERE / "store-v1"
         given = {"pool": POOLS, "store": store, "labels": labels, "quiet": True}
         model = cp.fit(pixels, output, FakeBackbone(), **given)
-        model.card["store"] = "golden"
+        model.card.store = "golden"
         model.save(HERE / "predictor-v1")
     found = cp.predict(model, [noisy_image(row % 3, row + 500) for row in range(12)], quiet=True)
     rows = [{"label": each.label, "probability": each.probability} for each in found]

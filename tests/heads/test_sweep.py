@@ -93,8 +93,8 @@ def test_a_predictor_keeps_any_head(kind: str, colour_folder: Any, tmp_path: Pat
     files = sorted(colour_folder(name="fresh", seed=1).rglob("*.png"))
     assert again.predict(files) == model.predict(files)
     assert again.head.kind == kind
-    assert model.card["head"]["text"] == spell_head(parse_head(typed(kind)))
+    assert model.card.head["text"] == spell_head(parse_head(typed(kind)))
     assert f"--head {kind}" in (where / "report.html").read_text().replace("'", "").replace(
         "&#39;", ""
     )
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8

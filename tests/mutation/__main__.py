@@ -22,19 +22,25 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from coverage import CoverageData
+
+from tests.mutation.covered import OPTIONS, tests_of
 from tests.mutation.mutants import Mutant, sample
 from tests.mutation.paths import PACKAGE, ROOT, own_tests
 
 KEPT = ROOT / "build" / "mutation" / "results.jsonl"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 LIMIT_S = 120  # of the processor: what else runs on the machine decides nothing
-PATIENCE_S = 5 * LIMIT_S  # on the clock, of a mutant that waits for ever
+WHOLE_LIMIT_S = 1200  # of all tests of a source, on the source as it is
+PATIENCE = 8  # times that on the clock, of a mutant that waits for ever
 GOAL = 0.85
-KILLED, SURVIVED, SLOW, TAKEN_OUT = "killed", "survived", "too slow", "equivalent"
+KILLED, SURVIVED, TAKEN_OUT = "killed", "survived", "equivalent"
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
 
 
@@ -44,19 +50,32 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "src"
         shutil.copytree(ROOT / "src", self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        self.coverage = folder / "coverage"
         self._stamp = time.time()
+
+    def covered(self, tests: tuple[str, ...]) -> CoverageData | None:
+        """Return which test runs which line; None if they fail on the source as it is."""
+        if not self.passes((*OPTIONS, *tests), WHOLE_LIMIT_S):
+            return None
+        data = CoverageData(str(self.coverage))
+        data.read()
+        return data
+
+    def source(self, module: str) -> Path:
+        return self.folder / Path(PACKAGE).name / module
 
     def write(self, module: str, text: str) -> None:
         """Change a file. Its time is new, so that no compiled one is taken for it."""
-        path = self.folder / Path(PACKAGE).name / module
+        path = self.source(module)
         path.write_text(text)
         self._stamp += 2
         os.utime(path, (self._stamp, self._stamp))
 
-    def passes(self, tests: tuple[str, ...]) -> bool | None:
+    def passes(self, tests: Sequence[str], limit_s: int = LIMIT_S) -> bool | None:
         """Say whether tests pass on this copy; None if they take too long."""
         paths = os.pathsep.join((str(self.folder), str(ROOT)))
         settings = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        settings["COVERAGE_FILE"] = str(self.coverage)
         with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
             command = [sys.executable, *PYTEST, f"--basetemp={scratch}/tests", *tests]
             try:
@@ -65,16 +84,16 @@ class Copy:
                     cwd=ROOT,
                     env=settings,
                     capture_output=True,
-                    timeout=PATIENCE_S,
-                    preexec_fn=_limit,
+                    timeout=PATIENCE * limit_s,
+                    preexec_fn=partial(_limit, limit_s),
                 )
             except subprocess.TimeoutExpired:
                 return None
         return None if done.returncode == -signal.SIGXCPU else done.returncode == 0
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 5))
+def _limit(seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
 
 
 @dataclass
@@ -83,13 +102,13 @@ class Run:
 
     copies: queue.Queue[Copy]
     kept: dict[str, str]
-    whole: dict[tuple[str, ...], bool | None] = field(default_factory=dict)
+    covered: dict[tuple[str, ...], tuple[Path, CoverageData]] = field(default_factory=dict)
     locks: defaultdict[tuple[str, ...], threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
 
     def judge(self, mutant: Mutant) -> str:
-        """Return `KILLED`, `SURVIVED` or `SLOW`."""
+        """Return `KILLED` or `SURVIVED`."""
         tests = own_tests(mutant.module)
         key = _key(mutant, tests)
         if key not in self.kept:
@@ -103,17 +122,21 @@ class Run:
 
     def _on(self, copy: Copy, mutant: Mutant, tests: tuple[str, ...]) -> str:
         with self.locks[tests]:  # once, though several wait for it
-            if tests not in self.whole:
-                self.whole[tests] = copy.passes(tests)
-        if self.whole[tests] is False:
-            raise SystemExit(f"these tests fail on the sources as they are: {' '.join(tests)}")
-        if self.whole[tests] is None:
-            return SLOW
+            if tests not in self.covered:
+                data = copy.covered(tests)
+                if data is None:
+                    raise SystemExit(f"these tests fail, or take too long, as they are: {tests}")
+                self.covered[tests] = copy.folder, data
+        folder, data = self.covered[tests]
+        ran = folder / copy.source(mutant.module).relative_to(copy.folder)
+        judges = tests_of(mutant, data, ran, tests)
         original = (ROOT / PACKAGE / mutant.module).read_text()
         copy.write(mutant.module, mutant.text)
         try:
-            # Tests that end in time on the whole sources and hang on the mutant have noticed it.
-            return SURVIVED if copy.passes(tests) else KILLED
+            # Tests that end in time on the whole sources and hang on the mutant have noticed it;
+            # whole files of tests may take longer than that by themselves.
+            limit_s = LIMIT_S if judges != list(tests) else WHOLE_LIMIT_S
+            return SURVIVED if copy.passes(judges, limit_s) else KILLED
         finally:
             copy.write(mutant.module, original)
 
@@ -171,7 +194,7 @@ def _key(mutant: Mutant, tests: tuple[str, ...]) -> str:
 def _kept() -> dict[str, str]:
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
     found = [json.loads(line) for line in lines]
-    return {each["key"]: each["found"] for each in found if each["found"] != SLOW}
+    return {each["key"]: each["found"] for each in found if each["found"] in (KILLED, SURVIVED)}
 
 
 def _share(found: list[str]) -> float:
@@ -184,14 +207,14 @@ def _report(found: dict[Mutant, str], seed: int) -> str:
     folders: dict[str, list[str]] = defaultdict(list)
     for mutant, verdict in found.items():
         folders[mutant.module.partition("/")[0]].append(verdict)
-    kinds = (KILLED, SURVIVED, SLOW, TAKEN_OUT)
+    kinds = (KILLED, SURVIVED, TAKEN_OUT)
     lines = ["", f"| of seed {seed} | mutants | {' | '.join(kinds)} | share killed |"]
     lines.append("|" + " --- |" * (len(kinds) + 3))
     rows = [*sorted(folders.items()), ("all", list(found.values()))]
     for name, verdicts in rows:
         counts = " | ".join(str(verdicts.count(kind)) for kind in kinds)
         lines.append(f"| {name} | {len(verdicts)} | {counts} | {_share(verdicts):.0%} |")
-    survivors = [mutant for mutant, verdict in found.items() if verdict in (SURVIVED, SLOW)]
+    survivors = [mutant for mutant, verdict in found.items() if verdict == SURVIVED]
     return "\n".join([*lines, *map(_diff, survivors)])
 
 

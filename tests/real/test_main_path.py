@@ -31,9 +31,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_digits_from_png_files_to_a_predictor(digits: Path, tmp_path: Path) -> None:
     """Seen on these 200 scans: 39 of 40 test rows right; chance is 4."""
     model = cp.fit(digits, tmp_path / "m", BACKBONE, quiet=True)
-    found = model.card["evaluation"]["scores"]["accuracy"]
+    found = model.card.evaluation["scores"]["accuracy"]
     assert found["value"] >= 0.9
-    assert model.card["extraction"]["engine"] == "openvino"
+    assert model.card.extraction["engine"] == "openvino"
     again = cp.load_predictor(tmp_path / "m")
     scored = cp.evaluate(again, digits, quiet=True)
     assert scored.scores.accuracy.value == found["value"]
@@ -64,12 +64,12 @@ def test_the_chosen_cut_reaches_what_these_weights_were_seen_to_reach(
     """Floors of the issue; last layer + average + ridge was seen at .983, .983 and .933."""
     data = shared / "data" / name
     model = cp.fit(data, tmp_path / "m", BACKBONE, store=tmp_path / "s", quiet=True)
-    scores = model.card["evaluation"]["scores"]
+    scores = model.card.evaluation["scores"]
     assert scores["accuracy"]["value"] >= at_least
     assert scores["auc"] > 0.97
     assert scores["ece"] < 0.05
     again = cp.fit(data, None, BACKBONE, store=tmp_path / "s", quiet=True)
-    extraction = again.card["extraction"]
+    extraction = again.card.extraction
     assert (extraction["n_forward"], extraction["n_calibration"]) == (0, 0)
     np.testing.assert_array_equal(again.head.coef_, model.head.coef_)
     scored = cp.evaluate(tmp_path / "m", data, quiet=True)
@@ -97,7 +97,7 @@ def test_int8_is_refused_where_it_loses_much(
     told, gain = "", None
     try:
         model = cp.fit(digits, None, BACKBONE, store=tmp_path / "s", **options)
-        gain = model.card["precision_check"]["gain"]
+        gain = model.card.precision_check["gain"]
     except cp.errors.UsageError as error:
         told = str(error)
     is_fine = gain is None or gain["value"] >= -0.02 or gain["high"] >= 0

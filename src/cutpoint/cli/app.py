@@ -12,6 +12,7 @@ import typer
 import cutpoint
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.text import printable
+from cutpoint.base.tongue import in_shell
 from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
@@ -53,7 +54,8 @@ app.add_typer(store.app, name="store")
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
-        app()
+        with in_shell():
+            app()
     except CutpointError as error:
         _tell(error)
         sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,11 +24,13 @@ from cutpoint.cli.options import (
     PrintRecipe,
     Quiet,
     RecipeText,
+    Seed,
     Storage,
     Store,
     Strategies,
     Taps,
     TrustWeights,
+    Workers,
     constants,
     echo,
     pool_list,
@@ -40,10 +41,15 @@ from cutpoint.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cutpoint.base.progress import Reporter
-    from cutpoint.features.store import Features, FeatureStore
+    from cutpoint.features.store import Features
     from cutpoint.items.reading import Dataset
     from cutpoint.learning.choosing import BackboneRanking, Ranking
+
+BESIDE_STORED = (
+    "stored features",
+    "They were computed before, with options of their own.",
+    "The data in their place, or FEATURES alone.",
+)
 
 
 def choose(
@@ -95,27 +101,15 @@ def choose(
     store: Store = None,
     engine: EngineName = "auto",
     precision: Precision = "fp32",
+    workers: Workers = None,
     max_bad: MaxBad = 0.01,
+    seed: Seed = 0,
     follow_links: FollowLinks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
-    from cutpoint.base.progress import Reporter
-    from cutpoint.features.extraction.quantising import cut_of
-    from cutpoint.features.store import FeatureStore
-    from cutpoint.items.reading import read_dataset
-    from cutpoint.learning.choosing import (
-        ChooseOptions,
-        check_options,
-        measure_speeds,
-        rank,
-        rank_backbones,
-        worth_timing,
-    )
-    from cutpoint.learning.recipe import parse_recipe
-    from cutpoint.products.fitting import check_recipe, default_store, recipe_taps
     from cutpoint.products.report import require_report
 
     if show_recipe:
@@ -151,41 +145,42 @@ def choose(
         )
         _print_prior(features, data_set, similarity, as_json, quiet)
         return
-    strategies = tuple(strategy or DEFAULT_STRATEGIES)
-    stages = parse_recipe(recipe)
-    options = ChooseOptions(stages, strategies, kind, balanced, nested, permute_labels)
-    check_options(options)
     if plot is not None:
         require_report(plot, "A picture of the candidates", ["matplotlib"])
-    reporter = Reporter(quiet)
-    found = FeatureStore(features)
-    if found.exists():
-        _refuse_idle(
-            {
-                "--backbone": backbone,
-                "--tap": tap,
-                "--pool": pool,
-                "--preprocess": preprocess,
-                "--input": inputs,
-                "--decode": decode,
-                "--precision": precision != "fp32",
-                "--max-bad": max_bad != 0.01,
-                "--follow-links": follow_links,
-                "--store": store,
-                "--storage": storage != "auto",
-                "--engine": engine != "auto",
-                "--trust-weights": trust_weights,
-            },
-            "stored features",
-            "They are extracted already, and are what they are.",
-            "The data in their place, or FEATURES alone.",
-        )
-        described = _opened(found, data_set, reporter)
-        _print_ranking(rank(described, reporter, options), described, plot, as_json)
+        if len(backbone or ()) > 1:
+            raise _only("--plot", "draws the layers of one backbone")
+    asked: dict[str, Any] = {
+        "recipe": recipe,
+        "strategy": strategy or DEFAULT_STRATEGIES,
+        "kind": kind,
+        "taps": tap_list(tap),
+        "pool": pool_list(pool),
+        "store": store,
+        "balanced": balanced,
+        "nested": nested,
+        "permute_labels": permute_labels,
+        "engine": engine,
+        "precision": precision,
+        "n_workers": workers,
+        "max_bad": max_bad,
+        "seed": seed,
+        "storage": storage,
+        "follow_links": follow_links,
+        "quiet": quiet,
+    }
+    if api.is_stored(features):
+        described = api.stored_features(features, data_set, quiet)
+        for_backbones = {
+            "--backbone": backbone,
+            "--preprocess": preprocess,
+            "--decode": decode,
+            "--input": inputs,
+            "--trust-weights": trust_weights,
+        }
+        _refuse_idle(for_backbones, *BESIDE_STORED)
+        ranking = api.choose(described, **asked)
+        _print_ranking(ranking, described, plot, as_json)
         return
-    _refuse_data_set(data_set)
-    if plot is not None and len(backbone or ()) > 1:
-        raise _only("--plot", "draws the layers of one backbone")
     load = partial(
         api.load,
         preprocess=preprocess,
@@ -193,37 +188,13 @@ def choose(
         decode=decode,
         inputs=constants(inputs),
     )
-    backbones = [load(name) for name in backbone or [api.DEFAULT_BACKBONE]]
-    dataset = read_dataset(features, kind=backbones[0].kind)
-    _refuse_labels(dataset, kind)
-    where = store or default_store()
-    rankings, checks = [], {}
-    for loaded in backbones:
-        taps, pools = recipe_taps(loaded, options.recipe, tap_list(tap), pool_list(pool))
-        spec = loaded.feature_spec(taps, pools, storage, precision)
-        check_recipe(options.recipe, spec, loaded.layers())
-        described = api.extract(
-            dataset,
-            loaded,
-            taps,
-            pools,
-            where,
-            engine=engine,
-            precision=precision,
-            max_bad=max_bad,
-            storage=storage,
-            follow_links=follow_links,
-            quiet=quiet,
-        )
-        checks[loaded.spec.id] = described.precision_check
-        ranking = rank(described, reporter, options)
-        cut_at = partial(cut_of, loaded, described.spec, FeatureStore(where))
-        speeds = measure_speeds(cut_at, worth_timing(ranking), engine, precision, reporter)
-        rankings.append((loaded, replace(ranking, items_per_s=speeds)))
-    if len(rankings) == 1:
-        _print_ranking(rankings[0][1], described, plot, as_json)
-        return
-    _print_comparison(rank_backbones(rankings), checks, as_json)
+    loaded = [load(name) for name in backbone or [api.DEFAULT_BACKBONE]]
+    compared = api.choose(features, backbones=loaded, data_set=data_set, **asked)
+    if len(compared.entries) == 1:
+        (only,) = compared.entries
+        _print_ranking(only.ranking, only.features, plot, as_json)
+    else:
+        _print_comparison(compared, as_json)
 
 
 def _variance_lines(recipe: str, path: Path) -> list[str]:
@@ -257,17 +228,16 @@ def _refuse_idle(options: Mapping[str, object], beside: str, why: str, would_do:
         )
 
 
-def _print_comparison(
-    compared: BackboneRanking, checks: dict[str, dict[str, Any] | None], as_json: bool
-) -> None:
-    """Print rankings side by side; `checks` has of each backbone what its precision cost."""
+def _print_comparison(compared: BackboneRanking, as_json: bool) -> None:
+    """Print rankings side by side."""
     if as_json:
+        checks = {each.backbone: each.features.precision_check for each in compared.entries}
         print_json({**compared.to_json(), "precision_checks": checks})
         return
     for entry in compared.entries:
         echo("")
         echo(entry.backbone)
-        check = checks[entry.backbone]
+        check = entry.features.precision_check
         if check is not None:
             print_wrapped(check["text"])
         for line in entry.ranking.lines(4):
@@ -301,42 +271,20 @@ def _print_ranking(ranking: Ranking, features: Features, plot: Path | None, as_j
         echo(f"Picture: {plot}")
 
 
-def _refuse_labels(dataset: Dataset, kind: str) -> None:
-    """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
-    import numpy as np
-
-    from cutpoint.items.reading import has_splits
-    from cutpoint.learning.choosing import targets_of
-
-    items = dataset.only("train").items if has_splits(dataset) else dataset.items
-    targets_of(dataset.name, np.array([item.label for item in items], object), kind)
-
-
 def _refuse_data_set(data_set: str | None) -> None:
     if data_set is not None:
         raise _only("--data-set", "goes with stored features, and there are none at that path")
 
 
-def _opened(store: FeatureStore, data_set: str | None, reporter: Reporter) -> Features:
-    """Return one data set of a store; say which, where there are several."""
-    taken = store.data_set(data_set)
-    features, told = store.open(taken.view), store.told(taken)
-    if told and data_set is None:
-        reporter.say(f"{told} Take another with:  --data-set NAME")
-    return features
-
-
 def _print_prior(
     data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
 ) -> None:
-    from cutpoint.base.progress import Reporter
-    from cutpoint.features.store import FeatureStore
+    from cutpoint import api
     from cutpoint.items.reading import read_dataset
     from cutpoint.learning.choosing import prior_advice
 
-    found = FeatureStore(data)
-    if found.exists():
-        items: Features | Dataset = _opened(found, data_set, Reporter(quiet))
+    if api.is_stored(data):
+        items: Features | Dataset = api.stored_features(data, data_set, quiet)
     else:
         _refuse_data_set(data_set)
         items = read_dataset(data)

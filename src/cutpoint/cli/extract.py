@@ -64,8 +64,8 @@ def extract(
     """Compute frozen features once and keep them on disk."""
     from cutpoint import api
     from cutpoint.features.extraction import Profile
-    from cutpoint.products.fitting import default_store
-    from cutpoint.products.predictor import BAD_ROWS
+    from cutpoint.features.extraction.bad_rows import BAD_ROWS
+    from cutpoint.features.extraction.request import default_store
 
     store = output or default_store()
     profiles: list[Profile] = []

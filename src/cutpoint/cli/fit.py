@@ -76,31 +76,34 @@ def fit(
 ) -> None:
     """Extract, choose on training rows, fit the head, score the test split once."""
     from cutpoint.api import load
-    from cutpoint.features.extraction import ExtractOptions
+    from cutpoint.features.extraction.bad_rows import BAD_ROWS
+    from cutpoint.features.extraction.request import Request
     from cutpoint.items.reading import read_dataset
     from cutpoint.learning.choosing import advise
-    from cutpoint.learning.heads import parse_head
-    from cutpoint.learning.recipe import parse_recipe
-    from cutpoint.products.fitting import REPORT, FitOptions, check_output, default_store, run_fit
-    from cutpoint.products.predictor import BAD_ROWS
+    from cutpoint.products.fitting import REPORT, FitOptions, check_output, run_fit
 
     if show_recipe:
         print_recipe(recipe, fitted_lines(recipe, output))
         return
-    options = FitOptions(
-        taps=tap_list(tap),
-        pools=pool_list(pool),
-        store=store or default_store(),
-        extract=ExtractOptions(engine, workers, max_bad),
-        seed=seed,
-        allow_group_overlap=allow_group_overlap,
-        follow_links=follow_links,
-        recipe=parse_recipe(recipe),
-        head=parse_head(head),
-        protocol=protocol,
-        storage=storage,
+    request = Request.of(
+        tap_list(tap),
+        pool_list(pool),
+        store,
+        engine=engine,
         precision=precision,
-        strategies=tuple(strategy or DEFAULT_STRATEGIES),
+        n_workers=workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
+    options = FitOptions.of(
+        request,
+        recipe,
+        strategy or DEFAULT_STRATEGIES,
+        head,
+        protocol,
+        allow_group_overlap=allow_group_overlap,
     )
     check_output(output)
     found = load(
@@ -110,7 +113,8 @@ def fit(
     result = run_fit(dataset, found, options, output, Reporter(quiet))
     report = output / REPORT
     if as_json:
-        print_json({**result.predictor.card, "predictor": str(output), "report": str(report)})
+        card = result.predictor.card.to_json()
+        print_json({**card, "predictor": str(output), "report": str(report)})
         return
     print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
@@ -131,7 +135,7 @@ def fit(
         echo(f"{len(result.features.quarantined)} items quarantined, see {output / BAD_ROWS}")
     echo(f"Predictor: {output}")
     echo(f"Report:    {report}")
-    echo(f"Features:  {result.predictor.card['store']}")
+    echo(f"Features:  {result.predictor.card.store}")
 
 
 def fitted_lines(recipe: str, output: Path) -> list[str]:

@@ -159,7 +159,7 @@ def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
 
 
 def pool_list(pools: list[str] | None) -> tuple[str, ...]:
-    from cutpoint.products.fitting import DEFAULT_POOLS
+    from cutpoint.features.extraction.request import DEFAULT_POOLS
 
     return tuple(pools) if pools else DEFAULT_POOLS
 

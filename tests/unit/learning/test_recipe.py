@@ -329,8 +329,8 @@ def test_the_whole_way_with_a_recipe(colour_folder: Callable[..., Path], tmp_pat
         quiet=True,
     )  # fmt: skip
     assert [tap.name for tap in model.taps] == ["conv2/gap", "conv3/gap"]
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
-    assert model.card["ranking"]["recipe"].endswith("pca(n_components=6)")
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8
+    assert model.card.ranking["recipe"].endswith("pca(n_components=6)")
     again = cp.load_predictor(tmp_path / "m")
     files = sorted((tmp_path / "colours").rglob("*.png"))[:5]
     assert cp.predict(again, files, quiet=True) == cp.predict(model, files, quiet=True)
@@ -553,8 +553,8 @@ def test_the_whole_way_with_pools_that_learn(
     model = cp.fit(colour_folder(), tmp_path / "m", FakeBackbone(), recipe=text, quiet=True)
     assert len(model.taps) == 3
     assert model.head.kind == "ridge"
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
-    (kept,) = model.card["variance_kept"]
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8
+    (kept,) = model.card.variance_kept
     assert (kept["n_components"], kept["n_features"]) == (4, 36)
     assert "4 components keep" in (tmp_path / "m" / "report.html").read_text()
     again = cp.load_predictor(tmp_path / "m")

@@ -30,7 +30,7 @@ def test_the_test_split_is_drawn_again_and_scores_what_fit_reported(
     model, folder = fitted
     found = cp.evaluate(model, folder, "test", quiet=True)
     assert found.splits_from == "drawn"
-    reported = model.card["evaluation"]["scores"]
+    reported = model.card.evaluation["scores"]
     assert found.scores.n_items == reported["n_items"] == 12
     assert found.scores.accuracy.value == reported["accuracy"]["value"]
     assert found.scores.log_loss == pytest.approx(reported["log_loss"], abs=1e-5)

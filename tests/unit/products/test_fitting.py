@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 import cutpoint as cp
 from cutpoint.base.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.cli.app import app
+from cutpoint.features.extraction.request import default_store
 from cutpoint.features.store import FeatureStore
-from cutpoint.products.fitting import default_store
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 from tests.unit.features.store.helpers import CountingBackbone
@@ -46,9 +46,9 @@ def test_a_folder_of_classes_gives_a_predictor_that_beats_chance_by_far(
     colour_folder: Maker, tmp_path: Path
 ) -> None:
     model = fit(colour_folder(per_class=40), tmp_path / "m")
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.9
-    assert model.card["counts"] == {"train": 96, "test": 24}
-    ranking = model.card["ranking"]
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.9
+    assert model.card.counts == {"train": 96, "test": 24}
+    ranking = model.card.ranking
     (taken,) = [each for each in ranking["candidates"] if each["tap"] == ranking["taken"]]
     assert taken["taps"] == [tap.name for tap in model.taps]
     with (tmp_path / "m" / "splits.csv").open(newline="") as file:
@@ -65,8 +65,8 @@ def test_the_second_fit_calls_the_network_no_time_and_gives_the_same(
     counting = CountingBackbone()
     second = fit(folder, backbone=counting)
     assert counting.n_forward == 0
-    assert second.card["extraction"]["n_forward"] == 0
-    assert second.card["ranking"] == first.card["ranking"]
+    assert second.card.extraction["n_forward"] == 0
+    assert second.card.ranking == first.card.ranking
     np.testing.assert_array_equal(second.head.coef_, first.head.coef_)
 
 
@@ -95,8 +95,8 @@ def test_bad_photos_are_quarantined_and_the_run_goes_on(
     found = bad_rows(tmp_path / "m")
     assert set(found) == {"red/empty.jpg", "red/cut.png", "red/=text.png", "red/doc.pdf"}
     assert found["red/doc.pdf"].startswith("PDF")
-    assert model.card["n_quarantined"] == 4
-    assert model.card["counts"]["train"] + model.card["counts"]["test"] == 120
+    assert model.card.n_quarantined == 4
+    assert model.card.counts["train"] + model.card.counts["test"] == 120
     report = (tmp_path / "m" / "report.html").read_text()
     assert "Quarantined (4)" in report
 
@@ -143,9 +143,9 @@ def test_case_20_equal_photos_across_splits_warn_and_are_left_out_of_the_score(
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source / label / f"{number:03d}.png", to)
     model = fit(root, tmp_path / "m")
-    assert any(w.startswith("LEAKAGE: 6 payloads") for w in model.card["warnings"])
-    assert model.card["evaluation"]["n_left_out"] == 6
-    assert model.card["evaluation"]["scores"]["n_items"] == 30
+    assert any(w.startswith("LEAKAGE: 6 payloads") for w in model.card.warnings)
+    assert model.card.evaluation["n_left_out"] == 6
+    assert model.card.evaluation["scores"]["n_items"] == 30
     assert "LEAKAGE" in (tmp_path / "m" / "report.html").read_text()
 
 
@@ -338,7 +338,7 @@ def test_groups_of_a_manifest_stay_together(colour_folder: Maker, tmp_path: Path
     for row in rows:
         splits.setdefault(int(Path(row["key"]).stem) // 3, set()).add(row["split"])
     assert all(len(names) == 1 for names in splits.values())
-    assert model.card["ranking"]["is_grouped"]
+    assert model.card.ranking["is_grouped"]
 
 
 def test_arrays_and_lists_are_data_too() -> None:
@@ -429,7 +429,7 @@ def test_items_in_memory_are_not_given_as_a_path_to_repeat(tmp_path: Path) -> No
 def test_the_saved_card_is_plain_json(colour_folder: Maker, tmp_path: Path) -> None:
     model = fit(colour_folder(), tmp_path / "m")
     assert json.loads((tmp_path / "m" / "predictor.json").read_text())["card"] == json.loads(
-        json.dumps(model.card)
+        json.dumps(model.card.to_json())
     )
 
 
@@ -451,11 +451,11 @@ def test_a_learned_pool_trains_on_stored_maps_and_is_saved(
         store=tmp_path / "s",
     )  # fmt: skip
     assert f"{kind} trains on one stored map" in capsys.readouterr().err
-    assert {each["tap"] for each in model.card["ranking"]["candidates"]} == {
+    assert {each["tap"] for each in model.card.ranking["candidates"]} == {
         "conv1/grid(2)", "conv2/grid(2)", "conv3/grid(2)"
     }  # fmt: skip
     (tap,) = model.taps
-    assert tap.name == model.card["ranking"]["taken"]
+    assert tap.name == model.card.ranking["taken"]
     assert model.head.layout == "NCHW"
     files = sorted(folder.rglob("*.png"))[:7]
     again = cp.load_predictor(tmp_path / "m")
@@ -479,7 +479,7 @@ def test_maps_are_ranked_by_the_mean_of_what_is_stored(colour_folder: Maker) -> 
     learned = fit(folder, pool="none", head="attention_pool(n_hidden=4, max_epochs=1)")
     pooled = fit(folder, pool="gap")
     by_layer = [
-        {each["tap"].split("/")[0]: each["error"] for each in model.card["ranking"]["candidates"]}
+        {each["tap"].split("/")[0]: each["error"] for each in model.card.ranking["candidates"]}
         for model in (learned, pooled)
     ]
     assert set(by_layer[0]) == {"conv1", "conv2", "conv3"}

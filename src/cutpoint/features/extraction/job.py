@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 from cutpoint.base.contracts import Cut, Engine
@@ -16,24 +17,17 @@ from cutpoint.base.errors import CutpointError, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
-from cutpoint.base.types import Array, Batch, blank_batch, n_items_of, stacked
+from cutpoint.base.types import Array, Batch, blank_batch, n_items_of
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import stopping
-from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Plan, Unit, human_bytes, size_plan
+from cutpoint.features.extraction.plan import Plan, Unit, human_bytes, size_plan
 from cutpoint.features.extraction.quantising import cut_of
-from cutpoint.features.extraction.unit import UnitReceipt, prepared_alike, run_unit
+from cutpoint.features.extraction.unit import UnitReceipt, calibration_batch, run_unit
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.catalog import EngineRecord
 from cutpoint.features.store.halves import as_stored
 from cutpoint.networks.backbone import Backbone
-from cutpoint.networks.engines import (
-    KeptModel,
-    checked_engine,
-    compiled_id,
-    engine_identity,
-    known_engine,
-    preferred_engine,
-)
+from cutpoint.networks.engines import Checked, make_ready
 from cutpoint.networks.runtimes.threads import one_thread
 
 
@@ -81,37 +75,29 @@ class Job:
         """
         cut = cut_of(backbone, spec, store)
         lap("cut")
-        name, note = preferred_engine(engine, cut)
-        if note and spec.precision == "fp32":  # else it is refused, and that says why
-            reporter.say(note)
         if _has_gpu():
             reporter.say("A GPU is here and is not used: features are computed on processors")
-        identity, spec_id = engine_identity(name), spec.fingerprint()
-        kept = KeptModel.of(compiled_id(spec_id, cut), identity, reporter.say)
-        known = store.catalog.engine(spec_id, identity)
-        if known is not None:
-            found = known_engine(cut, name, executor.n_workers, spec.precision, kept)
-            lap("load")
-            if found is not None:
-                return cls(spec, store, found, known, 0, executor, backbone.refuse_changed)
-        reporter.say(f"Prepare engine {name} and compare it with the framework itself")
-        batch, prepare_s = _calibration_batch(units, spec, cut)
-        checked = checked_engine(cut, name, executor.n_workers, batch, spec.precision, kept)
-        if checked.refused:
-            reporter.say(checked.refused)
-        _say_what_gem_loses(backbone, spec, batch, reporter)
-        record = EngineRecord(
-            engine=identity,
-            cosine=checked.parity.cosine,
-            relative_error=checked.parity.relative_error,
-            engine_s=checked.seconds / n_items_of(batch),
-            prepare_s=prepare_s,
-            row_bytes=_row_bytes(checked.features, spec.storage),
+        spec_id, sample = spec.fingerprint(), _Sample(units, spec, cut)
+        ready = make_ready(
+            cut,
+            engine,
+            executor.n_workers,
+            spec.precision,
+            spec_id,
+            lambda: sample.batch,
+            reporter.say,
+            partial(store.catalog.engine, spec_id),
         )
-        if checked.engine.name == name:
+        if ready.remembered is not None:
+            known = ready.remembered
+            return cls(spec, store, ready.engine, known, 0, executor, backbone.refuse_changed)
+        assert ready.checked is not None
+        _say_what_gem_loses(backbone, spec, sample.batch, reporter)
+        record = sample.record(ready.identity, ready.checked)
+        if not ready.is_refused:
             store.add_engine(spec_id, record)
-        n_seen = n_items_of(batch)
-        return cls(spec, store, checked.engine, record, n_seen, executor, backbone.refuse_changed)
+        n_seen = n_items_of(sample.batch)
+        return cls(spec, store, ready.engine, record, n_seen, executor, backbone.refuse_changed)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         item = blank_batch(self.spec.backbone.preprocess.inputs, 1)
@@ -199,13 +185,31 @@ def _say_what_gem_loses(
             )
 
 
-def _calibration_batch(units: Sequence[Unit], spec: FeatureSpec, cut: Cut) -> tuple[Batch, float]:
-    """Return the first few items that can be prepared, and the seconds one takes."""
-    start = time.perf_counter()
-    found, n_tried = prepared_alike(units[0].items, spec.backbone.preprocess, CALIBRATION_SIZE)
-    seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    # Of nothing but bad items, any input will do to set the engine up.
-    return stacked(found) if found else blank_batch(cut.inputs, 1), seconds
+@dataclass(frozen=True)
+class _Sample:
+    """The first few items that can be prepared; what they show of all."""
+
+    units: Sequence[Unit]
+    spec: FeatureSpec
+    cut: Cut
+
+    @property
+    def batch(self) -> Batch:
+        return self._prepared[0]
+
+    @cached_property
+    def _prepared(self) -> tuple[Batch, float]:
+        return calibration_batch(self.units[0].items, self.spec.backbone.preprocess, self.cut)
+
+    def record(self, identity: str, checked: Checked) -> EngineRecord:
+        return EngineRecord(
+            engine=identity,
+            cosine=checked.parity.cosine,
+            relative_error=checked.parity.relative_error,
+            engine_s=checked.seconds / n_items_of(self.batch),
+            prepare_s=self._prepared[1],
+            row_bytes=_row_bytes(checked.features, self.spec.storage),
+        )
 
 
 def _existing(path: Path) -> Path:

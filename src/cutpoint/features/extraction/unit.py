@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, ShapeError
 from cutpoint.base.spec import FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import lap
-from cutpoint.base.types import Features, Prepared, Run, n_items_of, stacked
-from cutpoint.features.extraction.plan import Unit
+from cutpoint.base.types import Batch, Features, Prepared, Run, blank_batch, n_items_of, stacked
+from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
 from cutpoint.features.store.halves import as_stored, beyond
 from cutpoint.features.store.shard import Receipt, write_shard
@@ -180,14 +182,12 @@ def prepare(
     return prepare_item(payload, preprocess, name)
 
 
-def prepared_alike(
-    items: Iterable[Item], preprocess: Preprocess, n_wanted: int
-) -> tuple[list[Prepared], int]:
-    """Return the first few items that can be prepared and are alike in shape, and how many were
-    tried.
-    """
+def calibration_batch(
+    items: Sequence[Item], preprocess: Preprocess, cut: Cut
+) -> tuple[Batch, float]:
+    """Return the first few items that can be prepared and are alike, and the seconds of one."""
     found: list[Prepared] = []
-    n_tried = 0
+    start, n_tried = time.perf_counter(), 0
     for item in items:
         n_tried += 1
         try:
@@ -196,9 +196,11 @@ def prepared_alike(
             continue
         if not found or all(each[name].shape == found[0][name].shape for name in each):
             found.append(each)
-        if len(found) == n_wanted:
+        if len(found) == CALIBRATION_SIZE:
             break
-    return found, n_tried
+    seconds = (time.perf_counter() - start) / max(n_tried, 1)
+    # Of nothing but bad items, any input will do to set the engine up.
+    return stacked(found) if found else blank_batch(cut.inputs, 1), seconds
 
 
 def refuse_misfit(items: Sequence[Item], preprocess: Preprocess) -> None:

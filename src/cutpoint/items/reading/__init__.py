@@ -11,7 +11,12 @@ from cutpoint.items.reading.hygiene import (
 from cutpoint.items.reading.items import Dataset, Item, digest_payload, read_payload
 from cutpoint.items.reading.labels import LABEL_TYPES, Label, as_given, is_label
 from cutpoint.items.reading.read import read_dataset, read_items, refuse_other_kind
-from cutpoint.items.reading.splits import assign_splits, can_be_split, has_splits
+from cutpoint.items.reading.splits import (
+    assign_splits,
+    can_be_split,
+    has_splits,
+    tell_idle_seed,
+)
 
 __all__ = [
     "LABEL_TYPES",
@@ -34,4 +39,5 @@ __all__ = [
     "refuse_other_kind",
     "refuse_unlabelled",
     "refuse_unlearnable",
+    "tell_idle_seed",
 ]

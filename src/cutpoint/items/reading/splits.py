@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.progress import Reporter
 from cutpoint.items.reading.items import Dataset, Item
 
 TEST_PARTS = 5  # one part in five is held out
@@ -103,3 +104,9 @@ def _refuse_lone_items(dataset: Dataset) -> None:
             "At least two items a class: one to learn from, one to test on.",
             f'Add items to "{lone[0]}", or name the splits yourself in folders train/ and test/.',
         )
+
+
+def tell_idle_seed(dataset: Dataset, seed: int, reporter: Reporter) -> None:
+    """Say so if a seed was named that draws nothing."""
+    if seed and has_splits(dataset):
+        reporter.say(f"Warning: seed {seed} draws no split, as the data brings its own")

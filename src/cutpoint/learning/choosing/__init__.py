@@ -1,7 +1,11 @@
 """Which layer and pooling: exact evidence on training rows, honest choice, advice."""
 
 from cutpoint.learning.choosing.advice import advise
-from cutpoint.learning.choosing.backbones import BackboneRanking, rank_backbones
+from cutpoint.learning.choosing.backbones import (
+    BackboneRanking,
+    choose_backbones,
+    rank_backbones,
+)
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.learning.choosing.columns import (
     FoldScores,
@@ -16,7 +20,12 @@ from cutpoint.learning.choosing.hindsight import Hindsight, look_back
 from cutpoint.learning.choosing.judging import rank
 from cutpoint.learning.choosing.maps import rank_maps
 from cutpoint.learning.choosing.picture import draw
-from cutpoint.learning.choosing.precision import PrecisionCheck, check_precision, extract_checked
+from cutpoint.learning.choosing.precision import (
+    PrecisionCheck,
+    check_precision,
+    extract_checked,
+    extract_requested,
+)
 from cutpoint.learning.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
@@ -41,8 +50,10 @@ __all__ = [
     "advise",
     "check_options",
     "check_precision",
+    "choose_backbones",
     "draw",
     "extract_checked",
+    "extract_requested",
     "head2toe",
     "head2toe_recipe",
     "judge_head2toe_in_folds",

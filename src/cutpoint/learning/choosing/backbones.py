@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.progress import Reporter
 from cutpoint.base.text import printable
+from cutpoint.features.extraction.quantising import cut_of
+from cutpoint.features.extraction.request import Request
+from cutpoint.features.store import Features, FeatureStore
+from cutpoint.items.reading import Dataset, has_splits
 from cutpoint.learning.choosing.decision import MARGIN, Decision, decide
+from cutpoint.learning.choosing.judging import rank
+from cutpoint.learning.choosing.precision import extract_requested
 from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
+from cutpoint.learning.choosing.task import ChooseOptions, targets_of
+from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.layer_table import human_count
 
@@ -34,6 +44,8 @@ class Entry:
     ----------
     backbone : str
     ranking : Ranking
+    features : Features
+        What it ranks.
     static : float
         What is known of it without the task: accuracy on what it was trained on, where its weights
         state that; else its cost.
@@ -42,6 +54,7 @@ class Entry:
 
     backbone: str
     ranking: Ranking
+    features: Features = field(repr=False)
     static: float
     n_params: int
 
@@ -135,12 +148,59 @@ class BackboneRanking:
         }
 
 
-def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking:
+def choose_backbones(
+    dataset: Dataset,
+    backbones: Sequence[Backbone],
+    request: Request,
+    options: ChooseOptions,
+    reporter: Reporter,
+) -> BackboneRanking:
+    """Extract what `request` says with each backbone, rank its layers, and time the best cuts.
+
+    Raises
+    ------
+    DataError
+        If the backbones lose different items, so that their rows can't be compared.
+    """
+    _refuse_untold(dataset, options.kind)
+    found = [_measured(dataset, each, request, options, reporter) for each in backbones]
+    return rank_backbones(found)
+
+
+def _refuse_untold(dataset: Dataset, kind: str) -> None:
+    """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
+    items = dataset.only("train").items if has_splits(dataset) else dataset.items
+    targets_of(dataset.name, np.array([item.label for item in items], object), kind)
+
+
+def _measured(
+    dataset: Dataset,
+    backbone: Backbone,
+    request: Request,
+    options: ChooseOptions,
+    reporter: Reporter,
+) -> tuple[Backbone, Ranking, Features]:
+    asked = recipe_taps(backbone, options.recipe, request)
+    check_recipe(options.recipe, asked.spec(backbone), backbone.layers())
+    features = extract_requested(dataset, backbone, asked, reporter).features
+    ranking = rank(features, reporter, options)
+    speeds = measure_speeds(
+        partial(cut_of, backbone, features.spec, FeatureStore(asked.store)),
+        worth_timing(ranking),
+        features.spec,
+        dataset.items,
+        asked.how.engine,
+        reporter,
+    )
+    return backbone, replace(ranking, items_per_s=speeds), features
+
+
+def rank_backbones(found: Sequence[tuple[Backbone, Ranking, Features]]) -> BackboneRanking:
     """Return backbones ranked by what their own choice of layer scores on the same rows.
 
     Parameters
     ----------
-    found : sequence of (Backbone, Ranking)
+    found : sequence of (Backbone, Ranking, Features)
         Rankings of the same training rows.
 
     Raises
@@ -154,7 +214,7 @@ def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking
     that never saw the task was closer to the truth than every transferability score
     (docs/scores.md).
     """
-    counts = {ranking.n_train for _, ranking in found}
+    counts = {ranking.n_train for _, ranking, _ in found}
     if len(counts) > 1:
         raise DataError(
             f"{len(found)} backbones were to be compared.",
@@ -162,13 +222,13 @@ def rank_backbones(found: Sequence[tuple[Backbone, Ranking]]) -> BackboneRanking
             "The same training rows for all; a bad item of one must be left out of all.",
             "Look at bad_rows.csv in the store, and leave those files out.",
         )
-    sizes = [sum(row.params for row in each.layers() if not row.is_block) for each, _ in found]
-    known = [each.source_accuracy for each, _ in found]
+    sizes = [sum(row.params for row in each.layers() if not row.is_block) for each, *_ in found]
+    known = [each.source_accuracy for each, *_ in found]
     has_all = all(value is not None for value in known)
     static = [float(value or 0) for value in known] if has_all else [float(size) for size in sizes]
     entries = [
-        Entry(backbone.spec.id, ranking, value, size)
-        for (backbone, ranking), value, size in zip(found, static, sizes, strict=True)
+        Entry(backbone.spec.id, ranking, features, value, size)
+        for (backbone, ranking, features), value, size in zip(found, static, sizes, strict=True)
     ]
     entries.sort(key=lambda each: each.ranking.taken.error)
     return BackboneRanking(tuple(entries), "ImageNet top-1" if has_all else "parameters")

@@ -9,18 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
+from cutpoint.base.files import READ_ONLY
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec
 from cutpoint.base.types import Array
 from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features
+from cutpoint.features.extraction.bad_rows import write_bad_rows
 from cutpoint.features.extraction.quantising import (
     calibration_items,
     quantised_spec,
     shuffled_training_items,
 )
+from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.items.reading import Dataset
+from cutpoint.items.reading import Dataset, assign_splits, can_be_split, tell_idle_seed
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.prior_taps import prior_taps
 from cutpoint.learning.choosing.sets import judge_set
@@ -132,6 +135,29 @@ def extract_checked(
             raise _too_much_lost(check)
     done = extract_features(dataset, backbone, spec, store, options, reporter, facts)
     return done if sample is None else _counting(sample, done)
+
+
+def extract_requested(
+    dataset: Dataset, backbone: Backbone, request: Request, reporter: Reporter
+) -> Extraction:
+    """Draw a test split where there is none, extract, list the bad items in the store's folder."""
+    if can_be_split(dataset):
+        tell_idle_seed(dataset, request.seed, reporter)
+        dataset = assign_splits(dataset, request.seed)
+    reporter.say(f"Load {backbone.spec.id}")
+    spec, store = request.spec(backbone), FeatureStore(request.store)
+    try:
+        done = extract_checked(dataset, backbone, spec, store, request.how, reporter)
+    except TooManyBadItems as error:
+        write_bad_rows(store.path, error.quarantined)
+        raise
+    try:
+        write_bad_rows(store.path, done.features.quarantined)
+    except StoreError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        reporter.say(f"Bad items are listed in no file: {error.got}")
+    return done
 
 
 def check_precision(

@@ -9,6 +9,7 @@ from cutpoint.learning.recipe.spelling import (
     STAGES,
     Recipe,
     Stage,
+    as_recipe,
     parse_recipe,
 )
 from cutpoint.learning.recipe.widths import check_widths
@@ -22,6 +23,7 @@ __all__ = [
     "FittedRecipe",
     "Recipe",
     "Stage",
+    "as_recipe",
     "check_widths",
     "fit_recipe",
     "parse_recipe",

@@ -169,6 +169,20 @@ class Recipe:
         return [tuple(taps)] if self.aggregate else [(tap,) for tap in taps]
 
 
+def as_recipe(given: str | Recipe) -> Recipe:
+    """Return the recipe that is given, as text or as one."""
+    if isinstance(given, Recipe):
+        return given
+    if not isinstance(given, str):
+        raise UsageError(
+            f"The recipe is a {type(given).__name__}.",
+            "A recipe is stages in one line of text.",
+            "Text, or a Recipe.",
+            'Type, for example:  recipe="gem | l2 | concat | pca(64)"',
+        )
+    return parse_recipe(given)
+
+
 def parse_recipe(text: str) -> Recipe:
     """Return the recipe that `text` spells, or the named one; an empty text is no stage at all.
 

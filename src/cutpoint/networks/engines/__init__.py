@@ -4,6 +4,7 @@ from cutpoint.networks.engines.gate import Checked, checked_engine, known_engine
 from cutpoint.networks.engines.kept import KeptModel
 from cutpoint.networks.engines.parity import Parity, compare
 from cutpoint.networks.engines.quantised import QuantisedCut, compiled_id, quantise, truncate
+from cutpoint.networks.engines.ready import Ready, make_ready
 from cutpoint.networks.engines.select import (
     ENGINES,
     check_engine,
@@ -18,12 +19,14 @@ __all__ = [
     "KeptModel",
     "Parity",
     "QuantisedCut",
+    "Ready",
     "check_engine",
     "checked_engine",
     "compare",
     "compiled_id",
     "engine_identity",
     "known_engine",
+    "make_ready",
     "preferred_engine",
     "quantise",
     "refuse_precision",

@@ -87,20 +87,22 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
     template = environment.from_string(
         (files("cutpoint.products.report") / "page.html.j2").read_text()
     )
-    ranking = inputs.predictor.card["ranking"]
+    card = inputs.predictor.card
+    ranking = card.ranking
+    assert ranking is not None, "a predictor without one is refused before"
     text = template.render(
         inputs=inputs,
         evaluation=inputs.evaluation,
-        candidates=_candidate_rows(inputs.predictor.card),
+        candidates=_candidate_rows(ranking, card.layers),
         verdict=ranking["verdict"],
         how=ranking["how"],
         candidates_plot=plots.candidates_plot(
             ranking["candidates"],
-            _depth_order(inputs.predictor.card),
+            list(card.layers),
             ranking["taken"],
             f"{ranking['how']} {ranking['metric']}",
         ),
-        hindsight=inputs.predictor.card.get("hindsight"),
+        hindsight=card.hindsight,
         confusion_plot=plots.confusion_plot(inputs.evaluation),
         reliability_plot=plots.reliability_plot(inputs.evaluation),
         mistakes=_mistakes(inputs),
@@ -116,13 +118,11 @@ def _shown(value: Any) -> Any:
     return printable(value) if is_text else value
 
 
-def _depth_order(card: Mapping[str, Any]) -> list[str]:
-    return list(card["layers"])
-
-
-def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _candidate_rows(
+    ranking: Mapping[str, Any], macs_of: Mapping[str, int | None]
+) -> list[dict[str, Any]]:
     rows = []
-    for candidate in card["ranking"]["candidates"]:
+    for candidate in ranking["candidates"]:
         taps = [TapSpec.from_name(tap) for tap in candidate["taps"]]
         tap, is_one = taps[-1], len(taps) == 1
         found, evidence = candidate["score"], candidate["evidence"]
@@ -131,13 +131,13 @@ def _candidate_rows(card: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "layer": tap.layer if is_one else candidate["tap"],
                 "pool": ", ".join(dict.fromkeys(each.pool for each in taps)),
                 "width": candidate["width"],
-                "macs": human_count(card["layers"][tap.layer]),
+                "macs": "–" if (macs := macs_of[tap.layer]) is None else human_count(macs),
                 "accuracy": f"{found['value']:.4f}",
                 "interval": f"{found['low']:.3f} – {found['high']:.3f}"
                 + (f", {candidate['n_folds']}-fold" if candidate["n_folds"] else ""),
                 "evidence": "–" if evidence is None else f"{evidence:.3f}",
                 "error": f"{candidate['error']:.4f}",
-                "taken": candidate["tap"] == card["ranking"]["taken"],
+                "taken": candidate["tap"] == ranking["taken"],
             }
         )
     return rows

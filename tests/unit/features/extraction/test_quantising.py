@@ -215,7 +215,7 @@ def test_a_predictor_carries_the_network_cut_at_its_taps(backbone: Backbone) -> 
     options = {"labels": labels, "strategy": "fused", "quiet": True}
     model = cp.fit(X, None, backbone, [0, 2], "none", precision="int8", **options)
     assert model.recipe.taps == ("0/none", "2/none")
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8
     cut = QuantisedCut(backbone.cut_at(model.taps), model.network)
     found = checked_engine(cut, "openvino", 1, fed(X), "int8").features
     assert compare(found, backbone.cut_at(model.taps)(X)).cosine > 0.5

@@ -218,9 +218,9 @@ def test_the_report_of_a_fresh_run_calls_nothing_stored(
     noisy(1e-3)
     run = {"backbone": FakeBackbone(), "store": tmp_path / "s", "quiet": True}
     model = cp.fit(colour_folder(), precision="bf16", **run)
-    facts = model.card["extraction"]
+    facts = model.card.extraction
     assert (facts["n_forward"], facts["n_stored"]) == (60, 0)
-    again = cp.fit(colour_folder(), precision="bf16", **run).card["extraction"]
+    again = cp.fit(colour_folder(), precision="bf16", **run).card.extraction
     assert (again["n_forward"], again["n_stored"]) == (0, 60)
 
 
@@ -254,7 +254,7 @@ def test_a_predictor_computes_in_the_precision_it_was_fitted_in(
     noisy(1e-3)
     folder = colour_folder()
     model = cp.fit(folder, tmp_path / "m", FakeBackbone(), precision="bf16", quiet=True)
-    assert model.card["precision_check"]["precision"] == "bf16"
+    assert model.card.precision_check["precision"] == "bf16"
     assert "the network computes in bf16" in str(model)
     report = (tmp_path / "m" / "report.html").read_text()
     assert "--precision bf16" in report

@@ -95,7 +95,7 @@ def test_of_few_photos_fit_takes_the_last_two_stages_and_says_so(
     output = tmp_path / "m"
     model = cp.fit(colour_folder(per_class=5), output, FakeBackbone(), quiet=True)
     assert [tap.name for tap in model.taps] == ["conv2/gap", "conv3/gap"]
-    ranking = model.card["ranking"]
+    ranking = model.card.ranking
     assert ranking["why"] == "prior"
     assert ranking["headline"] == "Too few to choose: the last two stages are taken."
     assert ranking["headline"] in (output / "report.html").read_text()

@@ -173,7 +173,7 @@ def test_fit_follows_a_protocol_and_says_so(
     assert "Protocol dinov2-45: logistic regression" in said
     assert "chosen on training rows" in said
     assert model.head.kind == "logistic"
-    assert model.card["head"]["text"] == "dinov2-45"
+    assert model.card.head["text"] == "dinov2-45"
     assert "--protocol dinov2-45" in (where / "report.html").read_text()
     assert cp.load_predictor(where).head.chosen == model.head.chosen
 
@@ -202,4 +202,4 @@ def test_a_learned_sum_of_layers_is_fitted_by_superbs_protocol(
         protocol="superb-wsum", store=tmp_path, quiet=True,
     )  # fmt: skip
     assert "softmax" in str(model.recipe)
-    assert (model.head.kind, model.card["head"]["text"]) == ("logistic", "superb-wsum")
+    assert (model.head.kind, model.card.head["text"]) == ("logistic", "superb-wsum")

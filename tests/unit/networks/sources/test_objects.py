@@ -27,8 +27,8 @@ def test_a_users_own_module_goes_all_the_way(tmp_path: Path) -> None:
     pixels = np.stack([noisy_image(row % 3, row) for row in range(60)])
     backbone = cp.load(network(), preprocess=SMALL)
     model = cp.fit(pixels, tmp_path / "m", backbone, labels=["r", "g", "b"] * 20, quiet=True)
-    assert model.card["extraction"]["engine"] == "openvino"
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] > 0.8
+    assert model.card.extraction["engine"] == "openvino"
+    assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8
     again = cp.load_predictor(tmp_path / "m", cp.load(network(), preprocess=SMALL))
     assert cp.predict(again, pixels[:9], quiet=True) == cp.predict(model, pixels[:9], quiet=True)
 

@@ -24,7 +24,7 @@ def page(colour_folder: Maker, tmp_path: Path) -> str:
         write_image(folder / "red" / f"blue{number}.png", noisy_image(2, 900 + number))
     (folder / "red" / "bad.png").write_bytes(b"")
     model = cp.fit(folder, tmp_path / "m", FakeBackbone(), max_bad=0.1, quiet=True)
-    assert model.card["evaluation"]["scores"]["accuracy"]["value"] < 1
+    assert model.card.evaluation["scores"]["accuracy"]["value"] < 1
     return (tmp_path / "m" / "report.html").read_text()
 
 

@@ -1,0 +1,47 @@
+"""Arguments in the reader's words: ``max_bad=0.1`` in Python, ``--max-bad 0.1`` in a shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Options whose word in the command line is not Python's with dashes.
+_IN_SHELL = {
+    "backbones": "--backbone",
+    "n_workers": "--workers",
+    "output": "--output",
+    "taps": "--tap",
+}
+_speaks_shell = False
+
+
+@contextmanager
+def in_shell() -> Iterator[None]:
+    """Speak the command line's words: what runs in here was typed there."""
+    global _speaks_shell  # one process serves one command line
+    before, _speaks_shell = _speaks_shell, True
+    try:
+        yield
+    finally:
+        _speaks_shell = before
+
+
+def option(name: str, value: Any = None) -> str:
+    """Return how an argument is typed, with its value; True is a flag.
+
+    Examples
+    --------
+    >>> option("max_bad", 0.1)
+    'max_bad=0.1'
+    """
+    if not _speaks_shell:
+        return name if value is None else f"{name}={value!r}"
+    word = _IN_SHELL.get(name, f"--{name.replace('_', '-')}")
+    return word if value is None or value is True else f"{word} {shlex.quote(str(value))}"
+
+
+def options(*names: str) -> str:
+    """Return several arguments by name: ``taps, pool`` or ``--tap, --pool``."""
+    return ", ".join(option(name) for name in names)

@@ -1,0 +1,131 @@
+"""What a fit writes: the predictor with its card, the splits, the report."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from cutpoint.base.arguments import check_writable
+from cutpoint.base.tables import write_csv
+from cutpoint.features.extraction import Extraction
+from cutpoint.features.extraction.bad_rows import write_bad_rows
+from cutpoint.features.extraction.plan import human_seconds
+from cutpoint.features.store import Features
+from cutpoint.items.reading import Dataset
+from cutpoint.learning.choosing import Hindsight, Ranking, advise
+from cutpoint.learning.heads import Head, spell_head
+from cutpoint.products.evaluation import Evaluation
+from cutpoint.products.fitting.options import FitOptions
+from cutpoint.products.predictor import Card, Predictor, refuse_foreign
+from cutpoint.products.report import ReportInputs, require_report, write_report
+
+SPLITS, REPORT = "splits.csv", "report.html"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A predictor with all that led to it."""
+
+    predictor: Predictor
+    dataset: Dataset
+    extraction: Extraction
+    ranking: Ranking
+    evaluation: Evaluation
+    hindsight: Hindsight | None
+
+    @property
+    def features(self) -> Features:
+        return self.extraction.features
+
+
+def check_output(folder: Path) -> None:
+    """Raise an error unless predictor and report can be made here and written to `folder`."""
+    refuse_foreign(folder)
+    check_writable(folder, "The predictor")
+    require_report(folder / REPORT, "The HTML report")
+
+
+def make_card(result: FitResult, options: FitOptions) -> Card:
+    """Return how the predictor was made, and how it scored."""
+    extraction, spec = result.extraction, result.features.spec
+    table = result.predictor.backbone.layers()
+    return Card(
+        data=result.dataset.name,
+        counts=result.dataset.counts(),
+        backbone=spec.backbone.id,
+        feature_spec=spec.fingerprint(),
+        precision=spec.precision,
+        precision_check=result.features.precision_check,
+        layers={tap.layer: table[tap.layer].macs for tap in spec.taps},
+        ranking=result.ranking.to_json(),
+        variance_kept=result.predictor.recipe.variance_kept(),
+        head={
+            "text": options.head_words[1],
+            "chosen": result.predictor.head.chosen,
+            "temperature": result.predictor.head.temperature_,
+        },
+        evaluation=result.evaluation.to_json(),
+        hindsight=None if result.hindsight is None else result.hindsight.to_json(),
+        extraction={
+            "engine": extraction.engine,
+            "n_forward": extraction.n_forward,
+            "n_calibration": extraction.n_calibration,
+            "n_stored": extraction.plan.n_stored,
+            "seconds": round(extraction.seconds, 3),
+        },
+        n_quarantined=len(result.features.quarantined),
+        warnings=list(result.features.warnings),
+        store=str(options.request.store),
+    )
+
+
+def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
+    """Write predictor, splits, bad rows and report into `output`."""
+    features, predictor = result.features, result.predictor
+    predictor.save(output)
+    splits = zip(features.keys, features.splits, features.labels, strict=True)
+    write_csv(output / SPLITS, ("key", "split", "label"), splits)
+    write_bad_rows(output, features.quarantined)
+    facts = {
+        "choice": result.ranking.headline(),
+        "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
+        "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
+        "head": _head_line(predictor.head),
+        "advice": advise(result.ranking, len(predictor.classes)),
+        "extraction": _extraction_line(result.extraction),
+        **_precision_line(features),
+        **({"variance": "; ".join(kept)} if (kept := predictor.recipe.variance_lines()) else {}),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+    command = options.command(result.dataset.name, predictor.backbone, output)
+    inputs = ReportInputs(
+        predictor,
+        result.evaluation,
+        result.dataset,
+        command,
+        features.warnings,
+        features.quarantined,
+        facts,
+    )
+    write_report(inputs, output / REPORT)
+
+
+def _head_line(head: Head) -> str:
+    chosen = ", ".join(f"{name} {value:.3g}" for name, value in head.chosen.items())
+    left_out = f"; chosen on rows left out: {chosen}" if chosen else ""
+    return f"{spell_head(head)}{left_out}; temperature {head.temperature_:.3g}"
+
+
+def _extraction_line(extraction: Extraction) -> str:
+    done = f"{extraction.n_forward} items computed, {extraction.plan.n_stored} stored already"
+    engine = f" by {extraction.engine}" if extraction.engine else ""
+    precision = extraction.features.spec.precision
+    computed = f" in {precision}" if precision != "fp32" else ""
+    return f"{done}{engine}{computed}, {human_seconds(extraction.seconds)}"
+
+
+def _precision_line(features: Features) -> dict[str, str]:
+    """Return what a precision below fp32 cost; nothing of fp32."""
+    check = features.precision_check
+    return {"precision": check["text"]} if check else {}
