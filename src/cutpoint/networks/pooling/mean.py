@@ -36,11 +36,12 @@ def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any 
     axis = layout.index("T")
     if mask is None:
         return ops.mean(activation, (axis,))
-    n_tokens = int(activation.shape[axis])
-    weights = ops.reshape(mask, (n_tokens, 1) if axis == 1 else (1, n_tokens))
+    n_tokens = activation.shape[axis]  # None where items differ in length
+    weights = ops.reshape(mask, (n_tokens, 1))
+    weights = weights if axis == 1 else ops.permute(weights, (0, 2, 1))
     total = ops.mean(ops.multiply(activation, weights), (axis,))
     # Both are means over all tokens, so their quotient is the mean over the valid ones.
-    share = ops.at_least(ops.reshape(ops.mean(mask, (1,)), (1,)), 0.5 / n_tokens)
+    share = ops.at_least(ops.reshape(ops.mean(mask, (1,)), (1,)), 0.5 / (n_tokens or 1e6))
     return ops.multiply(total, ops.power(share, -1.0))
 
 

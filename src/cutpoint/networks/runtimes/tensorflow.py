@@ -14,7 +14,7 @@ from typing import Any
 
 from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import MissingExtra
-from cutpoint.networks.pooling.ops import Axes
+from cutpoint.networks.pooling.ops import Axes, kept_sizes
 from cutpoint.networks.runtimes.openvino import import_openvino
 
 
@@ -79,8 +79,9 @@ class TensorFlowOps:
     def permute(self, x: Any, order: Axes) -> Any:
         return self._tf.transpose(x, order)
 
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        return self._tf.reshape(x, (-1, *shape))
+    def reshape(self, x: Any, shape: Sequence[int | None]) -> Any:
+        sizes = kept_sizes(self._tf.shape(x), shape) if None in shape else (-1, *shape)
+        return self._tf.reshape(x, sizes)
 
     def matmul(self, x: Any, y: Any) -> Any:
         return self._tf.matmul(x, y)

@@ -110,8 +110,8 @@ class OnnxOps:
         shape = tuple(x.shape[axis] for axis in order)
         return Value(self._builder.add("Transpose", x.name, perm=order), shape)
 
-    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
-        sizes = self._builder.constant((-1, *shape), "int64")
+    def reshape(self, x: Value, shape: Sequence[int | None]) -> Value:
+        sizes = self._builder.constant((-1, *(size or 0 for size in shape)), "int64")  # 0: as it is
         return Value(self._builder.add("Reshape", x.name, sizes), (None, *shape))
 
     def matmul(self, x: Value, y: Value) -> Value:
