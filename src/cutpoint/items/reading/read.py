@@ -111,7 +111,8 @@ def read_items(
             for warning in found.warnings:
                 tell(f"Warning: {warning}")
             return list(found.items)
-        if path.suffix in SUFFIXES or is_archive(path, kind):
+        is_item = path.suffix.lstrip(".") in kind_named(kind).SUFFIXES
+        if (path.suffix in SUFFIXES and not is_item) or is_archive(path, kind):
             return list(read_dataset(path, kind=kind).items)
         data = [path]
     is_one = isinstance(data, bytes | bytearray | Mapping) or not isinstance(data, Iterable)
