@@ -26,6 +26,7 @@ def stated_preprocess(
     *,
     side_px: int | None = None,
     only_lists: bool = False,
+    dtype: str = "float32",
 ) -> Preprocess:
     """Return the preprocessing a user stated; nothing is ever guessed.
 
@@ -42,6 +43,8 @@ def stated_preprocess(
         without a side gives.
     only_lists : bool
         Whether layers are listed and nothing is fed: the shape is enough then, if it is known.
+    dtype : str
+        Of arrays that ``"none"`` feeds.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def stated_preprocess(
         raise unstated(what, input_shape)
     spec: Preprocess
     if given == "none" and input_shape and is_array:
-        spec = ArraySpec(input_shape)
+        spec = ArraySpec(input_shape, dtype)
     elif isinstance(given, str) and not given.endswith(".json"):
         whole = _whole(input_shape)
         own = whole[0] if whole and may_be_photos(whole) else side_px

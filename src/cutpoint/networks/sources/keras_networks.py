@@ -58,9 +58,12 @@ def keras_backbone(
     if len(declared) > 1:
         preprocess = stated_inputs(given, what, declared, only_lists=options.only_lists)
     else:
-        shape = declared_input(network) if not constants else next(iter(declared.values())).shape
+        (one,) = declared.values()
+        shape = one.shape if constants else declared_input(network)
+        # What could be loaded before such networks could is float32, and keeps its id.
+        dtype = one.dtype if constants or None in (shape or ()) else "float32"
         preprocess = stated_preprocess(
-            given, what, shape, side_px=side_px, only_lists=options.only_lists
+            given, what, shape, side_px=side_px, only_lists=options.only_lists, dtype=dtype
         )
     refuse_double_scaling(network, preprocess, what)
     spec = BackboneSpec(source, name, preprocess.kind, sha256, preprocess, constants)

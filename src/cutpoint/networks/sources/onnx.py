@@ -135,22 +135,25 @@ def _preprocess(sources: Mapping[str, NetworkInput], options: LoadOptions, name:
     """Return the stated preprocessing, checked against what the network declares."""
     for each in sources.values():
         if np.dtype(each.dtype or "O").kind not in "fiub" or not each.dims:
-            raise _no_batch(each, name)
+            raise _no_batch(each, name, sources)
     if len(sources) == 1:
         return _preprocess_of_one(next(iter(sources.values())), options, name)
     for each in sources.values():
         if each.dims[0] not in (None, 1):
-            raise _no_batch(each, name)
+            raise _no_batch(each, name, sources)
     declared = with_masks(
         {n: InputSpec(each.dims[1:], _array_dtype(each)) for n, each in sources.items()}
     )
     return stated_inputs(options.preprocess, name, declared, only_lists=options.only_lists)
 
 
-def _no_batch(source: NetworkInput, name: str) -> UsageError:
+def _no_batch(
+    source: NetworkInput, name: str, sources: Mapping[str, NetworkInput]
+) -> UsageError:
+    listed = ", ".join(f"{each} ({sources[each]})" for each in sources)
     return UsageError(
         f'The input "{source.name}" of "{name}" takes no batch of arrays.',
-        f"It takes {source}; the first axis of an input that carries data is the items.",
+        f"The first axis of an input that carries data is the items. Inputs: {listed}.",
         "A constant for it, if it carries no data.",
         f"Type:  --input {source.name}=zeros   "
         f'(Python: inputs={{"{source.name}": "zeros"}}); zeros, ones or a number',
@@ -160,7 +163,7 @@ def _no_batch(source: NetworkInput, name: str) -> UsageError:
 def _preprocess_of_one(source: NetworkInput, options: LoadOptions, name: str) -> Preprocess:
     """Return the preprocessing of a network with one input of data."""
     if len(source.dims) < 2:
-        raise _no_batch(source, name)
+        raise _no_batch(source, name, {source.name: source})
     given = options.preprocess
     if isinstance(given, str) and given.endswith(".json"):
         given = read_preprocess(Path(given))

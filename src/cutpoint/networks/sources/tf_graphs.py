@@ -68,7 +68,10 @@ def _preprocess(
     if len(network.inputs) == 1:
         shape = _item_shape(network, network.inputs[0])
         given = options.preprocess or (known if _is_image(shape) else None)
-        return stated_preprocess(given, what, shape, only_lists=options.only_lists)
+        is_new = bool(options.constants) or None in (shape or ())
+        # What could be loaded before such networks could is float32, and keeps its id.
+        dtype = _dtype(network, network.inputs[0]) if is_new else "float32"
+        return stated_preprocess(given, what, shape, only_lists=options.only_lists, dtype=dtype)
     declared = with_masks({name: _declared(network, name, what) for name in network.inputs})
     return stated_inputs(options.preprocess, what, declared, only_lists=options.only_lists)
 
@@ -84,7 +87,11 @@ def _declared(network: GraphNetwork, name: str, what: str) -> InputSpec:
             "A constant for it, if it carries no data.",
             f'Type:  --input {name}=zeros   (Python: inputs={{"{name}": "zeros"}})',
         )
-    return InputSpec(shape, "float32" if dtype.is_floating else "int64")
+    return InputSpec(shape, _dtype(network, name))
+
+
+def _dtype(network: GraphNetwork, name: str) -> str:
+    return "float32" if network.dtype_of(name).is_floating else "int64"
 
 
 def _baked(network: GraphNetwork, constants: Constants, what: str) -> GraphNetwork:
