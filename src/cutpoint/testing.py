@@ -17,6 +17,7 @@ from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, PreprocessSp
 from cutpoint.base.types import Array, Batch, Features, InputSpec
 from cutpoint.items.kinds import in_graph, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.frameworks.inputs import fed_by
 from cutpoint.networks.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.networks.pooling import NUMPY, apply_pool
 
@@ -101,6 +102,7 @@ class _FakeFramework:
     def make_cut(
         network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
     ) -> Cut:
+        fed_by(spec.preprocess.inputs, ["image"], spec.id)  # else it is refused
         return FakeCut(network, taps, spec.preprocess)
 
     @staticmethod

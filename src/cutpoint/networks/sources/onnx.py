@@ -147,9 +147,7 @@ def _preprocess(sources: Mapping[str, NetworkInput], options: LoadOptions, name:
     return stated_inputs(options.preprocess, name, declared, only_lists=options.only_lists)
 
 
-def _no_batch(
-    source: NetworkInput, name: str, sources: Mapping[str, NetworkInput]
-) -> UsageError:
+def _no_batch(source: NetworkInput, name: str, sources: Mapping[str, NetworkInput]) -> UsageError:
     listed = ", ".join(f"{each} ({sources[each]})" for each in sources)
     return UsageError(
         f'The input "{source.name}" of "{name}" takes no batch of arrays.',
