@@ -32,7 +32,7 @@ QUIET = Reporter(quiet=True)
 def dataset(n_items: int = 12, splits: str = "train train test") -> Dataset:
     rows = np.random.default_rng(0).normal(size=(n_items, 4)).astype(np.float32)
     names = [splits.split()[row % 3] for row in range(n_items)]
-    return read_arrays(rows, splits=names)
+    return read_arrays(rows, splits=names, kind="array")
 
 
 @pytest.fixture(scope="module")
