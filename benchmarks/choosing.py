@@ -26,8 +26,8 @@ from cutpoint.base.progress import Reporter  # noqa: E402
 from cutpoint.features.extraction.request import default_store  # noqa: E402
 from cutpoint.learning.choosing import ChooseOptions, rank  # noqa: E402
 from cutpoint.learning.choosing.hindsight import outcomes_on  # noqa: E402
+from cutpoint.learning.choosing.ranking_task import Task  # noqa: E402
 from cutpoint.learning.choosing.strategies import judge_all  # noqa: E402
-from cutpoint.learning.choosing.task import Task  # noqa: E402
 from cutpoint.learning.metrics import Interval, paired_bootstrap, wilson  # noqa: E402
 
 SHARED = ROOT.parent / "shared"

@@ -25,8 +25,8 @@ from cutpoint import api  # noqa: E402
 from cutpoint.base.spec import PreprocessSpec  # noqa: E402
 from cutpoint.learning.choosing.candidate import Candidate  # noqa: E402
 from cutpoint.learning.choosing.hindsight import outcomes_on  # noqa: E402
-from cutpoint.learning.choosing.sets import judge_set  # noqa: E402
-from cutpoint.learning.choosing.task import ChooseOptions, Task  # noqa: E402
+from cutpoint.learning.choosing.judge_taps import judge_set  # noqa: E402
+from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task  # noqa: E402
 from cutpoint.learning.metrics import mcnemar, paired_bootstrap  # noqa: E402
 from cutpoint.learning.recipe import Recipe  # noqa: E402
 

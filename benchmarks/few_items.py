@@ -24,8 +24,8 @@ from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.learning.choosing import Candidate, ChooseOptions, Ranking  # noqa: E402
 from cutpoint.learning.choosing.hindsight import outcomes_on  # noqa: E402
+from cutpoint.learning.choosing.ranking_task import Task  # noqa: E402
 from cutpoint.learning.choosing.strategies import judge_all  # noqa: E402
-from cutpoint.learning.choosing.task import Task  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "few-items.md"
 SIZES = (2, 3, 5, 8, 20, 40)  # items a class

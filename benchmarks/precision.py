@@ -27,8 +27,8 @@ from cutpoint.features.extraction.quantising import cut_of  # noqa: E402
 from cutpoint.features.extraction.unit import prepare  # noqa: E402
 from cutpoint.features.store import FeatureStore  # noqa: E402
 from cutpoint.items.reading import read_dataset  # noqa: E402
-from cutpoint.learning.choosing.sets import judge_set  # noqa: E402
-from cutpoint.learning.choosing.task import ChooseOptions, Task, training_rows  # noqa: E402
+from cutpoint.learning.choosing.judge_taps import judge_set  # noqa: E402
+from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task, training_rows  # noqa: E402
 from cutpoint.learning.heads import RidgeHead  # noqa: E402
 from cutpoint.learning.metrics import paired_bootstrap  # noqa: E402
 from cutpoint.learning.recipe import Recipe  # noqa: E402

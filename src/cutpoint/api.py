@@ -34,7 +34,7 @@ from cutpoint.learning.choosing import (
     extract_requested,
     rank,
 )
-from cutpoint.learning.heads import Head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine
@@ -347,12 +347,25 @@ storage, follow_links
             "The path of a feature store.",
             f"Leave out {option('data_set')}",
         )
-    found = [load(each) for each in (backbones or [DEFAULT_BACKBONE])]
+    found = [load(each) for each in _backbones(backbones)]
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind
     )
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
+
+
+def _backbones(given: Sequence[str | Backbone] | None) -> Sequence[str | Backbone]:
+    if given is None:
+        return [DEFAULT_BACKBONE]
+    if isinstance(given, (str, Backbone)) or not given:
+        raise UsageError(
+            f"backbones is {given!r}, which is no list of backbones.",
+            "Several are compared, or one stands alone in a list.",
+            "Names or backbones in a list.",
+            f"Type, for example:  backbones=[{DEFAULT_BACKBONE!r}]",
+        )
+    return given
 
 
 def is_stored(data: Any) -> bool:

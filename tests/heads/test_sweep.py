@@ -44,7 +44,7 @@ def test_temperature_comes_from_rows_left_out_and_lowers_their_log_loss(fitted: 
     judged = np.isfinite(scores).all(axis=1)
     assert judged.sum() >= 18  # the inner split of a fifth, at least
     if not isinstance(fitted, TrainedHead):  # those never learn from their inner split
-        assert np.abs(scores[judged] - fitted.class_scores(X)[judged]).max() > 1e-6
+        assert np.abs(scores[judged] - fitted.outputs(X)[judged]).max() > 1e-6
     truth = y[judged][:, None] == fitted.classes_
     after, before = (
         doubting_log_loss(softmax(scores[judged], T), truth) for T in (fitted.temperature_, 1.0)

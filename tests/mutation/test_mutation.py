@@ -79,10 +79,10 @@ def test_what_is_called_equivalent_can_still_be_made_and_says_why() -> None:
 
 
 def test_the_same_seed_draws_the_same_mutants() -> None:
-    one = sample(ROOT / PACKAGE, 20, 7, "gram/")
+    one = sample(ROOT / PACKAGE, 20, 7, "learning/gram/")
     assert [each.name for each in one] == [
-        each.name for each in sample(ROOT / PACKAGE, 20, 7, "gram/")
+        each.name for each in sample(ROOT / PACKAGE, 20, 7, "learning/gram/")
     ]
     assert {each.name for each in one} != {
-        each.name for each in sample(ROOT / PACKAGE, 20, 8, "gram/")
+        each.name for each in sample(ROOT / PACKAGE, 20, 8, "learning/gram/")
     }

@@ -49,7 +49,8 @@ class Layer:
     kind : str
         Class of the layer.
     shape : tuple
-        Output shape as the framework has it; the batch is ``None``.
+        Output shape as the framework has it; the batch is ``None``, and so is an axis along which
+        items differ in length.
     layout : str
         A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NCT"``,
         ``"NC"``; empty where nobody can tell.
@@ -90,6 +91,11 @@ class Layer:
         return self.shape[self.layout.index("C")] if "C" in self.layout else None
 
     @property
+    def free_axes(self) -> tuple[int, ...]:
+        """Axes of `shape`, the batch's not among them, whose size differs from item to item."""
+        return tuple(axis for axis, size in enumerate(self.shape) if axis and size is None)
+
+    @property
     def output(self) -> NoReturn:
         """Raise `NoSuchAttribute`: a row of the table has no tensor, as a layer of Keras has."""
         raise NoSuchAttribute(
@@ -101,8 +107,8 @@ class Layer:
 
     @property
     def shape_text(self) -> str:
-        """Shape without the batch, ``"1280×7×7"``."""
-        return "×".join(str(size) for size in self.shape[1:])
+        """Shape without the batch, ``"1280×7×7"``; ``?`` where items differ in length."""
+        return "×".join("?" if size is None else str(size) for size in self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -177,10 +183,11 @@ class LayerTable:
         """Return the layers worth comparing when nobody has named any.
 
         The ends of the outermost blocks that give maps or tokens (``blocks.3``, ``layer2.1``,
-        ``encoder.layer.5``), else of all layers that do; evenly thinned to `at_most`, the deepest
-        always among them.
+        ``encoder.layer.5``), else of all layers that do. Of a network that gives neither, an MLP,
+        its blocks or what its layers give after their activation. Evenly thinned to `at_most`, the
+        deepest always among them.
         """
-        places = self._places()
+        places = self._places() or self._vectors()
         names = self._block_ends(places) or _chain(places)
         if not names:
             usable = [row for row in self.rows if row.tappable]
@@ -255,6 +262,11 @@ class LayerTable:
             and "pad" not in row.kind.lower()
             and row.kind.lower() not in _REPEATS
         ]
+
+    def _vectors(self) -> list[Layer]:
+        """Return the tappable layers with vectors of features that something was computed for."""
+        usable = (row for row in self.rows if row.tappable and row.holds == FEATURES)
+        return [row for row in usable if row.layout == "NC" and row.macs]
 
     def _block_ends(self, places: list[Layer]) -> list[str]:
         """Return the outermost blocks of which two at least are alike; else any two; else none."""

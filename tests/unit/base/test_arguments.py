@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def model(colour_folder: Maker, tmp_path: Path) -> Predictor:
 def test_evaluate_and_predict_refuse_first(
     model: Predictor, idle: Idle, colour_folder: Maker
 ) -> None:
-    model.backbone = idle.backbone
+    model = replace(model, backbone=idle.backbone)
     new = colour_folder(per_class=2, name="new", seed=1)
     bare = Predictor(idle.backbone, model.recipe, model.head)
     for call, given in (
@@ -225,14 +226,18 @@ def test_evaluate_and_predict_refuse_first(
         {"permute_labels": 0.5},
         {"kind": "values", "balanced": True},
         {"kind": "values", "strategy": "head2toe"},
-        {"features": None},
-        {"features": 3},
-        {"features": "nowhere"},
+        {"data": None},
+        {"data": 3},
+        {"data": "nowhere"},
+        {"backbones": ["fake:seed0"], "data": "nowhere"},
+        {"data": "nowhere", "data_set": "mine"},
+        {"data": [b"a", b"b"], "labels": [0, 1], "backbones": []},
+        {"data": [b"a", b"b"], "labels": [0, 1], "backbones": "fake:seed0"},
     ],
     ids=spelled,
 )
 def test_choose_refuses_first(idle: Idle, colour_folder: Maker, options: dict[str, Any]) -> None:
-    idle.refuses(cp.choose, **{"features": "nothing is read", **options}, quiet=True)
+    idle.refuses(cp.choose, **{"data": "nothing is read", **options}, quiet=True)
 
 
 @pytest.mark.parametrize(

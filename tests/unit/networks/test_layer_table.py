@@ -181,6 +181,32 @@ def test_what_a_final_softmax_gives_is_known(kinds: list[str], held: list[str]) 
     assert bool(warn_of_probabilities(found)) == bool(names)
 
 
+def test_auto_taps_of_an_mlp_are_its_layers_after_their_activation() -> None:
+    kinds = ["BatchNorm", "Linear", "ReLU", "Dropout", "Linear", "ReLU", "Linear", "Softmax"]
+    costs = [0, 8, 8, 8, 16, 16, 24, 24]
+    widths = [4, 8, 8, 8, 6, 6, 3, 3]
+    rows = [
+        Layer(i, f"{kind}{i}", kind, (None, width), None, 0, cost, layout="NC")
+        for i, (kind, cost, width) in enumerate(zip(kinds, costs, widths, strict=True))
+    ]
+    table = LayerTable("mlp", tuple(end_in_probabilities(rows)))
+    assert table.auto_taps() == ("Dropout3", "ReLU5", "Linear6")
+    assert table.auto_taps(at_most=2) == ("Dropout3", "Linear6")
+
+
+def test_auto_taps_of_an_mlp_of_blocks_are_their_ends() -> None:
+    names = ["stem", "blocks.0", "blocks.0.fc", "blocks.1", "blocks.1.fc", "head"]
+    costs = [8, 16, 16, 24, 24, 32]
+    rows = tuple(
+        Layer(
+            i, name, "Block" if name[-1].isdigit() else "Linear", (None, 8), None, 0, cost,
+            is_block=name[-1].isdigit(), layout="NC",
+        )
+        for i, (name, cost) in enumerate(zip(names, costs, strict=True))
+    )  # fmt: skip
+    assert LayerTable("mlp", rows).auto_taps() == ("blocks.0", "blocks.1")
+
+
 def test_auto_taps_take_the_last_features_and_no_probabilities() -> None:
     rows = [
         Layer(i, kind, kind, (None, 4), None, 0, 8, layout="NC")

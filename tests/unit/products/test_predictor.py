@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ import cutpoint as cp
 from cutpoint.base.errors import CutpointError, ModalityError, PredictorError, UsageError
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.items.reading import read_dataset
-from cutpoint.products.predictor import HEAD, MANIFEST, Predictor, signed
+from cutpoint.networks.engines import make_ready
+from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
+from tests.unit.features.store.ragged import Sentences, sentences
 
 Maker = Callable[..., Path]
 
@@ -175,7 +178,8 @@ def test_saving_again_leaves_other_files_and_no_old_head(
 def test_reasons_stay_with_their_items(saved: Path) -> None:
     """An item with NaN features before one that can't be decoded, in one batch."""
     model = cp.load_predictor(saved)
-    real = model._cut
+    scorer = model.ready()
+    real = scorer._cut
 
     class Broken:
         converts_to, why_native = (), ""
@@ -186,13 +190,42 @@ def test_reasons_stay_with_their_items(saved: Path) -> None:
             found[model.taps[0].name][0] = np.nan
             return found
 
-    model.__dict__["_cut"] = Broken()
+    scorer.__dict__["_cut"] = Broken()
     found = model.predict([noisy_image(0, 1), b"", noisy_image(1, 2)])
     assert [each.reason for each in found] == [
         "features that are NaN or infinite",
         "empty file (0 bytes)",
         "",
     ]
+
+
+def test_the_engine_is_compared_once_however_often_is_predicted(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not on bad items, of which nothing can be learned."""
+    gates: list[str] = []
+
+    def counted(*args: Any) -> Any:
+        gates.append(args[1])
+        return make_ready(*args)
+
+    monkeypatch.setattr("cutpoint.products.predictor.scorer.make_ready", counted)
+    model = cp.load_predictor(saved)
+    images = [noisy_image(0, 1), noisy_image(1, 2)]
+    model.predict([b"", b"junk"])
+    first = model.predict(images)
+    assert model.predict(images) == first
+    assert model.ready().predict(images) == first
+    assert gates == ["auto", "auto"]
+    assert model.ready("native") is not model.ready()
+    assert model.ready() is model.ready()
+
+
+def test_a_card_is_saved_whole_and_what_a_later_release_adds_is_passed_over() -> None:
+    card = Card(data="photos", counts={"train": 3}, evaluation={"split": "test"})
+    assert Card.from_json(card.to_json() | {"younger": 1}) == card
+    assert Card().to_json() == {}
+    assert Card.from_json({}) == Card()
 
 
 def test_another_modality_is_refused(saved: Path) -> None:
@@ -390,6 +423,30 @@ def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path)
         change(folder, backbone=backbone)
         with pytest.raises(PredictorError, match="its backbone is misspelt"):
             cp.load_predictor(folder)
+
+
+def test_a_predictor_pools_padded_items_as_when_it_was_fitted(tmp_path: Path) -> None:
+    """One saved before pools knew padding says no revision, and is fed what it was fitted on."""
+    ids, lengths = sentences(120)
+    labels = np.where(np.array(lengths) > 4, "long", "short").tolist()
+    options = {"pool": ["gmp"], "taps": "tokens", "store": tmp_path / "s", "quiet": True}
+    model = cp.fit(ids, tmp_path / "new", Sentences(), labels=labels, **options)
+    loaded = cp.load_predictor(tmp_path / "new", backbone=Sentences())
+    assert [tap.revision for tap in (*model.taps, *loaded.taps)] == [2, 2]
+    manifest = json.loads((tmp_path / "new" / MANIFEST).read_text())
+    assert manifest.pop("revision") == 2
+    old = shutil.copytree(tmp_path / "new", tmp_path / "old")
+    (old / MANIFEST).write_text(json.dumps(signed(manifest)))
+    before = cp.load_predictor(old, backbone=Sentences())
+    now, then = (each.backbone.cut_at(each.taps)(ids) for each in (loaded, before))
+    tokens = Sentences().network[ids]
+    np.testing.assert_array_equal(then["tokens/gmp"], tokens.max(1))
+    without = np.where(ids[:, :, None] > 0, tokens, -np.inf).max(1)
+    np.testing.assert_array_equal(now["tokens/gmp"], without)
+    for wrong in (3, 0, "2", [2]):
+        change(old, revision=wrong)
+        with pytest.raises(PredictorError, match="its pools are of revision"):
+            cp.load_predictor(old, backbone=Sentences())
 
 
 def test_a_manifest_nested_too_deep_is_refused(tmp_path: Path) -> None:

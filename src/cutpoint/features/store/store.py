@@ -357,12 +357,15 @@ class FeatureStore:
         for row in self.catalog.shards(spec_id):
             path = self.shard_path(spec_id, row.name)
             contents, own[row.name] = read_header(path)
-            shapes = {name: tensor.shape[1:] for name, tensor in contents.tensors.items()}
-            first = first or shapes
-            if shapes != first:
+            first = first or contents.rows
+            if contents.rows != first:
+                shapes = [
+                    {name: shape for name, (_, shape) in rows.items()}
+                    for rows in (contents.rows, first)
+                ]
                 raise StoreError(
                     f'Rows in "{path}" have other shapes than in the shards before it.',
-                    f"They are {shapes}, the others {first}.",
+                    f"They are {shapes[0]}, the others {shapes[1]}.",
                     "Rows of one shape for each tap; it can't be told which of them are right.",
                     f"Move one away, for example with:  mv {shlex.quote(str(path))} /tmp",
                 )

@@ -7,7 +7,7 @@ from cutpoint.learning.choosing.backbones import (
     rank_backbones,
 )
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
-from cutpoint.learning.choosing.columns import (
+from cutpoint.learning.choosing.head2toe_columns import (
     FoldScores,
     Head2ToeFigures,
     Selection,
@@ -17,7 +17,6 @@ from cutpoint.learning.choosing.columns import (
     judge_head2toe_in_folds,
 )
 from cutpoint.learning.choosing.hindsight import Hindsight, look_back
-from cutpoint.learning.choosing.judging import rank
 from cutpoint.learning.choosing.maps import rank_maps
 from cutpoint.learning.choosing.picture import draw
 from cutpoint.learning.choosing.precision import (
@@ -27,10 +26,11 @@ from cutpoint.learning.choosing.precision import (
     extract_requested,
 )
 from cutpoint.learning.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
+from cutpoint.learning.choosing.rank_taps import rank
 from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.learning.choosing.ranking_task import KINDS, ChooseOptions, targets_of, variance_lines
 from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
 from cutpoint.learning.choosing.strategies import check_options
-from cutpoint.learning.choosing.task import KINDS, ChooseOptions, targets_of, variance_lines
 
 __all__ = [
     "KINDS",

@@ -19,11 +19,11 @@ from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.reading import Dataset, has_splits
 from cutpoint.learning.choosing.decision import MARGIN, Decision, decide
-from cutpoint.learning.choosing.judging import rank
 from cutpoint.learning.choosing.precision import extract_requested
+from cutpoint.learning.choosing.rank_taps import rank
 from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.learning.choosing.ranking_task import ChooseOptions, targets_of
 from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
-from cutpoint.learning.choosing.task import ChooseOptions, targets_of
 from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.layer_table import human_count

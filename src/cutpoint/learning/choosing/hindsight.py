@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from cutpoint.base.types import Array
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.learning.choosing.task import Task
+from cutpoint.learning.choosing.ranking_task import Task
 from cutpoint.learning.metrics import Interval, holm, mcnemar, paired_bootstrap, wilson
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 

@@ -10,9 +10,9 @@ import numpy as np
 from cutpoint.base.progress import Reporter
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
-from cutpoint.learning.choosing.judging import rank
+from cutpoint.learning.choosing.rank_taps import rank
 from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.learning.choosing.task import ChooseOptions
+from cutpoint.learning.choosing.ranking_task import ChooseOptions
 from cutpoint.networks.pooling import pool_gap
 
 _CHUNK_ROWS = 64  # maps in memory at a time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cutpoint.base.spec import TapSpec
 from cutpoint.items.kinds import defaults_of
-from cutpoint.learning.choosing.task import Task
+from cutpoint.learning.choosing.ranking_task import Task
 
 POOL = "gap"
 

@@ -13,17 +13,17 @@ from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Float64
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
-from cutpoint.learning.choosing.columns import Sweep, head2toe
-from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.learning.choosing.sets import (
+from cutpoint.learning.choosing.head2toe_columns import Sweep, head2toe
+from cutpoint.learning.choosing.judge_taps import (
     N_ALPHAS,
     Choice,
     as_candidate,
     judge_in_folds,
     judge_set,
 )
-from cutpoint.learning.choosing.task import (
+from cutpoint.learning.choosing.prior_taps import prior_taps
+from cutpoint.learning.choosing.ranking import Ranking
+from cutpoint.learning.choosing.ranking_task import (
     KINDS,
     ChooseOptions,
     Task,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
-from cutpoint.learning.heads.base import Head
+from cutpoint.learning.heads.classes import Classifier
+from cutpoint.learning.shared.folds import units_of
+from cutpoint.learning.shared.limits import Limit, one_of
+from cutpoint.learning.shared.steps import Affine, Steps, UnitLength
 
-METRICS = ("cosine", "euclidean")
 
-
-class CentroidHead(Head):
+class CentroidHead(Classifier):
     """A row belongs to the class whose mean is nearest.
 
     Parameters
@@ -36,6 +37,7 @@ class CentroidHead(Head):
     """
 
     kind = "centroid"
+    limits: ClassVar[Mapping[str, Limit]] = {"metric": one_of("cosine", "euclidean")}
 
     def __init__(self, metric: str = "cosine") -> None:
         self.metric = metric
@@ -53,20 +55,21 @@ class CentroidHead(Head):
         self._calibrate(truth)
         return self
 
-    def check_parameters(self) -> None:
-        """Raise `UsageError` unless there is such a metric."""
-        super().check_parameters()
-        if self.metric not in METRICS:
-            raise UsageError(
-                f'Centroids by metric "{self.metric}" were asked for.',
-                "There is no such metric.",
-                f"Metrics: {', '.join(METRICS)}.",
-                'Type, for example:  --head "centroid(metric=euclidean)"',
-            )
-
-    def class_scores(self, X: Any) -> Float64:
+    def outputs(self, X: Any) -> Float64:
         """Return similarities or negative distances, (n_items, n_classes)."""
         return self._scores(self._prepared(self._rows_to_score(X)), self.centroids_)
+
+    def affine(self) -> tuple[Any, Float64]:
+        if self.metric == "cosine":
+            return super().affine()
+        squares = (self.centroids_**2).sum(axis=1)
+        return 2 * self.centroids_.T / self.scale_, -squares / self.scale_
+
+    def steps(self) -> Steps:
+        if self.metric == "euclidean":
+            return super().steps()
+        similar = Affine(_of_length_one(self.centroids_).T, np.zeros(len(self.centroids_)))
+        return UnitLength((self.n_features_in_,)), similar
 
     def _prepared(self, X: Array) -> Float64:
         rows = X.astype(np.float64)
@@ -84,9 +87,7 @@ class CentroidHead(Head):
     ) -> Float64:
         """Return scores without each row's own group: only the means of its classes move."""
         scores = self._scores(rows, self.centroids_)
-        units = (
-            np.arange(len(rows)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        )
+        units = units_of(len(rows), groups)
         order = np.argsort(units, kind="stable")
         for members in np.split(order, np.flatnonzero(np.diff(units[order])) + 1):
             for column in np.unique(truth[members]):
@@ -97,6 +98,7 @@ class CentroidHead(Head):
         return scores
 
     def _check_restored(self) -> None:
+        super()._check_restored()
         if self.centroids_.shape != (len(self.classes_), self.n_features_in_):
             raise ValueError(f"{len(self.classes_)} classes for means {self.centroids_.shape}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,15 +17,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
-from cutpoint.learning.heads.limits import COUNT, Limit
-from cutpoint.learning.heads.trained import TrainedHead, import_training
+from cutpoint.learning.heads.trained import TrainedClassifier, TrainedHead, import_training
+from cutpoint.learning.shared.limits import COUNT, POSITIVE, Limit
 from cutpoint.networks.pooling import SignedActivationWarning, space_axes
 
 _LAYOUTS = {3: "NTC", 4: "NCHW", 5: "NCDHW"}
 LAYOUTS = ("NTC", "NCT", "NCHW", "NHWC", "NCDHW", "NDHWC")
 
 
-class LearnedPoolHead(TrainedHead):
+class LearnedPoolHead(TrainedClassifier):
     """What the learned pools share; a pool says which module pools, and how X is prepared.
 
     Attributes
@@ -33,6 +34,7 @@ class LearnedPoolHead(TrainedHead):
     """
 
     takes: ClassVar[str] = "maps"
+    stays: ClassVar[str] = "it is a PyTorch module on whole maps"
     _is_scaled: ClassVar[bool] = True
     _epochs: ClassVar[tuple[int, int]] = (30, 5)
     layout: str | None
@@ -71,10 +73,10 @@ class LearnedPoolHead(TrainedHead):
         truth = self._learn_classes(y)
         check_groups(groups, len(truth))
         self.n_channels_ = x.shape[1]
-        self._train(x, truth, groups)
+        self._train_classes(x, truth, groups)
         return self
 
-    def class_scores(self, X: Any) -> Float64:
+    def outputs(self, X: Any) -> Float64:
         """Return scores before the softmax, (n_items, n_classes)."""
         return self._scores_of(self._checked(X))
 
@@ -128,7 +130,7 @@ class LearnedPoolHead(TrainedHead):
 
     def _places(self, X: Any) -> Array:
         """Return X as (n_items, channels, places), once it is known to be sound."""
-        x = np.asarray(X)
+        x = _as_array(X, type(self).__name__)
         layout = self.layout or _LAYOUTS.get(x.ndim, "")
         if layout not in LAYOUTS or len(layout) != x.ndim or x.dtype.kind not in "fiu":
             raise ShapeError(
@@ -149,6 +151,19 @@ class LearnedPoolHead(TrainedHead):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
         return tags
+
+
+def _as_array(X: Any, name: str) -> Array:
+    """Return X as one array; raise `ShapeError` for rows that differ in length."""
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} was given rows that differ in length.",
+            f"{len(X)} rows, which are no one array: {error}.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time.",
+            'Extract them with:  --pool "grid(4)"   and type:  features.X(tap)',
+        ) from error
 
 
 class GeMHead(LearnedPoolHead):
@@ -186,9 +201,9 @@ class GeMHead(LearnedPoolHead):
 
     kind = "learned_gem"
     _is_scaled = False  # its logarithms are of the values as they are
-    _limits: ClassVar[dict[str, Limit]] = {
-        **TrainedHead._limits,
-        "p": Limit(0, np.inf, "3", is_open=True),
+    limits: ClassVar[Mapping[str, Limit]] = {
+        **TrainedHead.limits,
+        "p": POSITIVE,
     }
 
     def __init__(
@@ -224,7 +239,7 @@ class GeMHead(LearnedPoolHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """As in `LearnedPoolHead.fit`; warns if values are negative, as GeM loses those."""
-        if (np.asarray(X) < 0).any():
+        if (_as_array(X, type(self).__name__) < 0).any():
             lost = "values below zero are lost, it raises them to 1e-6"
             kept = "attention_pool and efficient_probe keep them"
             warnings.warn(f"{self.kind}: {lost}; {kept}", SignedActivationWarning, stacklevel=2)
@@ -259,7 +274,7 @@ class AttentionPoolHead(LearnedPoolHead):
     """
 
     kind = "attention_pool"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_hidden": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_hidden": COUNT}
 
     def __init__(
         self,
@@ -308,7 +323,7 @@ class EfficientProbe(LearnedPoolHead):
     """
 
     kind = "efficient_probe"
-    _limits: ClassVar[dict[str, Limit]] = {**TrainedHead._limits, "n_queries": COUNT}
+    limits: ClassVar[Mapping[str, Limit]] = {**TrainedHead.limits, "n_queries": COUNT}
 
     def __init__(
         self,
@@ -342,7 +357,7 @@ class EfficientProbe(LearnedPoolHead):
         if n_channels % self.n_queries:
             fits = [n for n in range(1, self.n_queries + 1) if n_channels % n == 0]
             raise UsageError(
-                f"{self.n_queries} queries were asked for.",
+                f"{self.n_queries} queries can't share {n_channels} channels evenly.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
                 f'Type, for example:  --head "efficient_probe({fits[-1]})"   or, in a recipe:  '

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import LinearHead
-from cutpoint.learning.heads.folds import inner_folds
-from cutpoint.learning.heads.limits import SEED, Limit
-from cutpoint.learning.heads.penalties import follow, rising
+from cutpoint.learning.heads.classes import Classifier
+from cutpoint.learning.heads.penalties import PENALTIES, follow, rising
 from cutpoint.learning.heads.softmax_regression import TOL, SoftmaxRegression, Solution
 from cutpoint.learning.metrics import log_loss
+from cutpoint.learning.shared.folds import inner_folds
+from cutpoint.learning.shared.limits import RATE, SEED, Limit
 
 
-class LogisticHead(LinearHead):
+class LogisticHead(LinearHead, Classifier):
     """Multinomial logistic regression with an L2 penalty and an unpenalised intercept.
 
     Parameters
@@ -50,8 +52,9 @@ class LogisticHead(LinearHead):
     """
 
     kind = "logistic"
-    _limits: ClassVar[dict[str, Limit]] = {
-        "tol": Limit(0, 1, "1e-5", is_open=True),
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "C": PENALTIES,
+        "tol": RATE,
         "random_state": SEED,
     }
     path_: tuple[tuple[float, float], ...]
@@ -66,7 +69,7 @@ class LogisticHead(LinearHead):
         X, truth = self._rows_to_fit(X, y, groups)
         regression = SoftmaxRegression(X, truth, len(self.classes_), self.tol)
         unit = regression.spectrum.mean_variance or 1.0
-        candidates = rising(self.C, np.logspace(-2, 7, 19) / unit, self.kind)
+        candidates = rising(self.C, np.logspace(-2, 7, 19) / unit)
         folds = inner_folds(truth, groups, self.random_state)
         if self.C is None and not folds:  # the middle one then, of those that are usual
             candidates = candidates[:13]
@@ -86,11 +89,6 @@ class LogisticHead(LinearHead):
         self.coef_, self.intercept_ = regression.in_features(solution)
         self._calibrate(truth)
         return self
-
-    def check_parameters(self) -> None:
-        """Raise `UsageError` for the first parameter that can't be."""
-        super().check_parameters()
-        rising(self.C, np.ones(1), self.kind)
 
     @property
     def chosen(self) -> dict[str, Any]:

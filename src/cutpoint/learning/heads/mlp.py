@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cutpoint.base.types import Float64
-from cutpoint.learning.heads.limits import COUNT, Limit
-from cutpoint.learning.heads.trained import TrainedHead, import_torch
+from cutpoint.learning.heads.trained import WHAT, TrainedClassifier, TrainedHead
+from cutpoint.learning.heads.values import Regressor
+from cutpoint.learning.shared.limits import COUNT, Limit, number
+from cutpoint.learning.shared.steps import Affine, Relu, Steps, scaling
+from cutpoint.networks.runtimes.torch import import_torch
 
 
-class MLPHead(TrainedHead):
+class MLP(TrainedHead):
     """Centred, divided by one deviation for all columns → linear → ReLU → dropout → linear.
 
     Parameters
@@ -33,7 +37,7 @@ class MLPHead(TrainedHead):
 
     Attributes
     ----------
-    held_out_scores_ : float64 array of shape (n_items, n_classes)
+    held_out_scores_ : float64 array of shape (n_items, n_outputs)
         Of the rows of the inner split.
 
     Notes
@@ -45,10 +49,10 @@ class MLPHead(TrainedHead):
 
     kind = "mlp"
     _epochs: ClassVar[tuple[int, int]] = (60, 8)
-    _limits: ClassVar[dict[str, Limit]] = {
-        **TrainedHead._limits,
+    limits: ClassVar[Mapping[str, Limit]] = {
+        **TrainedHead.limits,
         "hidden": COUNT,
-        "dropout": Limit(0, 0.99, "0.2"),
+        "dropout": number(0, 0.99),
     }
 
     def __init__(
@@ -73,20 +77,22 @@ class MLPHead(TrainedHead):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Train on training rows; a group lies on one side of the inner split."""
-        X, truth = self._rows_to_fit(X, y, groups)
-        self._train(X.astype(np.float32), truth, groups)
-        return self
-
-    def class_scores(self, X: Any) -> Float64:
-        """Return scores before the softmax, (n_items, n_classes)."""
+    def outputs(self, X: Any) -> Float64:
+        """Return what the last layer gives, (n_items, n_outputs)."""
         x = self._rows_to_score(X).astype(np.float64)
-        torch = import_torch()
+        torch = import_torch(WHAT)
         # In float64 a row scores alone as among others; in float32 the size of a batch shows.
         module = copy.deepcopy(self.module_).double()
         with torch.inference_mode():
             return np.asarray(module(torch.from_numpy(x)).numpy())
+
+    def steps(self) -> Steps:
+        layers = self.module_
+        mean, deviation = _float64(layers[0].mean), _float64(layers[0].deviation)
+        hidden, last = (
+            Affine(_float64(each.weight).T, _float64(each.bias)) for each in (layers[1], layers[4])
+        )
+        return Affine(scaling(1 / deviation), -mean / deviation), hidden, Relu(), last
 
     def _make_module(self) -> Any:
         from torch import nn
@@ -99,5 +105,53 @@ class MLPHead(TrainedHead):
             nn.Linear(n_features, self.hidden),
             nn.ReLU(),
             nn.Dropout(self.dropout),
-            nn.Linear(self.hidden, len(self.classes_)),
+            nn.Linear(self.hidden, self.n_outputs),
         )
+
+
+class MLPHead(MLP, TrainedClassifier):
+    """The network with a softmax on top: a head of classes; see `MLP`."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train on training rows; a group lies on one side of the inner split."""
+        X, truth = self._rows_to_fit(X, y, groups)
+        self._train_classes(X.astype(np.float32), truth, groups)
+        return self
+
+
+class MLPRegressor(MLP, Regressor):
+    """The network on values, which it learns with mean 0 and deviation 1; see `MLP`.
+
+    Attributes
+    ----------
+    mean_, scale_ : float64 array of shape (n_values,)
+        Mean and deviation of the training rows' values.
+    """
+
+    mean_: Float64
+    scale_: Float64
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train on training rows; a group lies on one side of the inner split."""
+        X, values = self._rows_to_fit(X, y, groups)
+        self.mean_, self.scale_ = values.mean(axis=0), values.std(axis=0)
+        targets = ((values - self.mean_) / self.scale_).astype(np.float32)
+        self._train(X.astype(np.float32), targets, np.zeros(len(X), np.int64), groups)
+        self.held_out_scores_ = self.held_out_scores_ * self.scale_ + self.mean_
+        return self
+
+    def outputs(self, X: Any) -> Float64:
+        """Return the values of each row, (n_items, n_values)."""
+        return np.asarray(super().outputs(X) * self.scale_ + self.mean_)
+
+    def steps(self) -> Steps:
+        return (*super().steps(), Affine(scaling(self.scale_), self.mean_))
+
+    def _check_restored(self) -> None:
+        super()._check_restored()
+        if not self.mean_.shape == self.scale_.shape == (self.n_values_,):
+            raise ValueError(f"means {self.mean_.shape} for {self.n_values_} values")
+
+
+def _float64(tensor: Any) -> Float64:
+    return np.asarray(tensor.detach().numpy(), np.float64)

@@ -8,31 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
-from cutpoint.learning.heads.folds import Folds
+from cutpoint.learning.shared.folds import Folds
+from cutpoint.learning.shared.limits import POSITIVE, several
 
 N_WORSE = 2
 """A path of rising C ends after so many values in a row that are worse than the best."""
 
 
-def rising(C: Any, otherwise: Float64, kind: str) -> Float64:
-    """Return the values of C to try, rising: those given, one or several, or else `otherwise`.
+PENALTIES = several(POSITIVE).or_none.like(1)
+"""What C, or λ, may be: without any, candidates fit the features' scale."""
 
-    Raises
-    ------
-    UsageError
-        If one is not positive and finite; `kind` is the head, for the message.
-    """
-    values = otherwise if C is None else np.unique(np.asarray(C, np.float64))
-    if not len(values) or not ((values > 0) & np.isfinite(values)).all():
-        raise UsageError(
-            f"The head {kind} with C={C} was asked for.",
-            "C must be positive and finite.",
-            "One value above 0, several, or none: then candidates fit the features' scale.",
-            f'Type, for example:  --head "{kind}(C=1)"',
-        )
-    return values
+
+def rising(C: Any, otherwise: Float64) -> Float64:
+    """Return the values of C to try, rising: those given, one or several, or else `otherwise`."""
+    return otherwise if C is None else np.unique(np.asarray(C, np.float64))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,67 +11,56 @@ from torch import nn
 
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.pool_modules import PooledClassifier, Standardise
+from cutpoint.networks.training import Schedule, train
 
 _P_RATE = 20.0
 """An exponent learns so many times faster: it has to go from 3 to 1 or 10 in some hundred steps."""
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long and how fast.
+class Rows:
+    """What a head is trained on.
 
     Attributes
     ----------
-    max_epochs, patience : int
-        Passes at most; passes without a smaller log-loss on the inner split before it ends.
-    batch_size : int
-        About; 2 rows at least.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate falls to zero as a cosine over `max_epochs`.
-    seed : int
-        Draws the weights and the order of the rows.
-    """
-
-    max_epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    seed: int
-
-
-def train(
-    module: nn.Module, X: Array, truth: Array, fitted: Array, held: Array, schedule: Schedule
-) -> list[float]:
-    """Train `module` in place; return the log-loss of the held rows after each epoch.
-
-    Parameters
-    ----------
-    X : array of shape (n_items, channels, places)
+    X : array of shape (n_items, channels, places) or (n_items, n_features)
         float16 or float32; taken to float32 a batch at a time.
-    truth : int array of shape (n_items,)
+    targets : array of shape (n_items,) or (n_items, n_targets)
+        Class numbers, or float32 values.
     fitted, held : int arrays
-        Rows to learn from; rows that say when to stop. Without held rows all epochs are run.
-        With them the module ends with the weights that served them best.
+        Rows to learn from; rows that say when to stop. Without held rows all passes are run.
     """
-    optimiser = torch.optim.AdamW(_groups(module, schedule), lr=schedule.learning_rate)
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.max_epochs)
+
+    X: Array
+    targets: Array
+    fitted: Array
+    held: Array
+
+
+def fit_module(
+    module: nn.Module, rows: Rows, schedule: Schedule, batch_size: int
+) -> tuple[float, ...]:
+    """Train `module` in place; return the loss of the held rows after each pass."""
     order = np.random.default_rng(schedule.seed)
-    losses: list[float] = []
-    best = copy.deepcopy(module.state_dict())
-    for _ in range(schedule.max_epochs):
-        _one_epoch(module, optimiser, X, truth, order.permutation(fitted), schedule.batch_size)
-        cosine.step()
-        if not len(held):
-            continue
-        losses.append(_log_loss(scores_of(module, X[held]), truth[held]))
-        if losses[-1] == min(losses):
-            best = copy.deepcopy(module.state_dict())
-        elif len(losses) - 1 - int(np.argmin(losses)) >= schedule.patience:
-            break
-    if len(held):
-        module.load_state_dict(best)
-    return losses
+    loss_of = nn.functional.cross_entropy if rows.targets.ndim == 1 else nn.functional.mse_loss
+
+    def batches() -> list[Array]:
+        for each in module.modules():
+            if isinstance(each, nn.BatchNorm1d):
+                each.reset_running_stats()
+        shuffled = order.permutation(rows.fitted)
+        return np.array_split(shuffled, n_batches(len(shuffled), batch_size))
+
+    def loss(batch: Array) -> torch.Tensor:
+        return loss_of(module(_tensor(rows.X[batch])), torch.as_tensor(rows.targets[batch]))
+
+    def held_loss() -> float:
+        scores = torch.as_tensor(scores_of(module, rows.X[rows.held]))
+        targets = torch.as_tensor(rows.targets[rows.held])
+        return float(loss_of(scores, targets))
+
+    judge = held_loss if len(rows.held) else None
+    return train(module, batches, loss, schedule, judge, _groups(module, schedule)).held
 
 
 def pooled_of(module: PooledClassifier, X: Array) -> Float64:
@@ -87,25 +74,6 @@ def scores_of(module: nn.Module, X: Array, batch_size: int = 256) -> Float64:
     with torch.inference_mode():
         parts = [module(_tensor(X[start : start + batch_size])) for start in _starts(X, batch_size)]
         return np.asarray(torch.cat(parts).numpy(), np.float64)
-
-
-def _one_epoch(
-    module: nn.Module, optimiser: Any, X: Array, truth: Array, rows: Array, batch_size: int
-) -> None:
-    module.train()
-    for each in module.modules():
-        if isinstance(each, nn.BatchNorm1d):
-            each.reset_running_stats()
-    for batch in _batches(rows, batch_size):
-        loss = nn.functional.cross_entropy(module(_tensor(X[batch])), torch.as_tensor(truth[batch]))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch publishes no type of it
-        optimiser.step()
-
-
-def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
-    """Yield batches of nearly one size."""
-    yield from np.array_split(rows, n_batches(len(rows), batch_size))
 
 
 def n_batches(n_rows: int, batch_size: int) -> int:
@@ -129,13 +97,9 @@ def _groups(module: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
     exponents = [p for name, p in module.named_parameters() if name.endswith("log_p")]
     others = [p for name, p in module.named_parameters() if not name.endswith("log_p")]
     return [
-        {"params": others, "weight_decay": schedule.weight_decay},
-        {"params": exponents, "weight_decay": 0.0, "lr": schedule.learning_rate * _P_RATE},
+        {"params": others},
+        {"params": exponents, "weight_decay": 0.0, "lr": schedule.rate * _P_RATE},
     ]
-
-
-def _log_loss(scores: Float64, truth: Array) -> float:
-    return float(nn.functional.cross_entropy(torch.as_tensor(scores), torch.as_tensor(truth)))
 
 
 def _tensor(X: Array) -> torch.Tensor:

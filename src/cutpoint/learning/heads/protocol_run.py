@@ -16,6 +16,7 @@ from cutpoint.learning.heads.logistic import LogisticHead
 from cutpoint.learning.heads.protocols import Protocol, find_protocol
 from cutpoint.learning.heads.softmax_regression import SoftmaxRegression, Solution
 from cutpoint.learning.metrics import Interval, wilson
+from cutpoint.learning.shared.folds import units_of
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,15 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
     """Raise `UsageError` unless it fits a predictor, of a recipe with that aggregate."""
     if protocol.n_draws > 1:
         raise UsageError(
-            f'A predictor by protocol "{protocol.name}" was asked for.',
+            f'The protocol "{protocol.name}" makes no predictor.',
             f"It judges features by {protocol.n_draws} small heads and leaves no one head.",
             "A protocol that fits one; or its score alone.",
             f'Type:  cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
         )
     if protocol.stage and protocol.stage != aggregate:
         raise UsageError(
-            f'A predictor by protocol "{protocol.name}" was asked for.',
-            f'Its recipe makes taps one by "{aggregate or "nothing"}".',
+            f'The protocol "{protocol.name}" needs a recipe with "{protocol.stage}".',
+            f'This recipe makes taps one by "{aggregate or "nothing"}".',
             f'A recipe with "{protocol.stage}".',
             f'Type, for example:  --recipe "gap | {protocol.stage}" --protocol {protocol.name}',
         )
@@ -139,7 +140,7 @@ def _check_for_matrix(protocol: Protocol) -> None:
     """Raise `UsageError` if the protocol is of several taps, which one matrix can't be."""
     if protocol.stage:
         raise UsageError(
-            f'The score of one matrix by protocol "{protocol.name}" was asked for.',
+            f'The protocol "{protocol.name}" can\'t score one matrix.',
             f'It learns its recipe\'s "{protocol.stage}", for which it needs each tap by itself.',
             "A predictor, fitted from the items.",
             f'Type:  cutpoint fit photos/ -o m --recipe "gap | {protocol.stage}" '
@@ -152,7 +153,7 @@ def _check_rows(protocol: Protocol, y: Array, learn: Array, judge: Array) -> Non
     n_classes = len(np.unique(y[learn]))
     if n_classes < 2 or not len(judge):
         raise UsageError(
-            f'A head by protocol "{protocol.name}" was asked for.',
+            f'The protocol "{protocol.name}" has too few rows to learn from or to choose on.',
             f"Of {len(y)} rows it would learn from {len(learn)}, of {n_classes} classes, and "
             f"choose on {len(judge)}.",
             "Rows of two classes to learn from and some to choose on, in two groups or more.",
@@ -164,7 +165,7 @@ def validation_rows(
     protocol: Protocol, n_items: int, seed: int, groups: Any = None
 ) -> tuple[Array, Array]:
     """Return training rows to learn from and training rows to choose on, groups whole."""
-    units = np.arange(n_items) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = units_of(n_items, groups)
     order = list(range(int(units.max()) + 1))
     np.random.RandomState(seed).shuffle(order)  # the generator of the sources
     place = np.argsort(order)[units]

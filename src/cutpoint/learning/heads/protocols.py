@@ -175,8 +175,8 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         found = difflib.get_close_matches(name, PROTOCOLS, n=1)
         raise UsageError(
-            f'The protocol "{name}" was asked for.',
-            "There is none of that name." + (f' Nearest: "{found[0]}".' if found else ""),
+            f'There is no protocol "{name}".',
+            f'Nearest: "{found[0]}".' if found else "None is near that name.",
             f"Protocols: {', '.join(PROTOCOLS)}.",
             "Type, for example:  --protocol dinov2-45",
         )

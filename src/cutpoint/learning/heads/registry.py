@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
+from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import PredictorError, UsageError
 from cutpoint.base.stages import parameters_of, read_arguments, read_stage, spell
 from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.centroid import CentroidHead
-from cutpoint.learning.heads.knn import KNNHead
+from cutpoint.learning.heads.classes import Classifier
+from cutpoint.learning.heads.knn import KNNHead, KNNRegressor
+from cutpoint.learning.heads.labels import Labeller
 from cutpoint.learning.heads.learned_pools import AttentionPoolHead, EfficientProbe, GeMHead
 from cutpoint.learning.heads.logistic import LogisticHead
-from cutpoint.learning.heads.mlp import MLPHead
-from cutpoint.learning.heads.ridge import RidgeHead
-from cutpoint.learning.heads.svm import SVMHead
+from cutpoint.learning.heads.mlp import MLPHead, MLPRegressor
+from cutpoint.learning.heads.ridge import RidgeHead, RidgeLabeller, RidgeRegressor
+from cutpoint.learning.heads.svm import SVMHead, SVMRegressor
+from cutpoint.learning.heads.values import Regressor
 
-_CLASSES: tuple[type[Head], ...] = (
+_CLASSIFIERS: tuple[type[Classifier], ...] = (
     RidgeHead, LogisticHead, SVMHead, KNNHead, CentroidHead, MLPHead,
     GeMHead, AttentionPoolHead, EfficientProbe,
 )  # fmt: skip
+_LABELLERS: tuple[type[Labeller], ...] = (RidgeLabeller,)
+_REGRESSORS: tuple[type[Regressor], ...] = (
+    RidgeRegressor, SVMRegressor, KNNRegressor, MLPRegressor
+)  # fmt: skip
 
-HEADS: dict[str, type[Head]] = {each.kind: each for each in _CLASSES}
-"""Name after ``--head`` and in saved files → class."""
+HEADS: dict[str, type[Classifier]] = {each.kind: each for each in _CLASSIFIERS}
+"""Heads of classes: name after ``--head`` and in saved files → class."""
+
+HEADS_OF: dict[str, Mapping[str, type[Head]]] = {
+    "classes": HEADS,
+    "labels": {each.kind: each for each in _LABELLERS},
+    "values": {each.kind: each for each in _REGRESSORS},
+}
+"""What is to be told → its heads by the same names."""
 
 
-def parse_head(text: str) -> Head:
+@overload
+def parse_head(text: str) -> Classifier: ...
+@overload
+def parse_head(text: str, target: str) -> Head: ...
+def parse_head(text: str, target: str = "classes") -> Head:
     """Return the unfitted head that `text` spells.
+
+    Parameters
+    ----------
+    target : {"classes", "labels", "values"}
+        What it is to tell of a row.
 
     Raises
     ------
@@ -40,17 +64,19 @@ def parse_head(text: str) -> Head:
     >>> parse_head("ridge(alphas=10)").alphas
     10
     """
+    check_choice("target", target, tuple(HEADS_OF), "values")
+    heads = HEADS_OF[target]
     try:
         name, words = read_stage(text.strip())
-        if name not in HEADS:
-            raise ValueError(f'there is no head "{name}"{_nearest(name)}')
-        return HEADS[name](**dict(read_arguments(name, HEADS[name], words)))
+        if name not in heads:
+            raise ValueError(_no_such(name, target))
+        return heads[name](**dict(read_arguments(name, heads[name], words)))
     except ValueError as error:
         raise UsageError(
-            f'The head "{text}" was asked for.',
-            f"It can't be made: {error}.",
-            f"Heads: {', '.join(HEADS)}; their parameters in brackets.",
-            'Type, for example:  --head logistic   or   --head "knn(k=20)"',
+            f'The head "{text}" can\'t be made: {error}.',
+            f"It was to tell {target}.",
+            f"Heads: {', '.join(heads)}; their parameters in brackets.",
+            'Type, for example:  --head ridge   or   --head "ridge(alphas=10)"',
         ) from error
 
 
@@ -68,8 +94,21 @@ def spell_head(head: Head) -> str:
     return spell(head.kind, tuple(changed))
 
 
-def head_from_state(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Head:
+@overload
+def head_from_state(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> Classifier: ...
+@overload
+def head_from_state(
+    fields: Mapping[str, Any], arrays: Mapping[str, Array], target: str | None
+) -> Head: ...
+def head_from_state(
+    fields: Mapping[str, Any], arrays: Mapping[str, Array], target: str | None = "classes"
+) -> Head:
     """Return the fitted head whose `to_state` gave `fields` and `arrays`.
+
+    Parameters
+    ----------
+    target : {"classes", "labels", "values"} or None
+        What it must tell; None: whatever it tells.
 
     Raises
     ------
@@ -77,16 +116,21 @@ def head_from_state(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> H
         If no head is of that kind, or its arrays do not fit together.
     """
     try:
-        return HEADS[fields["kind"]].from_state(fields, arrays)
+        found = fields.get("target", "classes")
+        if target not in (None, found):
+            raise ValueError(f"it tells {found}, not {target}")
+        return HEADS_OF[found][fields["kind"]].from_state(fields, arrays)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise PredictorError(
-            "A saved head was to be restored.",
-            f"It can't be: it lacks or misspells something ({error!r}).",
+            "A saved head can't be restored.",
+            f"It lacks or misspells something ({error!r}).",
             "What `to_state` gave.",
             "Fit it again and keep:  head.to_state()",
         ) from error
 
 
-def _nearest(name: str) -> str:
-    found = difflib.get_close_matches(name, HEADS, n=1)
-    return f'; nearest: "{found[0]}"' if found else ""
+def _no_such(name: str, target: str) -> str:
+    if name in HEADS and target != "classes":
+        return f'the head "{name}" tells classes, not {target}'
+    found = difflib.get_close_matches(name, HEADS_OF[target], n=1)
+    return f'there is no head "{name}"' + (f'; nearest: "{found[0]}"' if found else "")

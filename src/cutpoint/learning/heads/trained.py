@@ -5,23 +5,34 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from cutpoint.base.errors import MissingExtra
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
-from cutpoint.learning.heads.limits import SEED, Limit
+from cutpoint.learning.heads.classes import Classifier
+from cutpoint.learning.shared.limits import (
+    COUNT,
+    MANY,
+    RATE,
+    SEED,
+    TWO_OR_MORE,
+    UP_TO_ONE,
+    Limit,
+    number,
+)
+from cutpoint.networks.runtimes.torch import import_torch
+from cutpoint.networks.training import Schedule, own_lots
 
 MIN_STEPS = 300
 """Of the optimiser, unless `max_epochs` says otherwise: few rows are one or two batches a pass."""
 MAX_TEMPERATURE = 1e3  # the bound of `fit_temperature`
 _MODULE = "module."
+WHAT = "A head trained by PyTorch"
 
 
 class UntaughtWarning(UserWarning):
@@ -50,7 +61,8 @@ class TrainedHead(Head):
     module_ : torch.nn.Module
         Trained.
     losses_ : list of float
-        Log-loss of the inner split after each epoch; empty without one.
+        Log-loss, of values the squared error, of the inner split after each epoch; empty without
+        one.
     max_epochs_ : int
         Passes at most, as they were counted.
     """
@@ -58,13 +70,13 @@ class TrainedHead(Head):
     _unsaved: ClassVar[tuple[str, ...]] = (*Head._unsaved, "module_")
     _epochs: ClassVar[tuple[int, int]]
     """Passes by default, and those of them without progress."""
-    _limits: ClassVar[dict[str, Limit]] = {
-        "max_epochs": Limit(1, np.inf, "60", is_whole=True, is_optional=True),
-        "patience": Limit(0, np.inf, "8", is_whole=True, is_optional=True),
-        "batch_size": Limit(2, np.inf, "64", is_whole=True),
-        "learning_rate": Limit(0, 1, "1e-3", is_open=True),
-        "weight_decay": Limit(0, 1, "1e-2"),
-        "validation_fraction": Limit(0, 0.9, "0.2"),
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "max_epochs": COUNT.or_none.like(60),
+        "patience": MANY.or_none.like(8),
+        "batch_size": TWO_OR_MORE,
+        "learning_rate": RATE,
+        "weight_decay": UP_TO_ONE,
+        "validation_fraction": number(0, 0.9),
         "random_state": SEED,
     }
     module_: Any
@@ -98,25 +110,57 @@ class TrainedHead(Head):
         """Return the fitted head that `to_state` described."""
         weights = {n: array for n, array in arrays.items() if n.startswith(_MODULE)}
         head = super().from_state(fields, {n: a for n, a in arrays.items() if n not in weights})
-        torch = import_torch()
+        torch = import_torch(WHAT)
         head.module_ = head._new_module()
         # A copy, as what is read from a file can't be written to and PyTorch would warn of it.
         state = {n.removeprefix(_MODULE): torch.from_numpy(np.array(a)) for n, a in weights.items()}
         head.module_.load_state_dict(state)
         return head
 
-    def _train(self, x: Array, truth: Array, groups: Any) -> None:
+    def _train(self, x: Array, targets: Array, strata: Array, groups: Any) -> Array:
+        """Train the module; return the rows of the inner split, which is even in `strata`."""
         training = import_training()
         self.module_ = self._new_module()
-        fitted, held = inner_split(truth, self.validation_fraction, self.random_state, groups)
+        fitted, held = inner_split(strata, self.validation_fraction, self.random_state, groups)
         schedule = self._schedule(len(fitted))
-        self.max_epochs_ = schedule.max_epochs
+        self.max_epochs_ = schedule.n_rounds
         training.settle(self.module_, x[fitted])
-        with self._own_lots():  # dropout draws while it trains
-            self.losses_ = training.train(self.module_, x, truth, fitted, held, schedule)
-        self.held_out_scores_ = np.full((len(truth), len(self.classes_)), np.nan)
+        rows = training.Rows(x, targets, fitted, held)
+        self.losses_ = list(training.fit_module(self.module_, rows, schedule, self.batch_size))
+        self.held_out_scores_ = np.full((len(x), self.n_outputs), np.nan)
         if len(held):
             self.held_out_scores_[held] = self._scores_of(x[held])
+        return held
+
+    def _scores_of(self, x: Array) -> Float64:
+        check_is_fitted(self)
+        scores: Float64 = import_training().scores_of(self.module_, x)
+        return scores
+
+    def _new_module(self) -> Any:
+        with own_lots(self.random_state):
+            return self._make_module().eval()
+
+    def _schedule(self, n_rows: int) -> Schedule:
+        training = import_training()
+        usual, usual_patience = self._epochs
+        needed = math.ceil(MIN_STEPS / training.n_batches(n_rows, self.batch_size))
+        epochs = max(usual, needed) if self.max_epochs is None else self.max_epochs
+        scaled = max(usual_patience, round(usual_patience * epochs / usual))
+        return Schedule(
+            n_rounds=epochs,
+            rate=self.learning_rate,
+            decay=self.weight_decay,
+            patience=scaled if self.patience is None else self.patience,
+            seed=self.random_state,
+        )
+
+
+class TrainedClassifier(TrainedHead, Classifier):
+    """A trained head of classes; it says where its inner split tells nothing."""
+
+    def _train_classes(self, x: Array, truth: Array, groups: Any) -> None:
+        held = self._train(x, truth, truth, groups)
         self._calibrate(truth)
         if self.temperature_ > 0.99 * MAX_TEMPERATURE:
             warnings.warn(
@@ -125,38 +169,6 @@ class TrainedHead(Head):
                 UntaughtWarning,
                 stacklevel=3,
             )
-
-    def _scores_of(self, x: Array) -> Float64:
-        check_is_fitted(self)
-        scores: Float64 = import_training().scores_of(self.module_, x)
-        return scores
-
-    def _new_module(self) -> Any:
-        with self._own_lots():
-            return self._make_module().eval()
-
-    @contextmanager
-    def _own_lots(self) -> Iterator[None]:
-        """Draw from `random_state` alone, and leave PyTorch's own generator as it was."""
-        torch = import_torch()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            yield
-
-    def _schedule(self, n_rows: int) -> Any:
-        training = import_training()
-        usual, usual_patience = self._epochs
-        needed = math.ceil(MIN_STEPS / training.n_batches(n_rows, self.batch_size))
-        epochs = max(usual, needed) if self.max_epochs is None else self.max_epochs
-        scaled = max(usual_patience, round(usual_patience * epochs / usual))
-        return training.Schedule(
-            max_epochs=epochs,
-            patience=scaled if self.patience is None else self.patience,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            seed=self.random_state,
-        )
 
 
 def inner_split(
@@ -179,17 +191,9 @@ def inner_split(
     return (fitted, held) if shows_all else (rows, rows[:0])
 
 
-def import_torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("A head trained by PyTorch", "torch") from error
-    return torch
-
-
 def import_training() -> Any:
     """Return `pool_training`, which imports PyTorch."""
-    import_torch()
+    import_torch(WHAT)
     from cutpoint.learning.heads import pool_training
 
     return pool_training

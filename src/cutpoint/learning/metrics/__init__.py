@@ -1,7 +1,9 @@
 """Scores with intervals, calibration, paired comparisons, and distances between domains."""
 
 from cutpoint.learning.metrics.calibration import (
+    best_threshold,
     calibration_error,
+    fit_sigmoid,
     fit_temperature,
     log_loss,
     reliability,
@@ -32,6 +34,7 @@ __all__ = [
     "McNemar",
     "ResampledT",
     "Scores",
+    "best_threshold",
     "bootstrap",
     "calibration_error",
     "cmmd",
@@ -39,6 +42,7 @@ __all__ = [
     "corrected_resampled_t",
     "cubic_kernel",
     "fid",
+    "fit_sigmoid",
     "fit_temperature",
     "holm",
     "kid",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.special
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from cutpoint.base.types import Array, Float64
 
@@ -55,6 +55,69 @@ def fit_temperature(scores: Array, truth: Array) -> float:
     # Ridge scores of one-hot targets differ by about 1: 1/1000 to 1000 holds every optimum.
     found = minimize_scalar(log_loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
     return float(np.exp(found.x))
+
+
+def fit_sigmoid(scores: Array, truth: Array) -> tuple[float, float]:
+    """Return slope and offset: ``sigmoid(slope · score + offset)`` is how likely a label is.
+
+    Parameters
+    ----------
+    scores : array of shape (n_items,)
+        Leave-one-out or out-of-fold scores.
+    truth : array of shape (n_items,)
+        1 where the item has the label, 0 elsewhere; both are there.
+
+    Notes
+    -----
+    A falling sigmoid would say that the scores are wrong more often than chance, which rows left
+    out of noise do: the slope is then 0, and every row as likely as the label is common.
+
+    References
+    ----------
+    Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his smoothed targets.
+    """
+    n_with = float(np.sum(truth))
+    n_without = len(truth) - n_with
+    targets = np.where(truth == 1, (n_with + 1) / (n_with + 2), 1 / (n_without + 2))
+    unit = float(np.std(scores)) or 1.0
+    centred = (np.asarray(scores, np.float64) - np.mean(scores)) / unit
+
+    def loss(line: Float64) -> tuple[float, Float64]:
+        logits = line[0] * centred + line[1]
+        wrong = scipy.special.expit(logits) - targets
+        value = (np.logaddexp(0, logits) - targets * logits).mean()
+        return float(value), np.array([(wrong * centred).mean(), wrong.mean()])
+
+    start = np.array([0.0, scipy.special.logit(targets.mean())])
+    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
+    if found[0] <= 0:
+        return 0.0, float(start[1])
+    return float(found[0] / unit), float(found[1] - found[0] * np.mean(scores) / unit)
+
+
+def best_threshold(likely: Array, truth: Array) -> float:
+    """Return the probability from which a label is given: that of the largest F1.
+
+    Of equals the highest.
+
+    Parameters
+    ----------
+    likely : array of shape (n_items,)
+        Probabilities of rows left out.
+    truth : array of shape (n_items,)
+        1 where the item has the label, 0 elsewhere.
+
+    Returns
+    -------
+    threshold : float
+        Halfway between two probabilities, so that rounding decides nothing; 0 if all rows get it.
+    """
+    each, first = np.unique(likely, return_inverse=True)
+    above = np.bincount(first, minlength=len(each))[::-1].cumsum()[::-1]
+    right = np.bincount(first, truth, len(each))[::-1].cumsum()[::-1]
+    f1 = 2 * right / (above + np.sum(truth))
+    best = len(each) - 1 - int(np.argmax(f1[::-1]))
+    return float((each[best - 1] + each[best]) / 2) if best else 0.0
 
 
 def reliability(confidence: Array, is_right: Array, n_bins: int = N_BINS) -> Float64:

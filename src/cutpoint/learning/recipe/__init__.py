@@ -1,5 +1,6 @@
 """What happens between taps and a head: spelled in one line, fitted on training rows, saved."""
 
+from cutpoint.learning.recipe.chain import Chain, chain_of
 from cutpoint.learning.recipe.fit import STREAM_BYTES, fit_recipe
 from cutpoint.learning.recipe.fitted import FittedRecipe
 from cutpoint.learning.recipe.spelling import (
@@ -20,10 +21,12 @@ __all__ = [
     "NAMED",
     "STAGES",
     "STREAM_BYTES",
+    "Chain",
     "FittedRecipe",
     "Recipe",
     "Stage",
     "as_recipe",
+    "chain_of",
     "check_widths",
     "fit_recipe",
     "parse_recipe",

@@ -11,8 +11,8 @@ import scipy.linalg
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Moments
+from cutpoint.learning.shared.limits import is_share
 from cutpoint.learning.transforms.base import FewerThanAsked
-from cutpoint.learning.transforms.limits import is_share
 
 # Directions 10⁻⁶ times as wide as the widest are the rounding of float32 rows.
 RANK_TOLERANCE = 1e-12

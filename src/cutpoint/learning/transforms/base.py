@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from cutpoint.base.errors import UsageError
 from cutpoint.base.state import Stateful
 from cutpoint.base.types import Array, Float64, check_finite
-from cutpoint.learning.transforms.limits import Limit, check_parameters
+from cutpoint.learning.shared.limits import Limit, check_parameters
+from cutpoint.learning.shared.steps import Leaving
 
 FLOATS = (np.float64, np.float32)  # others become the first
 # Rows taken to float64 at a time.
@@ -25,7 +26,7 @@ class FewerThanAsked(UserWarning):
     """Rows or columns allow fewer than were asked for, and those are taken."""
 
 
-class Transform(Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+class Transform(Leaving, Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
     """A fitted map on features, (n_items, n_features) → (n_items, n_features_out).
 
     Attributes

@@ -11,8 +11,9 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import layer_scale
+from cutpoint.learning.shared.limits import WEIGHTS, Limit
+from cutpoint.learning.shared.steps import scaling
 from cutpoint.learning.transforms.base import Transform, check_blocks
-from cutpoint.learning.transforms.limits import WEIGHTS, Limit
 
 
 class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn is untyped
@@ -61,6 +62,10 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
         rows = self._rows_to_transform(X)
         widths = check_blocks(self.blocks, rows.shape[1])
         return np.asarray(rows * np.repeat(self.scale_, widths), dtype=rows.dtype)
+
+    def affine(self) -> tuple[Any, Float64]:
+        widths = check_blocks(self.blocks, self.n_features_in_)
+        return scaling(np.repeat(self.scale_, widths)), np.zeros(self.n_features_in_)
 
 
 def _checked(weights: float | tuple[float, ...] | None, n_blocks: int) -> tuple[float, ...]:

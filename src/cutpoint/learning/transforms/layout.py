@@ -13,16 +13,16 @@ from sklearn.neighbors import NearestNeighbors
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float32, Float64
-from cutpoint.learning.transforms.base import Mixed, at_most, finite_rows
-from cutpoint.learning.transforms.limits import (
+from cutpoint.learning.shared.limits import (
     COUNT,
-    NEIGHBOURS,
     POSITIVE,
     SEED,
+    TWO_OR_MORE,
     UP_TO_ONE,
     Limit,
     check_parameters,
 )
+from cutpoint.learning.transforms.base import Mixed, at_most, finite_rows
 from cutpoint.networks.runtimes.umap import import_umap
 
 
@@ -57,9 +57,10 @@ class UMAP(Mixed):
     """
 
     kind: ClassVar[str] = "umap"
+    stays: ClassVar[str] = "a row gets its place from its neighbours among the training rows"
     limits: ClassVar[Mapping[str, Limit]] = {
         "n_components": COUNT,
-        "n_neighbors": NEIGHBOURS,
+        "n_neighbors": TWO_OR_MORE,
         "min_dist": UP_TO_ONE,
         "random_state": SEED,
     }

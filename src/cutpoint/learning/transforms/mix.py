@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import eye_array, kron
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.shared.limits import COUNT, SEED, Limit
+from cutpoint.learning.shared.steps import Affine, LayerNorm, Steps
 from cutpoint.learning.transforms.base import LabelledTransform, Mixed, check_blocks
-from cutpoint.learning.transforms.limits import COUNT, SEED, Limit
 from cutpoint.learning.transforms.training import train_layer_weights
 
 LAYER_NORM_EPS = 1e-5  # PyTorch's default, which SUPERB's own code uses
@@ -79,6 +81,18 @@ class SoftmaxSum(Mixed, LabelledTransform):
         """Return the weighted sum of the taps, (n_items, n_features / n_taps)."""
         X = self._rows_to_transform(X)
         return np.asarray(np.einsum("ntc,t->nc", self._layers(X), self.weights_), dtype=X.dtype)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return super().affine() if self.norm else self._sum()
+
+    def steps(self) -> Steps:
+        norm = LayerNorm((self._n_out(),) * self.n_taps_, LAYER_NORM_EPS)
+        return (norm, Affine(*self._sum())) if self.norm else super().steps()
+
+    def _sum(self) -> tuple[Any, Float64]:
+        """Return the weighted sum of taps side by side as an affine map."""
+        width = self._n_out()
+        return kron(self.weights_[:, None], eye_array(width), "csr"), np.zeros(width)
 
     def _layers(self, X: Array) -> Float64:
         """Return the taps apart, (n_items, n_taps, width), normalised if asked for."""

@@ -11,8 +11,9 @@ from sklearn.base import OneToOneFeatureMixin
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Moments, Variances
+from cutpoint.learning.shared.limits import POSITIVE, WEIGHT, Limit, check_parameters
+from cutpoint.learning.shared.steps import SignedPowers, Steps, UnitLength, scaling
 from cutpoint.learning.transforms.base import Transform, check_blocks, finite_chunks, starts_of
-from cutpoint.learning.transforms.limits import POSITIVE, WEIGHT, Limit, check_parameters
 
 # A column this many times narrower than its mean is constant but for rounding in float64.
 _CONSTANT = 100 * np.finfo(np.float64).eps
@@ -88,6 +89,9 @@ class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn
         """Return rows, or blocks of them, of length 1."""
         return l2_normalise(self._rows_to_transform(X), self.blocks)
 
+    def steps(self) -> Steps:
+        return (UnitLength(check_blocks(self.blocks, self.n_features_in_)),)
+
 
 class TapL2(L2):
     """Each tap's columns brought to length 1, on their own: L2 that a recipe tells the taps."""
@@ -138,6 +142,9 @@ class ZScore(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-l
         """Return ``(X − mean) / scale``."""
         rows = self._rows_to_transform(X)
         return np.asarray((rows - self.mean_) / self.scale_, dtype=rows.dtype)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return scaling(1 / self.scale_), -self.mean_ / self.scale_
 
     def _keep(self, moments: Variances) -> Self:
         self.mean_: Float64 = moments.mean.copy()
@@ -196,6 +203,9 @@ class SignedPower(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # unt
         """Check `alpha`; nothing is learned."""
         self._rows_to_fit(X)
         return self
+
+    def steps(self) -> Steps:
+        return (SignedPowers(self.alpha),)
 
     def transform(self, X: Any) -> Array:
         """Return the signed powers.

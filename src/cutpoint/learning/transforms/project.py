@@ -16,8 +16,8 @@ from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from cutpoint.base.types import Array, Float64
+from cutpoint.learning.shared.limits import COUNT, SEED, Limit
 from cutpoint.learning.transforms.base import Mixed, multiply
-from cutpoint.learning.transforms.limits import COUNT, SEED, Limit
 
 
 def orthogonal(random: np.random.Generator, n_rows: int, n_columns: int) -> Float64:
@@ -55,6 +55,9 @@ class GaussianProjection(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self.components_.T, np.zeros(self._n_out())
 
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return self.n_components
@@ -102,6 +105,9 @@ class SparseProjection(Mixed):
 
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return self.n_components
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self._directions().T, np.zeros(self._n_out())
 
     def _directions(self) -> Any:
         shape = (self._n_out(), self.n_features_in_)
@@ -160,6 +166,9 @@ class OrthogonalProjection(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self.components_.T, np.zeros(self._n_out())
 
     def _n_out(self) -> int:
         return len(self.components_)

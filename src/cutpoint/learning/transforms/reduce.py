@@ -12,16 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.gram import Moments
-from cutpoint.learning.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
-from cutpoint.learning.transforms.base import (
-    FLOATS,
-    LabelledTransform,
-    Mixed,
-    at_most,
-    finite_chunks,
-    multiply,
-)
-from cutpoint.learning.transforms.limits import (
+from cutpoint.learning.shared.limits import (
     COUNT,
     MANY,
     SEED,
@@ -31,6 +22,16 @@ from cutpoint.learning.transforms.limits import (
     check_parameters,
     is_whole,
     one_of,
+)
+from cutpoint.learning.shared.steps import Affine, Steps, Tanh
+from cutpoint.learning.transforms.axes import Axes, axes_of_moments, axes_of_rows, n_kept
+from cutpoint.learning.transforms.base import (
+    FLOATS,
+    LabelledTransform,
+    Mixed,
+    at_most,
+    finite_chunks,
+    multiply,
 )
 from cutpoint.learning.transforms.training import STARTS, train_autoencoder, train_projection
 
@@ -107,6 +108,9 @@ class PCA(Mixed):
         self.explained_variance_ratio_: Float64 = axes.variances[:kept] / axes.total
         return self
 
+    def affine(self) -> tuple[Any, Float64]:
+        return self._projection(), -self.mean_ @ self._projection()
+
     def _projection(self) -> Float64:
         columns = self.components_.T
         return columns / np.sqrt(self.explained_variance_) if self.whiten else columns
@@ -167,6 +171,9 @@ class RandomisedSVD(Mixed):
     def transform(self, X: Any) -> Array:
         """Return the rows along each direction, (n_items, n_components)."""
         return multiply(self._rows_to_transform(X), self.components_.T)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return self.components_.T, np.zeros(self._n_out())
 
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return None if n_rows is None else min(self.n_components, n_features, n_rows)
@@ -238,6 +245,14 @@ class Autoencoder(Mixed):
         hidden = multiply(X, self.hidden_ / np.float64(self.scale_), self.mean_)
         bent = np.tanh(hidden + self.hidden_bias_.astype(X.dtype))
         return np.asarray(multiply(bent, self.middle_) + self.middle_bias_, dtype=X.dtype)
+
+    def steps(self) -> Steps:
+        hidden = self.hidden_ / np.float64(self.scale_)
+        return (
+            Affine(hidden, self.hidden_bias_ - self.mean_ @ hidden),
+            Tanh(),
+            Affine(self.middle_.astype(np.float64), self.middle_bias_.astype(np.float64)),
+        )
 
     def inverse_transform(self, X: Any) -> Array:
         """Return the rows that encoded ones (n_items, n_components) stand for.
@@ -353,6 +368,10 @@ class LearnedProjection(Mixed, LabelledTransform):
         """Return the projected rows, (n_items, n_components)."""
         X = self._rows_to_transform(X)
         return multiply(X, self.projection_ / np.float64(self.scale_), self.mean_)
+
+    def affine(self) -> tuple[Any, Float64]:
+        projection = self.projection_ / np.float64(self.scale_)
+        return projection, -self.mean_ @ projection
 
     def width_of(self, n_features: int, n_rows: int | None) -> int | None:
         return self.n_components

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from cutpoint.learning.gram import Spectrum, alpha_grid, loo_path, one_hot
+from cutpoint.learning.shared.limits import SHARE_OR_COUNT, Limit
 from cutpoint.learning.transforms.base import LabelledTransform
-from cutpoint.learning.transforms.limits import SHARE_OR_COUNT, Limit
 from cutpoint.learning.transforms.select import Selector, check_any, connectivity, top
 
 

@@ -15,14 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cutpoint.base.errors import UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Variances, one_hot
-from cutpoint.learning.transforms.base import (
-    FewerThanAsked,
-    LabelledTransform,
-    Transform,
-    check_blocks,
-    starts_of,
-)
-from cutpoint.learning.transforms.limits import (
+from cutpoint.learning.shared.limits import (
     COUNT,
     POSITIVE,
     SEED,
@@ -33,6 +26,14 @@ from cutpoint.learning.transforms.limits import (
     WEIGHT,
     Limit,
     is_share,
+)
+from cutpoint.learning.shared.steps import scaling, selecting
+from cutpoint.learning.transforms.base import (
+    FewerThanAsked,
+    LabelledTransform,
+    Transform,
+    check_blocks,
+    starts_of,
 )
 from cutpoint.learning.transforms.normalise import constant_columns
 from cutpoint.learning.transforms.proximal import group_lasso, lasso
@@ -95,6 +96,9 @@ class Selector(SelectorMixin, Transform):  # type: ignore[misc]  # scikit-learn 
             return None
         keep = self.get_params(deep=False)["keep"]
         return n_to_keep(keep if is_share(keep) else min(keep, n_features), n_features)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return selecting(self.mask_), np.zeros(int(self.mask_.sum()))
 
     def _get_support_mask(self) -> Array:
         check_is_fitted(self)
@@ -402,6 +406,9 @@ class LearnedMask(Selector, LabelledTransform):
             return np.asarray(super().transform(X))
         rows = self._rows_to_transform(X)
         return np.asarray(rows * self.scores_, dtype=rows.dtype)
+
+    def affine(self) -> tuple[Any, Float64]:
+        return (scaling(self.scores_), np.zeros(len(self.mask_))) if self.soft else super().affine()
 
     def inverse_transform(self, X: Any) -> Array:
         """Return columns at their places, those dropped as zeros; divided by a soft mask."""

@@ -1,4 +1,4 @@
-"""Small networks trained on features in memory, in seconds: PyTorch is imported here alone.
+"""Small networks trained on features in memory, in seconds.
 
 Nothing touches PyTorch's global random state: weights and batches are drawn by NumPy.
 """
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from cutpoint.base.errors import MissingExtra
 from cutpoint.base.types import Array, Float32, Float64
 from cutpoint.learning.transforms.project import orthogonal
+from cutpoint.networks.runtimes.torch import import_torch
+from cutpoint.networks.training import Schedule, train
 
 Start = Callable[[np.random.Generator, int, int], Float64]
 
@@ -33,15 +34,7 @@ STARTS: dict[str, Start] = {"normal": _normal, "orthogonal": orthogonal, "xavier
 
 BATCH_ROWS = 256
 LEARNING_RATE = 0.01
-
-
-def import_torch() -> Any:
-    """Return the package ``torch``."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("Training a transform", "torch") from error
-    return torch
+_WHAT = "Training a transform"
 
 
 def train_autoencoder(
@@ -56,7 +49,7 @@ def train_autoencoder(
     sizes : tuple of int
         Width of the hidden layer and of the middle.
     """
-    torch = import_torch()
+    torch = import_torch(_WHAT)
     random = np.random.default_rng(seed)
     n_features, (n_hidden, n_middle) = X.shape[1], sizes
     widths = (n_features, n_hidden, n_middle, n_hidden, n_features)
@@ -83,7 +76,7 @@ def train_projection(
     init: str = "normal",
 ) -> tuple[Float32, float]:
     """Return the projection (n_features, n_components), and the last cross-entropy."""
-    torch = import_torch()
+    torch = import_torch(_WHAT)
     random = np.random.default_rng(seed)
     n_classes = int(truth.max()) + 1
     start = _trainable(STARTS[init](random, X.shape[1], n_components))
@@ -114,10 +107,10 @@ def train_mask(
     temperatures : array of shape (n_steps,)
         Divides the logits at each step.
     """
-    torch = import_torch()
+    torch = import_torch(_WHAT)
     random = np.random.default_rng(seed)
     n_features, n_classes = X.shape[1], int(truth.max()) + 1
-    logits = torch.ones(n_features, requires_grad=True)  # on, until the penalty turns it off
+    logits = _trainable(np.ones(n_features))  # on, until the penalty turns it off
     head, bias = _layers(random, (n_features, n_classes))
     rows, targets = torch.from_numpy(X), torch.from_numpy(truth.astype(np.int64))
     schedule = iter(temperatures)
@@ -145,10 +138,10 @@ def train_layer_weights(
     layers : array of shape (n_items, n_layers, n_features)
         Of mean square 1 over all.
     """
-    torch = import_torch()
+    torch = import_torch(_WHAT)
     random = np.random.default_rng(seed)
     n_layers, n_features = layers.shape[1:]
-    weights = torch.zeros(n_layers, requires_grad=True)
+    weights = _trainable(np.zeros(n_layers))
     head, bias = _layers(random, (n_features, int(truth.max()) + 1))
     rows, targets = torch.from_numpy(layers), torch.from_numpy(truth.astype(np.int64))
 
@@ -175,7 +168,8 @@ def _layers(random: np.random.Generator, widths: Sequence[int]) -> list[Any]:
 
 def _trainable(values: Float64) -> Any:
     """Return values as a float32 tensor of their own that can be learned."""
-    return import_torch().from_numpy(values.astype(np.float32)).requires_grad_()
+    torch = import_torch(_WHAT)
+    return torch.nn.Parameter(torch.from_numpy(values.astype(np.float32)))
 
 
 def _descend(
@@ -186,19 +180,14 @@ def _descend(
     random: np.random.Generator,
     rate: float,
 ) -> float:
-    """Minimise by Adam, the rate falling as a half cosine; return the last loss."""
-    torch = import_torch()
-    adam = torch.optim.Adam(weights, lr=rate)
-    value = 0.0
-    for step in range(n_steps):
-        adam.param_groups[0]["lr"] = rate * (1 + np.cos(np.pi * step / n_steps)) / 2
-        batch = random.choice(n_rows, min(n_rows, BATCH_ROWS), replace=False)
-        adam.zero_grad()
-        found = loss(torch.from_numpy(batch))
-        found.backward()
-        adam.step()
-        value = float(found.detach())
-    return value
+    """Minimise, a batch drawn for each step; return the last loss."""
+    torch = import_torch(_WHAT)
+
+    def batches() -> list[Any]:
+        return [torch.from_numpy(random.choice(n_rows, min(n_rows, BATCH_ROWS), replace=False))]
+
+    module = torch.nn.ParameterList(weights)
+    return train(module, batches, loss, Schedule(n_steps, rate)).last
 
 
 def _to_numpy(tensor: Any) -> Float32:

@@ -11,7 +11,8 @@ from typing import Any
 from cutpoint.base.errors import UsageError
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.learning.choosing import ChooseOptions, check_options
-from cutpoint.learning.heads import HEADS, Head, RidgeHead, find_protocol, parse_head, spell_head
+from cutpoint.learning.heads import HEADS, RidgeHead, find_protocol, parse_head, spell_head
+from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.heads.protocol_run import check_for_predictor
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.learning.recipe.taps import refuse_named_twice

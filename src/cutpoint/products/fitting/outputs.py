@@ -14,7 +14,8 @@ from cutpoint.features.extraction.plan import human_seconds
 from cutpoint.features.store import Features
 from cutpoint.items.reading import Dataset
 from cutpoint.learning.choosing import Hindsight, Ranking, advise
-from cutpoint.learning.heads import Head, spell_head
+from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import spell_head
 from cutpoint.products.evaluation import Evaluation
 from cutpoint.products.fitting.options import FitOptions
 from cutpoint.products.predictor import Card, Predictor, refuse_foreign

@@ -114,11 +114,11 @@ def test_speeds_of_int8_are_measured_and_left_out_where_they_can_not_be(
 ) -> None:
     store = FeatureStore(tmp_path)
     done = fill(dataset(), backbone, spec, store).features.spec
-    cut_at = partial(cut_of, backbone, done, store)
-    speeds = measure_speeds(cut_at, done.taps, "auto", "int8", QUIET)
+    cut_at, items = partial(cut_of, backbone, done, store), dataset().items
+    speeds = measure_speeds(cut_at, done.taps, done, items, "auto", QUIET)
     assert list(speeds) == ["0", "2"]
     assert min(speeds.values()) > 0
-    assert measure_speeds(cut_at, done.taps, "native", "int8", Reporter()) == {}
+    assert measure_speeds(cut_at, done.taps, done, items, "native", Reporter()) == {}
     assert "Speeds are left out: The engine native computes in fp32" in capsys.readouterr().err
 
 

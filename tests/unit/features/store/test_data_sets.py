@@ -97,7 +97,7 @@ def test_python_says_which_data_set_was_taken(
     cp.choose(tmp_path)
     told = capsys.readouterr().err
     assert 'Data set taken: "cats"' in told
-    assert 'Take another with:  data_set="NAME"' in told
+    assert "Take another with:  data_set='NAME'" in told
     cp.choose(tmp_path, data_set="bees")
     assert "Data set taken" not in capsys.readouterr().err
     with pytest.raises(UsageError, match='No data set "dogs"'):

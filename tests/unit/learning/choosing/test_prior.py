@@ -14,7 +14,7 @@ from cutpoint.features.store import Features
 from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import ChooseOptions, rank
 from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.task import Task, blind_losses
+from cutpoint.learning.choosing.ranking_task import Task, blind_losses
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image

@@ -19,9 +19,9 @@ from cutpoint.features.store.checked import CheckedShard
 from cutpoint.items.reading import Dataset
 from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import ChooseOptions, look_back, rank, strategies
-from cutpoint.learning.choosing.sets import fit_and_score, judge_set
+from cutpoint.learning.choosing.judge_taps import fit_and_score, judge_set
+from cutpoint.learning.choosing.ranking_task import Task, permuted
 from cutpoint.learning.choosing.strategies import judge_all
-from cutpoint.learning.choosing.task import Task, permuted
 from cutpoint.learning.gram import one_hot
 from cutpoint.learning.recipe import Recipe, fit_recipe, parse_recipe
 from tests.conftest import noisy_image

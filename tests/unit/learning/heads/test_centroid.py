@@ -40,7 +40,7 @@ def test_rows_left_out_take_no_part_in_the_means(metric: str, grouped: bool) -> 
     for row in range(0, 150, 13):
         others = groups != groups[row] if grouped else np.arange(150) != row
         one = CentroidHead(metric).fit(X[others], y[others])
-        expected = one.class_scores(X[row : row + 1])[0] * one.scale_ / head.scale_
+        expected = one.outputs(X[row : row + 1])[0] * one.scale_ / head.scale_
         found = head.held_out_scores_[row]
         np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-9)
 
@@ -54,5 +54,5 @@ def test_a_class_of_one_row_is_not_judged() -> None:
 
 
 def test_an_unknown_metric_is_refused() -> None:
-    with pytest.raises(UsageError, match="Metrics: cosine, euclidean"):
+    with pytest.raises(UsageError, match="one of cosine, euclidean"):
         CentroidHead("manhattan").fit(*flowers())

@@ -47,7 +47,7 @@ def test_it_decides_as_dinov2_does_for_every_k() -> None:
         np.testing.assert_array_equal(head.predict(X_new), expected[k].argmax(axis=1))
         shares = expected[k] / expected[k].sum(axis=1, keepdims=True)
         smoothed = (k * shares + 1 / 7) / (k + 1)
-        np.testing.assert_allclose(np.exp(head.class_scores(X_new)), smoothed, atol=1e-6)
+        np.testing.assert_allclose(np.exp(head.outputs(X_new)), smoothed, atol=1e-6)
 
 
 def test_k_is_chosen_by_rows_left_out_one_by_one() -> None:
@@ -61,7 +61,7 @@ def test_k_is_chosen_by_rows_left_out_one_by_one() -> None:
             one = KNNHead(k).fit(X[others], y[others])
             right[k] += int(one.predict(X[row : row + 1])[0] == y[row])
             if k == head.k_:
-                scores = one.class_scores(X[row : row + 1])[0]
+                scores = one.outputs(X[row : row + 1])[0]
                 np.testing.assert_allclose(head.held_out_scores_[row], scores, atol=1e-5)
     assert head.k_ == max(right, key=lambda k: right[k])  # the first of equals
 
@@ -78,5 +78,5 @@ def test_float32_rows_stay_float32() -> None:
 
 @pytest.mark.parametrize("k", [0, 2.5, "many"])
 def test_what_is_no_number_of_neighbours_is_refused(k: object) -> None:
-    with pytest.raises(UsageError, match="can't be counted"):
+    with pytest.raises(UsageError, match="k can't be"):
         KNNHead(k).fit(*blobs(30))

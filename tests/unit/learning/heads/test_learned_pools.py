@@ -173,11 +173,11 @@ def test_a_seed_decides_everything_and_the_global_one_nothing(head: Any) -> None
     maps, y = spotted(60)
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    first = clone(head).fit(maps, y).class_scores(maps)
+    first = clone(head).fit(maps, y).outputs(maps)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
-    np.testing.assert_array_equal(clone(head).fit(maps, y).class_scores(maps), first)
-    other = clone(head).set_params(random_state=5).fit(maps, y).class_scores(maps)
+    np.testing.assert_array_equal(clone(head).fit(maps, y).outputs(maps), first)
+    other = clone(head).set_params(random_state=5).fit(maps, y).outputs(maps)
     assert np.abs(other - first).max() > 1e-3
 
 
@@ -199,10 +199,10 @@ def test_rows_do_not_know_each_other(order: list[int]) -> None:
     maps, y = spotted(60)
     for kind in KINDS:
         fitted = _fitted(kind, maps, y)
-        scores = fitted.class_scores(maps[:12])
+        scores = fitted.outputs(maps[:12])
         assert np.isfinite(scores).all()
-        np.testing.assert_allclose(fitted.class_scores(maps[order]), scores[order], atol=1e-5)
-        np.testing.assert_allclose(fitted.class_scores(maps[:1]), scores[:1], atol=1e-5)
+        np.testing.assert_allclose(fitted.outputs(maps[order]), scores[order], atol=1e-5)
+        np.testing.assert_allclose(fitted.outputs(maps[:1]), scores[:1], atol=1e-5)
 
 
 _FITTED: dict[str, Any] = {}
@@ -217,14 +217,14 @@ def _fitted(kind: Any, maps: np.ndarray, y: np.ndarray) -> Any:
 def test_tokens_and_every_layout_and_half_precision_are_read(head: Any) -> None:
     """Maps as tokens or NHWC are the same places: equal to 1e-5. float16: 1 % of the largest."""
     maps, y = spotted(60)
-    scores = clone(head).fit(maps, y).class_scores(maps)
+    scores = clone(head).fit(maps, y).outputs(maps)
     tokens = maps.reshape(60, 8, 25).transpose(0, 2, 1)
-    np.testing.assert_allclose(clone(head).fit(tokens, y).class_scores(tokens), scores, atol=1e-5)
+    np.testing.assert_allclose(clone(head).fit(tokens, y).outputs(tokens), scores, atol=1e-5)
     last = np.moveaxis(maps, 1, 3)
-    found = clone(head).set_params(layout="NHWC").fit(last, y).class_scores(last)
+    found = clone(head).set_params(layout="NHWC").fit(last, y).outputs(last)
     np.testing.assert_allclose(found, scores, atol=1e-5)
     half = maps.astype(np.float16)
-    found = clone(head).fit(half, y).class_scores(half)
+    found = clone(head).fit(half, y).outputs(half)
     assert np.abs(found - scores).max() <= 0.01 * np.abs(scores).max()
 
 
@@ -250,6 +250,13 @@ def test_wrong_input_says_what_would_do(head: Any) -> None:
     head.fit(maps, y)
     with pytest.raises(ShapeError, match="8 channels, as in training"):
         head.predict(maps[:, :4])
+
+
+def test_rows_that_differ_in_length_are_refused() -> None:
+    rows = [np.zeros((n, 4), np.float32) for n in (3, 5, 2)]
+    for head in (GeMHead(), AttentionPoolHead()):
+        with pytest.raises(ShapeError, match="was given rows that differ in length"):
+            head.fit(rows, ["a", "b", "a"])
 
 
 def test_queries_must_share_the_channels() -> None:

@@ -184,7 +184,7 @@ def test_fit_follows_a_protocol_and_says_so(
         ({"protocol": "clip96", "head": "knn"}, "A protocol says itself which head"),
         ({"protocol": "mteb"}, "leaves no one head"),
         ({"protocol": "superb-wsum"}, 'makes taps one by "nothing"'),
-        ({"protocol": "clip98"}, "There is none of that name"),
+        ({"protocol": "clip98"}, "There is no protocol"),
     ],
 )
 def test_what_no_protocol_can_do_is_refused_before_anything_is_computed(

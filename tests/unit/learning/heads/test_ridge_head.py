@@ -23,9 +23,7 @@ def test_it_predicts_as_ridge_classifier_cv_does() -> None:
     reference = RidgeClassifierCV(alphas).fit(X, y)
     head = RidgeHead(alphas).fit(X, y)
     assert head.alpha_ == pytest.approx(reference.alpha_)
-    np.testing.assert_allclose(
-        2 * head.class_scores(X_test) - 1, reference.decision_function(X_test)
-    )
+    np.testing.assert_allclose(2 * head.outputs(X_test) - 1, reference.decision_function(X_test))
 
 
 def test_probabilities_are_calibrated_on_rows_left_out() -> None:
@@ -33,13 +31,11 @@ def test_probabilities_are_calibrated_on_rows_left_out() -> None:
     head = RidgeHead().fit(X, y)
     probabilities = head.predict_proba(X_test)
     np.testing.assert_allclose(probabilities.sum(1), 1)
-    uncalibrated = softmax(head.class_scores(X_test))
+    uncalibrated = softmax(head.outputs(X_test))
     assert log_loss(y_test, probabilities) < log_loss(y_test, uncalibrated) / 2
     is_right = probabilities.argmax(1) == y_test
     assert calibration_error(probabilities.max(1), is_right) < 0.1
-    assert (
-        np.abs(head.held_out_scores_ - head.class_scores(X)).max() > 1e-3
-    )  # never training scores
+    assert np.abs(head.held_out_scores_ - head.outputs(X)).max() > 1e-3  # never training scores
 
 
 def test_groups_make_the_choice_of_alpha_honest() -> None:

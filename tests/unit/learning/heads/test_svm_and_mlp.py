@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.svm import LinearSVC
 
 from cutpoint.learning.heads import MLPHead, SVMHead
-from cutpoint.learning.heads.folds import inner_folds
+from cutpoint.learning.shared.folds import inner_folds
 
 
 def digits(n_classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ def test_the_mlps_lots_are_its_own() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(2)
     again = MLPHead(16, max_epochs=3).fit(X, y)
-    np.testing.assert_array_equal(again.class_scores(X), head.class_scores(X))
+    np.testing.assert_array_equal(again.outputs(X), head.outputs(X))
 
 
 def test_the_mlp_keeps_groups_on_one_side_of_its_inner_split() -> None:

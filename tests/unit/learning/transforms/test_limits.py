@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cutpoint.base.errors import UsageError
+from cutpoint.learning.shared.limits import COUNT, SHARE_OR_COUNT
 from cutpoint.learning.transforms import PCA, UMAP, RandomisedSVD, SignedPower, VarianceSelect
-from cutpoint.learning.transforms.limits import COUNT, SHARE_OR_COUNT
 
 RANDOM = np.random.default_rng(0)
 

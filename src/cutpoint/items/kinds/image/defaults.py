@@ -9,4 +9,5 @@ DEFAULTS = Defaults(
     # photos, 2 to 40 items a class: +0.7 points above the last alone on the mean of 36 cells and
     # −0.5 at worst, where all of nine lose up to 19 (docs/benchmarks/few-items.md).
     n_last_fused=2,
+    floor="pixels",
 )

@@ -129,7 +129,7 @@ def _truncated(
             counted = keras.ops.cast(batch[mask], output.dtype) if mask else None
             for tap in taps:
                 if tap.layer == name:
-                    found = apply_pool(tap.pool, output, layout, KERAS, counted)
+                    found = apply_pool(tap.pool, output, layout, KERAS, counted, tap.revision)
                     pooled[tap.name] = keras.ops.cast(found, "float32")
             waiting.discard(name)
             if not waiting:

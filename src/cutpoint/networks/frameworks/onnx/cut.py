@@ -145,7 +145,8 @@ def _add_tap(
     """Append a tap's pool, in float32 whatever the network computes in."""
     layer = table[tap.layer]
     activation = Value(builder.cast(layer.name, "float32"), layer.shape)
-    pooled = apply_pool(tap.pool, activation, layer.layout, OnnxOps(builder), mask)
+    ops = OnnxOps(builder)
+    pooled = apply_pool(tap.pool, activation, layer.layout, ops, mask, tap.revision)
     return Value(
         builder.add("Identity", pooled.name, result=builder.name(f"tap_{place}")), pooled.shape
     )

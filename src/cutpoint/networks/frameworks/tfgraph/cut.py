@@ -13,10 +13,10 @@ from cutpoint.base.types import Array, Batch, Features, checked_batch, n_items_o
 from cutpoint.networks.frameworks.inputs import mask_of_tap
 from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch, network_inputs
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
+from cutpoint.networks.frameworks.tfgraph.ops import TENSORFLOW
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
 from cutpoint.networks.runtimes.tensorflow import (
-    TensorFlowOps,
     constants_sha256,
     import_tensorflow,
 )
@@ -126,7 +126,6 @@ def _traced(
     n_items: int | None,
 ) -> Any:
     """Return the function from a prepared batch to the pooled taps ``tap_0``, ``tap_1``, …"""
-    ops = TensorFlowOps()
     inputs = preprocess.inputs
 
     def run(*arrays: Any) -> list[Any]:
@@ -140,7 +139,8 @@ def _traced(
             activation.set_shape((n_items, *layer.shape[1:]))
             mask = mask_of_tap(layer, inputs)
             counted = tf.cast(batch[mask], activation.dtype) if mask else None
-            pooled = apply_pool(tap.pool, activation, layer.layout, ops, counted)
+            how = (layer.layout, TENSORFLOW, counted, tap.revision)
+            pooled = apply_pool(tap.pool, activation, *how)
             outputs.append(tf.identity(tf.cast(pooled, tf.float32), name=f"tap_{place}"))
         return outputs
 

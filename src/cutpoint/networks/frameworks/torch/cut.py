@@ -127,8 +127,11 @@ class _CutModule(nn.Module):
     def _pooled(
         self, layer: str, activation: torch.Tensor, given: Given
     ) -> dict[str, torch.Tensor]:
-        pools = [tap.pool for tap in self.taps if tap.layer == layer]
+        taps = [tap for tap in self.taps if tap.layer == layer]
         single = activation.float()  # sums and powers overflow in half precision
         mask = given[self.masks[layer]].float() if self.masks[layer] else None
         layout = self.layouts[layer]
-        return {pool: apply_pool(pool, single, layout, TORCH, mask).float() for pool in pools}
+        return {
+            tap.pool: apply_pool(tap.pool, single, layout, TORCH, mask, tap.revision).float()
+            for tap in taps
+        }

@@ -20,12 +20,12 @@ import numpy as np
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
-from cutpoint.learning.choosing.folds import make_folds
 from cutpoint.learning.gram import Spectrum, one_hot
 from cutpoint.learning.heads import RidgeHead
 from cutpoint.learning.heads.ridge import best_alpha
 from cutpoint.learning.metrics import Interval, McNemar, mcnemar, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe, parse_recipe
+from cutpoint.learning.shared.folds import outer_folds
 from cutpoint.learning.transforms import GroupLasso, RidgeNormSelect, l2_normalise
 from cutpoint.learning.transforms.proximal import largest_penalty
 from cutpoint.learning.transforms.select import n_to_keep, top
@@ -228,7 +228,7 @@ def judge_head2toe_in_folds(
     truth = np.unique(labels, return_inverse=True)[1]
     right, plain_right = np.zeros(len(truth), bool), np.zeros(len(truth), bool)
     stages = []
-    for learn, judge in make_folds(truth, groups):
+    for learn, judge in outer_folds(truth, groups):
         inner = None if groups is None else groups[learn]
         seen, others = [part[learn] for part in parts], [part[judge] for part in parts]
         found = head2toe(seen, truth[learn], inner, sweep)

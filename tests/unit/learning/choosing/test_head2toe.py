@@ -13,16 +13,16 @@ from cutpoint.base.errors import LeakageError, ShapeError, UsageError
 from cutpoint.learning.choosing import (
     ChooseOptions,
     Sweep,
-    columns,
     head2toe,
+    head2toe_columns,
     head2toe_recipe,
     judge_head2toe_in_folds,
     rank,
 )
-from cutpoint.learning.choosing.folds import make_folds
 from cutpoint.learning.gram import one_hot
 from cutpoint.learning.heads import RidgeHead
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
+from cutpoint.learning.shared.folds import outer_folds
 from cutpoint.learning.transforms import GroupLasso
 from cutpoint.learning.transforms.proximal import gradient, largest_penalty
 from cutpoint.testing import FakeBackbone
@@ -144,8 +144,8 @@ def test_where_few_features_matter_selection_beats_all_of_them(method: str) -> N
 def test_labels_of_judged_rows_take_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong labels on the judged rows: the answers stay, so what was right is wrong now."""
     parts, y = taps(200)
-    learn, judge = make_folds(y, None)[0]
-    monkeypatch.setattr(columns, "make_folds", lambda truth, groups: [(learn, judge)])
+    learn, judge = outer_folds(y, None)[0]
+    monkeypatch.setattr(head2toe_columns, "outer_folds", lambda truth, groups: [(learn, judge)])
     poisoned = y.copy()
     poisoned[judge] = (y[judge] + 1) % 3
     honest = judge_head2toe_in_folds(parts, y, sweep=QUICK)

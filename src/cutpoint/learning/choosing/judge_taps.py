@@ -10,7 +10,7 @@ import numpy as np
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.choosing.candidate import Candidate
-from cutpoint.learning.choosing.task import Task, interval_of, outcomes_of, with_priors
+from cutpoint.learning.choosing.ranking_task import Task, interval_of, outcomes_of, with_priors
 from cutpoint.learning.gram import (
     MAX_EXACT,
     GramSum,

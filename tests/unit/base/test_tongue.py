@@ -1,0 +1,32 @@
+"""One error, two readers."""
+
+from __future__ import annotations
+
+import pytest
+
+from cutpoint.base.tongue import in_shell, option, options
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "in_python", "typed"),
+    [
+        ("max_bad", 0.1, "max_bad=0.1", "--max-bad 0.1"),
+        ("taps", None, "taps", "--tap"),
+        ("follow_links", True, "follow_links=True", "--follow-links"),
+        ("data_set", "my photos", "data_set='my photos'", "--data-set 'my photos'"),
+        ("n_workers", 2, "n_workers=2", "--workers 2"),
+    ],
+)
+def test_each_reader_gets_the_words_to_type(
+    name: str, value: object, in_python: str, typed: str
+) -> None:
+    assert option(name, value) == in_python
+    with in_shell():
+        assert option(name, value) == typed
+    assert option(name, value) == in_python
+
+
+def test_python_is_spoken_again_after_an_error_in_the_shell() -> None:
+    with pytest.raises(KeyError), in_shell():
+        raise KeyError
+    assert options("taps", "pool") == "taps, pool"
