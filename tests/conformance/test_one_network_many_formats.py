@@ -34,7 +34,7 @@ TOLERANCES = {
 def photos(shared: Path, spec: PreprocessSpec) -> np.ndarray:
     folder = shared / "models" / "squeezenet11"
     files = (folder / "kitten_224.png", folder / "fish.png")
-    return np.stack([prepare_item(file.read_bytes(), spec)[0] for file in files])
+    return np.stack([prepare_item(file.read_bytes(), spec)[0]["image"] for file in files])
 
 
 def features(backbone: Backbone, layer: str, batch: np.ndarray) -> np.ndarray:

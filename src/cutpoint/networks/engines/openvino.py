@@ -49,7 +49,6 @@ class OpenVINOEngine:
         core = import_openvino().Core()
         _refuse_unknown(precision, core)
         self._names = [tap.name for tap in cut.taps]
-        self._inputs = list(cut.inputs)  # in the order of the model's own
         config = {
             "NUM_STREAMS": n_threads,
             "INFERENCE_NUM_THREADS": n_threads,
@@ -60,6 +59,9 @@ class OpenVINOEngine:
             self._compiled = core.compile_model(cut.convert("openvino"), "CPU", config)
         else:
             self._compiled = core.import_model(io.BytesIO(export), "CPU", config)
+        # In the order of the model's own. One that was kept or quantised before masks were inputs
+        # makes its mask itself, and takes the ids alone.
+        self._inputs = list(cut.inputs)[: len(self._compiled.inputs)]
 
     def export(self) -> bytes:
         """Return the compiled model; made again from it, it gives the same bits."""

@@ -354,7 +354,7 @@ def test_the_kitten_is_a_tabby(shared: Path) -> None:
     file = models / "mobilenet_v1_025_keras" / "mobilenet_2_5_224_tf.h5"
     backbone = cp.load(f"keras:MobileNet?alpha=0.25&weights={file}")
     photo = (models / "squeezenet11" / "kitten_224.png").read_bytes()
-    image, _ = prepare_item(photo, backbone.spec.preprocess)
+    image = prepare_item(photo, backbone.spec.preprocess)[0]["image"]
     with pytest.warns(ClassProbabilities):
         cut = backbone.cut("predictions", pool="none")
     scores = cut(image[None])["predictions/none"][0]
@@ -384,7 +384,7 @@ def test_resnet8_knows_cifar10(shared: Path) -> None:
     dataset = read_dataset(shared / "data" / "cifar10")
     items = dataset.only("test").items[::10]
     side = replace(backbone.spec.preprocess, fit="squash")
-    batch = np.stack([prepare_item(item.payload.read_bytes(), side)[0] for item in items])
+    batch = np.stack([prepare_item(item.payload.read_bytes(), side)[0]["image"] for item in items])
     with pytest.warns(ClassProbabilities):
         cut = backbone.cut(-1, pool="none")
     found = next(iter(cut(batch).values())).argmax(1)
