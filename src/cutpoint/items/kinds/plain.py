@@ -8,6 +8,7 @@ from typing import Any
 from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Preprocess
+from cutpoint.base.tongue import option
 
 
 def payload_of(given: Any) -> Any:
@@ -30,7 +31,7 @@ def decoding(spec: Any, decode: str) -> Preprocess:
         f'Items can\'t be decoded "{decode}".',
         f"They are of kind {spec.kind}, of which nothing is decoded at another size.",
         "A backbone of images.",
-        "Leave out decode   (shell: leave out --decode)",
+        f"Leave out {option('decode')}",
     )
 
 

@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 from cutpoint.base.errors import BackboneNotFound, UsageError
+from cutpoint.base.tongue import option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 
 GROUP = "cutpoint.sources"
@@ -73,8 +74,8 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
         raise UsageError(
             f'Networks of the source "{source}" give no input a constant.',
             f"They are fed what they declare; {', '.join(options.inputs or ())} would not be.",
-            "inputs with a network in a file, or one in memory.",
-            "Leave out inputs   (shell: leave out --input)",
+            "Constants with a network in a file, or one in memory.",
+            f"Leave out {option('inputs')}",
         )
     found.loaded_with = options
     return found
