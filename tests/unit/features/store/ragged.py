@@ -13,6 +13,7 @@ import numpy as np
 
 from cutpoint.base.ops import NUMPY
 from cutpoint.base.spec import ArraySpec, BackboneSpec, TapSpec
+from cutpoint.base.types import Batch, checked_batch
 from cutpoint.features.extraction import Extraction, job
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.layer_table import Layer, LayerTable
@@ -65,8 +66,9 @@ class _Cut:
     def __init__(self, table: np.ndarray, taps: Sequence[TapSpec]) -> None:
         self.table, self.taps = table, tuple(taps)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        tokens, mask = self.table[batch["array"]], batch["attention_mask"].astype(np.float32)
+    def __call__(self, batch: Batch | np.ndarray) -> dict[str, np.ndarray]:
+        given = checked_batch(batch, self.inputs)
+        tokens, mask = self.table[given["array"]], given["attention_mask"].astype(np.float32)
         found = {"tokens": (tokens, "NTC"), "time": (tokens.transpose(0, 2, 1), "NCT")}
         return {
             tap.name: np.ascontiguousarray(
