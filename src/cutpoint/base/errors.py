@@ -18,6 +18,8 @@
     │   └── StoreCorrupt                   bytes differ from their digest
     ├── PredictorError (ValueError)        a saved predictor can't be read
     └── BadItem (ValueError)               one item; caught and quarantined, never fatal alone
+
+and one warning that stages and heads share: FewerThanAsked (UserWarning).
 """
 
 from __future__ import annotations
@@ -112,3 +114,7 @@ class BadItem(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class FewerThanAsked(UserWarning):
+    """Rows or columns allow fewer than were asked for, and those are taken."""

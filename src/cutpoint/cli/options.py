@@ -160,7 +160,10 @@ def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
     from cutpoint.learning.recipe import parse_recipe
 
     recipe = parse_recipe(text)
-    for stage in str(recipe).split(" | "):
+    if not str(recipe):
+        echo("No recipe was given: what is pooled is taken as it is.")
+        echo('Give one with, for example:  --recipe "gap | l2 | pca(64)"')
+    for stage in str(recipe).split(" | ") if str(recipe) else ():
         echo(stage)
     for line in variance:
         print_wrapped(line)

@@ -14,8 +14,9 @@ from itertools import groupby, takewhile
 from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
-from cutpoint.base.text import printable
+from cutpoint.base.text import printable, shortened
 
+MIN_LETTERS = 12  # of a layer's name, where the page is narrow
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 # Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
 _ACTIVATIONS = ("act", "elu", "silu", "swish", "mish", "clip")
@@ -346,16 +347,32 @@ class LayerTable:
         return [header, *(tuple(map(printable, _cells(row))) for row in self.rows)]
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self, n_columns: int | None = None) -> list[str]:
+        """Return the table as aligned text; long names lose their middle to fit into `n_columns`.
+
+        A layer whose name is not whole can be named by its index.
+        """
         cells = self.cells()
+        if n_columns is not None:
+            cells = _fitted(cells, n_columns)
         widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-        return "\n".join(lines)
+        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
     def _repr_html_(self) -> str:
         header, *rows = ([html.escape(cell) for cell in row] for row in self.cells())
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _fitted(cells: list[tuple[str, ...]], n_columns: int) -> list[tuple[str, ...]]:
+    others = sum(
+        max(map(len, each)) + 2 for n, each in enumerate(zip(*cells, strict=True)) if n != 1
+    )
+    letters = max(MIN_LETTERS, n_columns - others)
+    return [(row[0], shortened(row[1], letters), *row[2:]) for row in cells]
 
 
 def warn_of_probabilities(layers: Sequence[Layer]) -> str:

@@ -19,7 +19,7 @@ from cutpoint.base.errors import CutpointError, ModalityError, PredictorError, U
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.items.reading import read_dataset
 from cutpoint.networks.engines import make_ready
-from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, signed
+from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, refuse_foreign, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 from tests.unit.features.store.ragged import Sentences, sentences
@@ -238,7 +238,7 @@ def test_another_class_set_is_refused(saved: Path) -> None:
     fields = json.loads((saved / MANIFEST).read_text())
     learned = {**fields["head"]["learned"], "classes_": ["red", "green"]}
     change(saved, head={**fields["head"], "learned": learned})
-    with pytest.raises(PredictorError, match="2 classes for weights"):
+    with pytest.raises(PredictorError, match="2 outputs for weights"):
         cp.load_predictor(saved)
 
 
@@ -461,3 +461,28 @@ def test_a_predictor_of_a_later_format_asks_to_upgrade(tmp_path: Path) -> None:
     change(folder, format=2)
     with pytest.raises(PredictorError, match="pip install --upgrade cutpoint-ml"):
         cp.load_predictor(folder)
+
+
+def test_what_is_saved_is_of_the_first_format(saved: Path) -> None:
+    """The only one that releases so far read; a later one would be refused by them."""
+    assert json.loads((saved / MANIFEST).read_text())["format"] == 1
+
+
+def test_the_advice_where_something_else_lies_is_never_within_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the data: a predictor in it would be a class of its own next time."""
+    photos = tmp_path / "my photos"
+    write_image(photos / "cat" / "0.png", noisy_image(0, 0))
+    monkeypatch.chdir(tmp_path)
+    asked = {
+        photos: "'my photos.cutpoint'",
+        photos / "cat" / "0.png": "model.cutpoint",
+        Path("my photos/cat"): "cat.cutpoint",
+        tmp_path: f"../{tmp_path.name}.cutpoint",
+        Path("/"): "model.cutpoint",
+    }
+    for place, advised in asked.items():
+        with pytest.raises(UsageError) as caught:
+            refuse_foreign(place)
+        assert caught.value.type_next == f"Type, for example:  -o {advised}"

@@ -8,7 +8,7 @@ from threading import Lock
 
 import numpy as np
 
-from cutpoint.base.errors import ShapeError
+from cutpoint.base.errors import FewerThanAsked, ShapeError
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
@@ -17,7 +17,7 @@ from cutpoint.learning.recipe.fitted import FittedRecipe, leak
 from cutpoint.learning.recipe.rows import Rows, joined
 from cutpoint.learning.recipe.spelling import Fitter, Recipe, Stage
 from cutpoint.learning.recipe.widths import OF_ONE_WIDTH, check_widths
-from cutpoint.learning.transforms.base import FewerThanAsked, Mixed
+from cutpoint.learning.transforms.base import Mixed
 from cutpoint.learning.transforms.select import Selector
 from cutpoint.networks.pooling import SignedActivationWarning, keeps_space
 
