@@ -39,12 +39,6 @@ NAMED = {
         "features/store/test_faults.py",
         "features/store/test_data_sets.py",
     ),
-    "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
-    "items/preprocess/item.py": ("items/preprocess/test_image.py",),
-    "items/preprocess/resize.py": (
-        "items/preprocess/test_image.py",
-        "items/preprocess/test_scaled.py",
-    ),
     "learning/choosing/advice.py": (
         "learning/choosing/test_picking.py",
         "learning/choosing/test_ranking.py",
