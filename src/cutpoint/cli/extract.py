@@ -12,6 +12,7 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
+    Inputs,
     Json,
     MaxBad,
     Pools,
@@ -23,6 +24,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -35,12 +37,13 @@ def extract(
     data: DataArgument,
     backbone: Annotated[
         str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
-    ] = "packaged:efficientnet_lite0",
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option("--output", "--store", "-o", help="Store. Default: the user's cache."),
     ] = None,
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -68,7 +71,13 @@ def extract(
     profiles: list[Profile] = []
     features = api.extract(
         data,
-        api.load(backbone, preprocess, trust_weights=trust_weights, decode=decode),
+        api.load(
+            backbone or api.DEFAULT_BACKBONE,
+            preprocess,
+            trust_weights=trust_weights,
+            decode=decode,
+            inputs=constants(inputs),
+        ),
         tap_list(tap),
         pool_list(pool),
         store,

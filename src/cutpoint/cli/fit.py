@@ -16,6 +16,7 @@ from cutpoint.cli.options import (
     EngineName,
     FollowLinks,
     Heads,
+    Inputs,
     Json,
     KindName,
     MaxBad,
@@ -33,6 +34,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -49,6 +51,7 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictor.")],
     backbone: BackboneName = "packaged:efficientnet_lite0",
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -113,10 +116,12 @@ def fit(
         unlabelled="" if unlabelled is None else str(unlabelled),
     )
     check_output(output)
+    found = load(
+        backbone, preprocess, trust_weights=trust_weights, decode=decode, inputs=constants(inputs)
+    )
     reporter = Reporter(quiet)
-    dataset = read_dataset(data, follow_links=follow_links)
+    dataset = read_dataset(data, follow_links=follow_links, kind=found.kind)
     dataset = with_unlabelled(dataset, unlabelled, reporter.say)
-    found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
     result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
     if as_json:

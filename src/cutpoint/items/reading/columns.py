@@ -53,13 +53,13 @@ def with_columns(
     if not changed:
         return dataset
     if "labels" in changed:
-        texts, label_type, kind = read_labels(dataset.name, changed["labels"])
+        texts, label_type, target = read_labels(dataset.name, changed["labels"])
         places = [(text, item.key) for text, item in zip(texts, items, strict=True) if text]
         remedy = "Make them one, for example:  labels=[label.strip().lower() for label in labels]"
         refuse_twins(dataset.name, places, "item", remedy)
         items = tuple(replace(i, label=t) for i, t in zip(items, texts, strict=True))
         classes = tuple(sorted({text for text in texts if text is not None}))
-        dataset = replace(dataset, classes=classes, label_type=label_type, kind=kind)
+        dataset = replace(dataset, classes=classes, label_type=label_type, target=target)
     if "groups" in changed:
         names = [None if is_absent(value) else str(value) for value in changed["groups"]]
         items = tuple(replace(i, group=g) for i, g in zip(items, names, strict=True))

@@ -21,7 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
 
 
-def read_manifest(path: Path) -> Dataset:
+def read_manifest(path: Path, kind: str = "image") -> Dataset:
     """Return the items a manifest lists; its paths are relative to the manifest's folder.
 
     Columns: ``path`` and, all optional, ``label``, ``split`` (train, val or test), ``group``
@@ -32,7 +32,7 @@ def read_manifest(path: Path) -> Dataset:
     except OSError as error:
         raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
     given = [_label(cells.get("label")) for _, cells in rows]
-    texts, label_type, kind = _labels(path, rows, given)
+    texts, label_type, target = _labels(path, rows, given)
     items = [
         _item(path, line, cells, text) for (line, cells), text in zip(rows, texts, strict=True)
     ]
@@ -46,22 +46,23 @@ def read_manifest(path: Path) -> Dataset:
         classes,
         warnings=(
             *_ignored_columns(path, rows),
-            *(() if tell_kind(texts, layout=kind).name == "values" else same_numbers(texts)),
+            *(() if tell_kind(texts, layout=target).name == "values" else same_numbers(texts)),
             *_merged_groups([cells.get("group") for _, cells in rows]),
         ),
         label_type=label_type,
         kind=kind,
+        target=target,
     )
 
 
 def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str, str]:
     """Return what `read_labels` does; raise `DataError` for those that are nearly one."""
-    texts, label_type, kind = read_labels(str(path), given)
+    texts, label_type, target = read_labels(str(path), given)
     places = [
         (text, str(line)) for (line, _), text in zip(rows, texts, strict=True) if text is not None
     ]
     refuse_twins(str(path), places, "line", f"Look at them with:  less -N {path}")
-    return texts, label_type, kind
+    return texts, label_type, target
 
 
 def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:
@@ -216,8 +217,8 @@ def _bad_line(path: Path, line: int, what: str) -> DataError:
 
 def _no_path_column(path: Path, columns: list[str]) -> ModalityError:
     return ModalityError(
-        f'The images listed in "{path}" were asked for.',
+        f'The items listed in "{path}" were asked for.',
         f"Its columns are: {', '.join(columns) or 'none'}; no `path` among them.",
-        "An image manifest has the columns path, label and maybe split, group, id.",
+        "A manifest of files has the columns path, label and maybe split, group, id.",
         "Rename the column that holds the file names to:  path",
     )

@@ -173,7 +173,7 @@ def can_be_split(dataset: Dataset, kind: str = AUTO) -> bool:
     if has_splits(dataset):
         return True
     known = labelled(dataset)
-    kind = tell_kind((item.label for item in known.items), kind, dataset.kind).name
+    kind = tell_kind((item.label for item in known.items), kind, dataset.target).name
     if kind == "labels":
         return bool(known.items) and not _lone_labels(known)
     counts = Counter(strata(known, kind)) if known.items else Counter[str]()

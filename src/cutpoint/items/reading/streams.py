@@ -40,7 +40,7 @@ class Unpacked:
     warnings: tuple[str, ...] = ()
 
 
-def unpack(data: Any) -> Unpacked:
+def unpack(data: Any, kind: str = "image") -> Unpacked:
     """Return the items and labels of whatever holds them.
 
     Parameters
@@ -48,6 +48,9 @@ def unpack(data: Any) -> Unpacked:
     data : iterable of items, of (item, label) or of mappings; or (X, y); or a stack
         Batches of a torch ``DataLoader`` or ``tf.data.Dataset`` are taken apart. A torch
         ``Dataset`` may have a length and places alone.
+    kind : str
+        Of the items. Where they are arrays a mapping without a column of labels is one item, its
+        inputs by name.
 
     Raises
     ------
@@ -66,7 +69,8 @@ def unpack(data: Any) -> Unpacked:
         return Unpacked(data)
     _refuse_endless(data)
     is_batched, unread = _is_loader(data), dict[str, None]()
-    found = list(chain.from_iterable(_taken(each, is_batched, unread) for each in _elements(data)))
+    elements = (_paired(each, kind, unread) for each in _elements(data))
+    found = list(chain.from_iterable(_taken(each, is_batched) for each in elements))
     return Unpacked(
         [payload for payload, _ in found], _labels(found), (*_notes(data), *_unread(unread))
     )
@@ -95,10 +99,11 @@ def _columns(data: Any) -> tuple[Any, Any] | None:
     if not isinstance(data, tuple) or len(data) != 2:
         return None
     X, y = (_plain(each) for each in data)
-    if is_one(X) or is_one(y) or not (hasattr(X, "__len__") and hasattr(y, "__len__")):
+    inputs = next(iter(X.values()), None) if isinstance(X, Mapping) else X  # by name, or one
+    if is_one(inputs) or is_one(y) or not (hasattr(inputs, "__len__") and hasattr(y, "__len__")):
         return None
     is_column = getattr(y, "ndim", 1) == 1 and all(_is_label(each) for each in y)
-    is_items = getattr(X, "ndim", 2) > 1 and len(X) == len(y)
+    is_items = getattr(inputs, "ndim", 2) > 1 and len(inputs) == len(y)
     return (X, y) if is_column and is_items else None
 
 
@@ -107,10 +112,16 @@ def _is_label(value: Any) -> bool:
     return np.isscalar(value) or value is None or isinstance(value, list | tuple | set | frozenset)
 
 
-def _taken(element: Any, is_batched: bool, unread: dict[str, None]) -> Iterator[tuple[Any, Any]]:
-    """Yield (item, label) of one element: an item, a pair, a mapping, or a batch of these."""
-    if isinstance(element, Mapping):
-        element = _row(element, unread)
+def _paired(element: Any, kind: str, unread: dict[str, None]) -> Any:
+    """Return a row with named columns as a pair; anything else as it is."""
+    if not isinstance(element, Mapping):
+        return element
+    has_label = any(name in element for name in LABEL_COLUMNS)
+    return element if kind == "array" and not has_label else _row(element, unread)
+
+
+def _taken(element: Any, is_batched: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield (item, label) of one element: an item, a pair, or a batch of either."""
     is_pair = isinstance(element, tuple | list)
     if is_pair and is_batched and is_one(element[0]):
         is_pair = False  # a list of items, as a loader's own `collate_fn` makes

@@ -72,7 +72,7 @@ def tell_kind(labels: Iterable[Any], kind: str = AUTO, layout: str = "") -> Kind
         Of training items; None where there is none.
     kind : {"auto", "classes", "labels", "values"}
     layout : str
-        What the data itself says, `Dataset.kind`; empty if nothing.
+        What the data itself says, `Dataset.target`; empty if nothing.
     """
     check_kind(kind)
     if kind != AUTO or layout:
@@ -84,7 +84,7 @@ def tell_kind(labels: Iterable[Any], kind: str = AUTO, layout: str = "") -> Kind
 def settle_kind(dataset: Dataset, kind: str, tell: Callable[[str], None]) -> str:
     """Return what the labels of a data set are, told by those of its training items; say so."""
     training = dataset.only("train").items or dataset.items
-    found = tell_kind((item.label for item in training), kind, dataset.kind)
+    found = tell_kind((item.label for item in training), kind, dataset.target)
     if found.told:
         tell(found.told)
     if found.name == "labels":

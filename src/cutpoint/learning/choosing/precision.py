@@ -163,7 +163,7 @@ def extract_requested(
     dataset: Dataset, backbone: Backbone, request: Request, reporter: Reporter, kind: str = AUTO
 ) -> Extraction:
     """Draw a test split where there is none, extract, list the bad items in the store's folder."""
-    kind = tell_kind((item.label for item in dataset.items), kind, dataset.kind).name
+    kind = tell_kind((item.label for item in dataset.items), kind, dataset.target).name
     if can_be_split(dataset, kind):
         tell_idle_seed(dataset, request.seed, reporter)
         dataset = assign_splits(dataset, request.seed, kind)
@@ -215,7 +215,7 @@ def check_precision(
     keys = set(done.features.keys[rows[0]])
     # Numbers few of which are alike may be classes among all items, so all say what labels are.
     labels = (item.label for item in (labelled(dataset).only("train").items or dataset.items))
-    kind = tell_kind(labels, kind, dataset.kind).name
+    kind = tell_kind(labels, kind, dataset.target).name
     found = _judged_rows(done.features, theirs, *rows, kind=kind)
     return replace(found, n_in_scales=_n_in_scales(dataset, spec, keys)), done
 

@@ -112,7 +112,7 @@ class Predictor:
         counted = len(self.classes or self.labels)
         of = f"{counted} {self.target}" if counted else self.target
         lines = [f"Predictor of {of}: {where}"]
-        decode = getattr(self.backbone.spec.preprocess, "decode", "exact")
+        decode = self.backbone.spec.preprocess.decode
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
         if self.precision != "fp32":

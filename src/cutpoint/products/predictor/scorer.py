@@ -52,7 +52,8 @@ class Scorer:
 
     def predict(self, data: Any, reporter: Reporter | None = None) -> list[AnyPrediction]:
         """Return one prediction per item, as `Predictor.predict`."""
-        items = read_items(data, reporter.say if reporter else lambda line: None)
+        tell = reporter.say if reporter else lambda line: None
+        items = read_items(data, tell, self.backbone.kind)
         outputs, reasons = self.outputs(items, reporter)
         return [
             prediction_of(item.key, row, self.head, self.margin, reasons.get(place, ""))

@@ -134,7 +134,7 @@ def test_several_labels_and_missing_ones_come_as_they_are() -> None:
         zip(IMAGES, [["a", "b"], [], None, ["a"], ["b"], ["a"], ["b"]], strict=True)
     )
     assert [i.label for i in found.items][:3] == ["a;b", ";", None]
-    assert found.kind == "labels"
+    assert found.target == "labels"
 
 
 def test_labels_given_beside_go_before_those_in_the_data() -> None:

@@ -75,7 +75,7 @@ def test_lists_in_json_lines_are_labels(tmp_path: Path) -> None:
     file.write_text('{"path": "a.png", "label": ["dog", "cat"]}\n{"path": "b.png", "label": []}\n')
     dataset = read_dataset(file)
     assert [item.label for item in dataset.items] == ["cat;dog", ";"]
-    assert dataset.kind == "labels"
+    assert dataset.target == "labels"
 
 
 def test_training_items_alone_say_what_labels_are() -> None:
