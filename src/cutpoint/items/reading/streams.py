@@ -99,7 +99,7 @@ def _columns(data: Any) -> tuple[Any, Any] | None:
     if not isinstance(data, tuple) or len(data) != 2:
         return None
     X, y = (_plain(each) for each in data)
-    inputs = next(iter(X.values()), None) if isinstance(X, Mapping) else X  # by name, or one
+    inputs: Any = next(iter(X.values()), None) if isinstance(X, Mapping) else X  # by name, or one
     if is_one(inputs) or is_one(y) or not (hasattr(inputs, "__len__") and hasattr(y, "__len__")):
         return None
     is_column = getattr(y, "ndim", 1) == 1 and all(_is_label(each) for each in y)

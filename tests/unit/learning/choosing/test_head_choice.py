@@ -50,7 +50,7 @@ def test_another_is_taken_where_the_rows_show_it(levels: np.ndarray) -> None:
     features = features_of(levels, [f"k{round(level)}" for level in levels])
     head, choice, _ = compared(features, "ridge(alphas=1e9)", "svm", "ridge(alphas=1e8)")
     assert head.kind == choice.taken == "svm"
-    assert "Taken: svm, shown to lose less than ridge(alphas=1e9): +" in str(choice)
+    assert "Taken: svm, shown to lose less than ridge(alphas=1000000000): +" in str(choice)
     assert choice.loss == "log-loss"
     gain = next(each.gain for each in choice.heads if each.text == "svm")
     assert 0 < gain.low < gain.value < gain.high
