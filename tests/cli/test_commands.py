@@ -417,7 +417,7 @@ def test_json_is_valid_whatever_the_scores(model: Path, colour_folder: Maker) ->
 def test_an_error_is_json_too_where_json_is_asked_for() -> None:
     fields = json.loads(run("layers", "nowhere:x", "--json", code=2).stdout)
     assert fields["error"] == "BackboneNotFound"
-    assert set(fields) == {"error", "asked", "got", "would_do", "type_next"}
+    assert set(fields) == {"error", "wrong", "got", "would_do", "type_next"}
 
 
 def test_a_stopped_run_goes_on_where_it_was(colour_folder: Maker, tmp_path: Path) -> None:

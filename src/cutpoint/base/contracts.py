@@ -16,7 +16,7 @@ class Cut(Protocol):
     ----------
     taps : tuple of TapSpec
     input_shape, input_dtype : tuple of int, str
-        Of one item.
+        One item's, without the axis of the batch.
     converts_to : tuple of str
         Engines it can be converted for.
     why_native : str

@@ -87,12 +87,12 @@ class ArraySpec:
     Attributes
     ----------
     shape : tuple of int
-        Of one item.
+        One item's, without the axis of the batch.
     dtype : str
         NumPy name, ``"float32"`` or ``"int64"``.
     pad_id : int or None
-        Of token ids, the one that only fills up: such tokens are not attended to, and no mean
-        counts them. None: every token counts.
+        The token id that only fills up: such tokens are not attended to, and no mean counts
+        them. None: every token counts.
     """
 
     shape: tuple[int, ...]
@@ -186,7 +186,7 @@ class FeatureSpec:
         In which its features are kept: "auto" is half precision for whole maps (pools ``none`` and
         ``grid``) and single for vectors.
     calibration : str
-        Of int8, the sha256 of the payload digests of the items whose activations set the scales:
+        For int8, the sha256 of the payload digests of the items whose activations set the scales:
         other items give other numbers. Empty otherwise, and until they are chosen.
     """
 

@@ -42,6 +42,17 @@ def option(name: str, value: Any = None) -> str:
     return word if value is None or value is True else f"{word} {shlex.quote(str(value))}"
 
 
+def arguments(**values: Any) -> str:
+    """Return several arguments with their values, as they stand beside each other.
+
+    Examples
+    --------
+    >>> arguments(recipe="gap | softmax", max_bad=0.1)
+    "recipe='gap | softmax', max_bad=0.1"
+    """
+    return (" " if _speaks_shell else ", ").join(option(*each) for each in values.items())
+
+
 def options(*names: str) -> str:
     """Return several arguments by name: ``taps, pool`` or ``--tap, --pool``."""
     return ", ".join(option(name) for name in names)

@@ -29,20 +29,20 @@ def check_batch(batch: Batch, shape: tuple[int, ...], dtype: str) -> None:
     """Raise `ShapeError` unless `batch` is one item or more of `shape` and `dtype`."""
     if batch.shape[1:] != shape or batch.dtype != dtype or not len(batch):
         raise ShapeError(
-            "Features of a batch were asked for.",
-            f"It is {batch.dtype} of shape {batch.shape}.",
-            f"This cut takes {dtype} of shape (n_items, *{shape}), one item or more.",
+            f"This cut can't take a batch of {batch.dtype} and shape {batch.shape}.",
+            f"Its network takes {dtype}, each item of shape {shape}.",
+            f"A batch of {dtype} and shape (n_items, *{shape}), one item or more.",
             "Prepare items with:  cutpoint.items.preprocess.prepare_item(item, spec.preprocess)",
         )
 
 
-def check_finite(rows: Array, asked: str) -> None:
-    """Raise `DataError` if a row holds NaN or infinity; `asked` is what was to be done."""
+def check_finite(rows: Array, what: str) -> None:
+    """Raise `DataError` if a row holds NaN or infinity; `what` names the rows."""
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
     if len(bad):
         raise DataError(
-            asked,
-            f"{len(bad)} of {len(rows)} rows hold NaN or infinity, the first in row {bad[0]}.",
+            f"{what} holds NaN or infinity in row {bad[0]}.",
+            f"{len(bad)} of {len(rows)} rows do.",
             "Finite numbers; what `cutpoint extract` keeps is finite.",
             f"Leave them out with:  X[numpy.isfinite(X).all(axis={tuple(range(1, rows.ndim))})]",
         )

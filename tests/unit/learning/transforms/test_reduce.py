@@ -218,7 +218,7 @@ def test_rows_that_no_decoder_can_take_are_refused() -> None:
     fitted = Autoencoder(3, 8, n_steps=2).fit(X)
     with pytest.raises(ShapeError, match="Rows of 4 columns can't be decoded"):
         fitted.inverse_transform(np.zeros((2, 4)))
-    with pytest.raises(DataError, match="NaN or infinity, the first in row 1"):
+    with pytest.raises(DataError, match="holds NaN or infinity in row 1"):
         fitted.inverse_transform(np.array([[0, 0, 0], [0, np.nan, 0]]))
     fields, arrays = fitted.to_state()
     encoder = {n: each for n, each in arrays.items() if not n.startswith(("unfolded", "output"))}
