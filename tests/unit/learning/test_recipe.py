@@ -185,7 +185,7 @@ def test_a_fit_that_can_not_end_does_not_begin(
 
 def test_a_recipe_never_learns_from_test_rows(features: Features) -> None:
     rows = np.concatenate([features.rows_of("train"), features.rows_of("test")[:2]])
-    with pytest.raises(LeakageError, match="2 rows .* are of the test split") as caught:
+    with pytest.raises(LeakageError, match=r"2 rows .* are of the test split") as caught:
         fit_recipe(parse_recipe("gap | pca(2)"), features, ["conv1/gap"], rows)
     assert str(features.keys[features.rows_of("test")[0]]) in str(caught.value)
 

@@ -105,9 +105,8 @@ class Targets:
         Y = _columns("values", found[:, None] if found.ndim == 1 else found)
         if np.ptp(Y, axis=0).min() == 0:
             raise DataError(
-                f"Values that are constant can't be learned: {_n_constant(Y)} of {Y.shape[1]} "
-                "columns are so.",
-                f"They have {len(Y)} rows.",
+                f"{_n_constant(Y)} of {Y.shape[1]} columns are constant and can't be learned.",
+                f"The values have {len(Y)} rows.",
                 "Values that differ.",
                 "Look at them with:  values.std(axis=0)",
             )

@@ -42,8 +42,8 @@ class MLP(TrainedHead):
 
     Notes
     -----
-    One deviation, not one per column: on frozen features of 2 to 5 items per class the z-score of each
-    column cost 1 to 26 points of accuracy on the mean of six draws, and from 20 on made no
+    One deviation, not one per column: on frozen features of 2 to 5 items per class the z-score of
+    each column cost 1 to 26 points of accuracy on the mean of six draws, and from 20 on made no
     difference beyond 0.4 (docs/benchmarks/scaling.md).
     """
 

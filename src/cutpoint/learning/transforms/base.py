@@ -177,7 +177,7 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
 def at_most(asked: Any, limit: Any, what: str) -> Any:
     """Return `asked`, or `limit` with a warning if that is less."""
     if asked > limit:
-        what = f"{asked} {what} are more than the {limit} possible; those are taken."
+        what = f"{asked} {what} are too many: {limit} are possible, and those are taken."
         warnings.warn(what, FewerThanAsked, stacklevel=3)
     return min(asked, limit)
 

@@ -96,7 +96,7 @@ def test_unknown_classes_and_wrong_shapes_are_refused() -> None:
         Targets.of_classes(["cat", "dog", "eel"], classes=["cat", "dog"])
     with pytest.raises(ShapeError, match=r"\(3,\)"):
         Targets.of_labels(np.array([0, 1, 0]))
-    with pytest.raises(ShapeError, match="1 names and 2 columns"):
+    with pytest.raises(ShapeError, match="1 names don't fit 2 columns"):
         Targets.of_labels(np.array([[0, 1], [1, 0]]), ["a"])
 
 

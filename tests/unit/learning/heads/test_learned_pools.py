@@ -235,7 +235,7 @@ def test_nan_and_infinity_are_refused_with_their_row(head: Any, value: float) ->
     with pytest.raises(DataError, match="holds NaN or infinity in row 7"):
         head.fit(maps, y)
     head.fit(*spotted(60))
-    with pytest.raises(DataError, match=r"1 of \d+ rows hold NaN or infinity"):
+    with pytest.raises(DataError, match=r"holds NaN or infinity in row \d+\.\n1 of \d+ rows do"):
         head.predict(maps)
 
 
