@@ -621,3 +621,17 @@ def test_a_tap_at_the_class_probabilities_is_warned_of(
     words = ("extract", data, shared / "models/mobilenet_v1_025_tfjs", "--max-bad", 1)
     done = run(*words, "--preprocess", "tf", "--tap", "act_softmax", "-o", tmp_path / "s")
     assert '"act_softmax" are class probabilities' in done.stderr
+
+
+def test_without_a_recipe_print_recipe_says_so(tmp_path: Path) -> None:
+    printed = run("fit", tmp_path, "-o", tmp_path / "m", "--print-recipe").stdout
+    assert printed.startswith("No recipe was given: what is pooled is taken as it is.")
+    assert '--recipe "gap | l2 | pca(64)"' in printed
+
+
+def test_warnings_read_as_the_program_s_other_words(colour_folder: Maker, tmp_path: Path) -> None:
+    """Not as Python's, with the path and the line of a source."""
+    words = ("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
+    said = run_program(*words, "--head", "knn(k=1000)").stderr
+    assert "\nWarning: knn: 1000 neighbours were asked for; a row has 47 others" in f"\n{said}"
+    assert ".py:" not in said

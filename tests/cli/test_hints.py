@@ -16,7 +16,7 @@ from cutpoint.cli.app import app
 SOURCE = Path(cutpoint.__file__).parent
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMAND = re.compile(r"cutpoint (store \w+|[a-z]+) ")
-OTHER_PROGRAMS = re.compile(r"^\s*(pip|python|saved_model_cli)\b|  (pip|saved_model_cli) ")
+OTHER_PROGRAMS = re.compile(r"^\s*(pip|python|saved_model_cli)\b|  (pip|saved_model_cli) |tf2onnx")
 EXTRACTING = ("extract", "choose", "fit")
 # Which commands run the code of a folder or file, so that its messages may come from any of them.
 # The first prefix that fits counts.

@@ -1,12 +1,13 @@
-"""Make the golden files of format 1. Run once when a format is made; never again for that format.
+"""Make the golden files of a format. Run once when a format is made; never again for that format.
 
-python -m tests.golden.make
+python -m tests.golden.make NUMBER
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import cutpoint as cp
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
+from tests.unit.features.store.ragged import fill_ragged, sentences
 
 HERE = Path(__file__).parent
 POOLS = ("gap", "gmp", "grid(2)")  # vectors, and maps in half precision
@@ -24,7 +26,7 @@ def row_sums(rows: np.ndarray) -> np.ndarray:
     return rows.reshape(len(rows), -1).sum(axis=1, dtype=np.float64)
 
 
-def main() -> None:
+def format_1() -> None:
     pixels = np.stack([noisy_image(row % 3, row) for row in range(60)])
     labels = [("red", "green", "blue")[row % 3] for row in range(60)]
     with tempfile.TemporaryDirectory() as scratch:
@@ -43,5 +45,17 @@ def main() -> None:
     shutil.rmtree(store / "locks")
 
 
+def format_2() -> None:
+    """Rows that differ in length, along the first and along the second axis, beside vectors."""
+    store = HERE / "store-v2"
+    features = fill_ragged(store, sentences(40)[0]).features
+    found = {
+        tap: [[list(row.shape), float(row.sum(dtype=np.float64))] for row in features.rows(tap)]
+        for tap in features.taps
+    }
+    (HERE / "features-v2.json").write_text(json.dumps(found))
+    shutil.rmtree(store / "locks")
+
+
 if __name__ == "__main__":
-    main()
+    {"1": format_1, "2": format_2}[sys.argv[1]]()

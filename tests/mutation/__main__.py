@@ -42,6 +42,7 @@ PATIENCE = 8  # times that on the clock, of a mutant that waits for ever
 GOAL = 0.85
 KILLED, SURVIVED, TAKEN_OUT = "killed", "survived", "equivalent"
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider")
+PYTEST += ("-m", "not shared")  # real data and networks take minutes, and notice little more
 
 
 class Copy:

@@ -18,35 +18,58 @@ SWEEPS = {
         "learning/transforms/test_properties.py",
     ),
 }
+# scikit-learn's checks give rows, and these take maps.
+NOT_SWEPT = {
+    f"learning/heads/{name}.py" for name in ("learned_pools", "pool_modules", "pool_training")
+}
 # Sources whose tests have another name.
 NAMED = {
+    "base/stages.py": ("learning/test_recipe.py",),
+    "base/state.py": ("learning/transforms/test_saving.py", "learning/heads/test_conformance.py"),
+    "base/types.py": ("base/test_spec.py",),
+    "features/store/catalog.py": (
+        "features/store/test_data_sets.py",
+        "features/store/test_faults.py",
+        "features/store/test_features.py",
+    ),
+    "features/store/half_precision.py": ("features/store/test_store.py",),
+    "features/store/shard.py": ("features/store/test_store.py", "features/store/test_features.py"),
+    "features/store/verify.py": (
+        "features/store/test_store.py",
+        "features/store/test_faults.py",
+        "features/store/test_data_sets.py",
+    ),
+    "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
+    "items/preprocess/item.py": ("items/preprocess/test_image.py",),
+    "items/preprocess/resize.py": (
+        "items/preprocess/test_image.py",
+        "items/preprocess/test_scaled.py",
+    ),
+    "learning/choosing/advice.py": (
+        "learning/choosing/test_picking.py",
+        "learning/choosing/test_ranking.py",
+    ),
     "learning/choosing/candidate.py": (
         "learning/choosing/test_picking.py",
         "learning/choosing/test_ranking.py",
+    ),
+    "learning/choosing/hindsight.py": ("learning/choosing/test_strategies.py",),
+    "learning/choosing/judge_taps.py": ("learning/choosing/test_strategies.py",),
+    "learning/choosing/maps.py": ("learning/choosing/test_head2toe.py",),
+    "learning/choosing/picture.py": ("learning/choosing/test_picking.py",),
+    "learning/choosing/prior.py": (
+        "learning/choosing/test_ranking.py",
+        "learning/choosing/test_picking.py",
     ),
     "learning/choosing/rank_taps.py": (
         "learning/choosing/test_ranking.py",
         "learning/choosing/test_strategies.py",
     ),
-    "learning/choosing/maps.py": ("learning/choosing/test_head2toe.py",),
-    "learning/choosing/prior.py": (
-        "learning/choosing/test_ranking.py",
-        "learning/choosing/test_picking.py",
-    ),
-    "learning/transferability/ridge.py": ("learning/transferability/test_loo_ridge.py",),
-    "learning/choosing/judge_taps.py": ("learning/choosing/test_strategies.py",),
+    "learning/choosing/ranking.py": ("learning/choosing/test_picking.py",),
     "learning/choosing/speeds.py": ("learning/choosing/test_backbones.py",),
-    "networks/engines/torch.py": ("networks/engines/test_torch_engine.py",),
-    "networks/frameworks/torch/graph.py": (
-        "networks/frameworks/test_torch_nodes.py",
-        "networks/frameworks/test_torch_cut.py",
-    ),
-    "networks/frameworks/torch/reader.py": (
-        "networks/frameworks/test_torch_nodes.py",
-        "networks/frameworks/test_torch_layers.py",
-    ),
     "learning/gram/decompose.py": ("learning/gram/test_ridge.py", "learning/gram/test_path.py"),
     "learning/gram/leave_out.py": ("learning/gram/test_ridge.py", "learning/gram/test_judge.py"),
+    "learning/heads/classes.py": ("learning/heads/test_ridge_head.py",),
     "learning/heads/mlp.py": (
         "learning/heads/test_svm_and_mlp.py",
         "learning/heads/test_values.py",
@@ -64,23 +87,53 @@ NAMED = {
         "learning/heads/test_svm_and_mlp.py",
         "learning/heads/test_values.py",
     ),
-    "learning/heads/classes.py": ("learning/heads/test_ridge_head.py",),
+    "learning/heads/trained.py": (
+        "learning/heads/test_learned_pools.py",
+        "learning/heads/test_svm_and_mlp.py",
+    ),
     "learning/recipe/chain.py": ("learning/test_chain.py",),
+    "learning/shared/folds.py": ("learning/test_folds.py",),
     "learning/shared/limits.py": (
         "learning/heads/test_limits.py",
         "learning/transforms/test_limits.py",
     ),
-    "learning/shared/folds.py": ("learning/test_folds.py",),
     "learning/shared/steps.py": ("learning/test_chain.py",),
-    "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
-    "items/preprocess/item.py": ("items/preprocess/test_image.py",),
-    "items/preprocess/resize.py": (
-        "items/preprocess/test_image.py",
-        "items/preprocess/test_scaled.py",
+    "learning/transferability/ridge.py": ("learning/transferability/test_loo_ridge.py",),
+    "learning/transforms/axes.py": ("learning/transforms/test_reduce.py",),
+    "learning/transforms/base.py": (
+        "learning/transforms/test_fuse.py",
+        "learning/transforms/test_limits.py",
+        "learning/transforms/test_normalise.py",
+    ),
+    "learning/transforms/layout.py": ("learning/transforms/test_reduce.py",),
+    "learning/transforms/proximal.py": ("learning/transforms/test_select.py",),
+    "learning/transforms/training.py": (
+        "learning/transforms/test_mix.py",
+        "learning/transforms/test_reduce.py",
+        "learning/transforms/test_select.py",
+    ),
+    "networks/engines/torch.py": ("networks/engines/test_torch_engine.py",),
+    "networks/frameworks/torch/graph.py": (
+        "networks/frameworks/test_torch_nodes.py",
+        "networks/frameworks/test_torch_cut.py",
+    ),
+    "networks/frameworks/torch/ops.py": ("networks/pooling/test_pools.py",),
+    "networks/frameworks/torch/reader.py": (
+        "networks/frameworks/test_torch_nodes.py",
+        "networks/frameworks/test_torch_layers.py",
+    ),
+    "networks/runtimes/tensorflow.py": (
+        "networks/frameworks/test_tfgraph_cut.py",
+        "networks/frameworks/test_tfgraph_layers.py",
+        "networks/pooling/test_pools.py",
     ),
     "networks/sources/files.py": (
         "networks/sources/test_plugin.py",
         "networks/sources/test_torch.py",
+    ),
+    "networks/sources/keras_topology.py": (
+        "networks/sources/test_keras_operations.py",
+        "networks/sources/test_tfjs.py",
     ),
     "networks/sources/registry.py": (
         "networks/sources/test_plugin.py",
@@ -90,11 +143,8 @@ NAMED = {
         "networks/sources/test_savedmodel.py",
         "networks/sources/test_tfjs_graph.py",
     ),
-    "base/stages.py": ("learning/test_recipe.py",),
-    "base/state.py": ("learning/transforms/test_saving.py", "learning/heads/test_conformance.py"),
-    "features/store/halves.py": ("features/store/test_store.py",),
+    "products/report/plots.py": ("products/report/test_page.py",),
     "testing.py": ("networks/test_backbone.py", "features/extraction/test_run.py"),
-    "base/types.py": ("base/test_spec.py",),
 }
 
 
@@ -113,7 +163,7 @@ def own_tests(module: str) -> tuple[str, ...]:
     found = [*_of_the_same_name(module), *(f"{UNIT}/{name}" for name in NAMED.get(module, ()))]
     if not found:
         return _of_the_nearest_folder(module)
-    sweeps = next((own for start, own in SWEEPS.items() if folder == start), ())
+    sweeps = () if module in NOT_SWEPT else SWEEPS.get(folder, ())
     return tuple(dict.fromkeys([*found, *(f"{UNIT}/{name}" for name in sweeps)]))
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.torture import damages, faults, kills, power
+from tests.torture import damages, faults, kills, power, ragged
 from tests.torture.ground import make_ground
 from tests.torture.tally import table
 
@@ -21,6 +21,7 @@ HARNESSES = {
     "damages": (damages.run, 60, 600),
     "faults": (faults.run, 60, 1),
     "power": (power.run, 40, 400),
+    "ragged": (ragged.run, 40, 400),
 }
 
 

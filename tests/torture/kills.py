@@ -71,12 +71,12 @@ def _killed(
     """Kill `work` at a random moment or, where that is possible, before a random call."""
     if kind == signal.SIGKILL and random_.random() < 0.7:
         number = random_.randrange(n_calls)
-        return attempt(ground.folder, lambda: _killed_at(number, where, work))
+        return attempt(ground.folder, lambda: killed_at(number, where, work))
     seconds = random_.uniform(0, ground.run_s)
     return attempt(ground.folder, work, kill_after(seconds, kind))
 
 
-def _killed_at(number: int, where: Path, work: Callable[[], Any]) -> Any:
+def killed_at(number: int, where: Path, work: Callable[[], Any]) -> Any:
     """Do `work` and die before the call of that number."""
     left = number
 

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import cutpoint as cp
+from cutpoint.testing import FakeBackbone
 
 VERBS = ["choose", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
 MODULES = ["errors", "gram", "heads", "metrics", "scores", "style", "testing", "transforms"]
@@ -62,3 +64,19 @@ print(sorted({"torch", "openvino", "matplotlib"} & set(sys.modules)))
 
 def test_an_unknown_attribute_is_an_attribute_error() -> None:
     assert not hasattr(cp, "nonsense")
+
+
+def test_of_a_store_with_one_data_set_no_other_is_spoken_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3)).astype(np.uint8)
+    labels = list("ab") * 12
+    for seed, store in ((0, tmp_path / "one"), (0, tmp_path / "two"), (1, tmp_path / "two")):
+        shown = np.roll(pixels, seed, axis=0)[: 24 - 2 * seed]
+        cp.extract(
+            shown, FakeBackbone(), ["conv3"], store=store, labels=labels[: len(shown)], quiet=True
+        )
+    cp.choose(tmp_path / "one")
+    assert "Take another" not in capsys.readouterr().err
+    cp.choose(tmp_path / "two")
+    assert 'Take another with:  data_set="NAME"' in capsys.readouterr().err

@@ -18,6 +18,8 @@
     │   └── StoreCorrupt                   bytes differ from their digest
     ├── PredictorError (ValueError)        a saved predictor can't be read
     └── BadItem (ValueError)               one item; caught and quarantined, never fatal alone
+
+and one warning that stages and heads share: FewerThanAsked (UserWarning).
 """
 
 from __future__ import annotations
@@ -114,3 +116,7 @@ class BadItem(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class FewerThanAsked(UserWarning):
+    """Rows or columns allow fewer than a transform names, and those are taken."""

@@ -150,19 +150,24 @@ class BackboneSpec:
 
 @dataclass(frozen=True, order=True)
 class TapSpec:
-    """One place to read and how to pool it, written ``layer/pool``."""
+    """One place to read and how to pool it, written ``layer/pool``.
+
+    `revision` is 2 of taps of padded items that are pooled as pools are now; by 1, ``gap``,
+    ``mean`` and ``cls+mean`` alone leave padding out, as when the first features were stored.
+    """
 
     layer: str
     pool: str
+    revision: int = 1
 
     @property
     def name(self) -> str:
         return f"{self.layer}/{self.pool}"
 
     @classmethod
-    def from_name(cls, name: str) -> TapSpec:
+    def from_name(cls, name: str, revision: int = 1) -> TapSpec:
         layer, _, pool = name.rpartition("/")
-        return cls(layer, pool)
+        return cls(layer, pool, revision)
 
 
 DECODES = ("exact", "scaled")
@@ -196,17 +201,25 @@ class FeatureSpec:
     storage: str = "auto"
     calibration: str = ""
 
+    @property
+    def revision(self) -> int:
+        """Of its taps, which share one."""
+        return max((tap.revision for tap in self.taps), default=1)
+
     def to_json(self) -> dict[str, Any]:
         taps = [tap.name for tap in self.taps]
         fields = {**asdict(self), "backbone": self.backbone.to_json(), "taps": taps}
         if not self.calibration:  # a field younger than the ids of stored features
             del fields["calibration"]
+        if self.revision > 1:  # younger, too
+            fields["revision"] = self.revision
         return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:
         backbone = BackboneSpec.from_json(fields["backbone"])
-        taps = tuple(TapSpec.from_name(name) for name in fields["taps"])
+        revision = fields.get("revision", 1)
+        taps = tuple(TapSpec.from_name(name, revision) for name in fields["taps"])
         return cls(
             backbone,
             taps,

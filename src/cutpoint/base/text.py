@@ -16,3 +16,17 @@ def printable(text: object) -> str:
     """
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
     return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str, letters: int) -> str:
+    """Return a text of so many letters at most, its middle left out if need be.
+
+    Examples
+    --------
+    >>> shortened("encoder.layer.11.output", 11)
+    'enco…output'
+    """
+    if len(text) <= letters:
+        return text
+    half = (letters + 1) // 2
+    return f"{text[: letters - half - 1]}…{text[-half:]}"

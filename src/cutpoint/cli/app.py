@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import warnings
 
 import typer
 
@@ -54,7 +55,8 @@ app.add_typer(store.app, name="store")
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
-        with in_shell():
+        with in_shell(), warnings.catch_warnings():
+            warnings.showwarning = _remark
             app()
     except CutpointError as error:
         _tell(error)
@@ -80,6 +82,11 @@ def _leave_workers() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(INTERRUPTED)
+
+
+def _remark(message: Warning | str, *where: object, **more: object) -> None:
+    """Print a warning as the program's other words are, without the line of its source."""
+    print(f"Warning: {printable(str(message))}", file=sys.stderr)
 
 
 def _tell(error: CutpointError) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +34,7 @@ from cutpoint.cli.options import (
     print_recipe,
     print_wrapped,
     tap_list,
+    typed_options,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from cutpoint.items.reading import Dataset
     from cutpoint.learning.choosing import BackboneRanking, Ranking
 
+# What stored features are ranked by; the rest is for what is still to be computed.
+FOLLOWED = (
+    *("features", "recipe", "strategy", "kind", "balanced", "nested", "permute_labels"),
+    *("plot", "as_json", "quiet"),
+)
 BESIDE_STORED = (
     "stored features",
     "They were computed before, with options of their own.",
@@ -50,6 +55,7 @@ BESIDE_STORED = (
 
 
 def choose(
+    context: typer.Context,
     features: Annotated[
         Path, typer.Argument(metavar="FEATURES|DATA", help="A feature store, or labelled data.")
     ],
@@ -115,25 +121,9 @@ def choose(
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
     if advise_only:
         _refuse_idle(
-            {
-                "--backbone": backbone,
-                "--tap": tap,
-                "--pool": pool,
-                "--preprocess": preprocess,
-                "--decode": decode,
-                "--trust-weights": trust_weights,
-                "--recipe": recipe,
-                "--strategy": strategy,
-                "--kind": kind != "classes",
-                "--balanced": balanced,
-                "--nested": nested,
-                "--permute-labels": permute_labels is not None,
-                "--plot": plot,
-                "--storage": storage != "auto",
-                "--store": store,
-                "--engine": engine != "auto",
-                "--precision": precision != "fp32",
-            },
+            typed_options(
+                context, "features", "advise_only", "similarity", "data_set", "as_json", "quiet"
+            ),
             "--advise-only",
             "It measures nothing, so they would not be followed.",
             "--advise-only with --similarity alone, or without it a ranking.",
@@ -164,27 +154,20 @@ def choose(
         "quiet": quiet,
     }
     if api.is_stored(features):
+        _refuse_idle(typed_options(context, *FOLLOWED, "data_set"), *BESIDE_STORED)
         described = api.stored_features(features, data_set, quiet)
-        for_backbones = {
-            "--backbone": backbone,
-            "--preprocess": preprocess,
-            "--decode": decode,
-            "--trust-weights": trust_weights,
-        }
-        _refuse_idle(for_backbones, *BESIDE_STORED)
-        ranking = api.choose(described, **asked)
-        _print_ranking(ranking, described, plot, as_json)
+        _print_ranking(api.choose(described, **asked), described, plot, as_json)
         return
     loaded = [
         api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
         for name in backbone or [api.DEFAULT_BACKBONE]
     ]
     compared = api.choose(features, backbones=loaded, data_set=data_set, **asked)
-    if len(compared.entries) == 1:
-        (only,) = compared.entries
-        _print_ranking(only.ranking, only.features, plot, as_json)
-    else:
+    if len(compared.entries) > 1:
         _print_comparison(compared, as_json)
+        return
+    (only,) = compared.entries
+    _print_ranking(only.ranking, only.features, plot, as_json)
 
 
 def _variance_lines(recipe: str, path: Path) -> list[str]:
@@ -206,9 +189,8 @@ def _only(what: str, why: str) -> UsageError:
     )
 
 
-def _refuse_idle(options: Mapping[str, object], beside: str, why: str, would_do: str) -> None:
+def _refuse_idle(given: list[str], beside: str, why: str, would_do: str) -> None:
     """Raise `UsageError` naming the options given that nothing would follow."""
-    given = [name for name, value in options.items() if value]
     if given:
         raise UsageError(
             f"{', '.join(given)} can't be followed beside {beside}.",

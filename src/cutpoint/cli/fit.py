@@ -111,6 +111,8 @@ def fit(
         card = result.predictor.card.to_json()
         print_json({**card, "predictor": str(output), "report": str(report)})
         return
+    for warning in result.features.warnings:  # first: they may make the rest worthless
+        print_wrapped(f"Warning: {warning}")
     print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
         echo(line)
@@ -119,8 +121,6 @@ def fit(
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
     for line in result.predictor.recipe.variance_lines():
         print_wrapped(line)
-    for warning in result.features.warnings:
-        print_wrapped(f"Warning: {warning}")
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
         echo(line)

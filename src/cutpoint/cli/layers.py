@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -23,5 +25,7 @@ def layers(
     if as_json:
         print_json(table.to_json())
     else:
-        for line in str(table).split("\n"):
+        # A pipe gets whole names.
+        n_columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in table.lines(n_columns):
             echo(line)

@@ -107,6 +107,16 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only."
 DEFAULT_STRATEGIES = ("single", "fused")
 
 
+def typed_options(context: typer.Context, *but: str) -> list[str]:
+    """Return the options that were typed, as ``--tap``, without those of parameters `but`."""
+    found = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in but and source is not None and source.name == "COMMANDLINE":
+            found.append(parameter.opts[0])
+    return found
+
+
 def tap_list(taps: list[str] | None) -> str | list[str | int]:
     """Return the taps as the API takes them; a number that names no layer is an index."""
     return list(taps) if taps and taps != ["auto"] else "auto"
@@ -122,7 +132,10 @@ def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
     from cutpoint.learning.recipe import parse_recipe
 
     recipe = parse_recipe(text)
-    for stage in str(recipe).split(" | "):
+    if not str(recipe):
+        echo("No recipe was given: what is pooled is taken as it is.")
+        echo('Give one with, for example:  --recipe "gap | l2 | pca(64)"')
+    for stage in str(recipe).split(" | ") if str(recipe) else ():
         echo(stage)
     for line in variance:
         print_wrapped(line)

@@ -33,7 +33,7 @@ from cutpoint.networks.layer_table import (
     LayerTable,
     warn_of_probabilities,
 )
-from cutpoint.networks.pooling import pools_of
+from cutpoint.networks.pooling import pools_of, revision_of
 from cutpoint.networks.runtimes.threads import one_thread
 
 STORAGES = (AUTO, "fp32", "fp16")
@@ -257,7 +257,8 @@ class Backbone:
             any, and ``"inner"``: see `LayerTable.auto_taps` and `LayerTable.inner_taps`.
         pool : str or sequence of str
             ``gap``, ``gmp``, ``gem(p)``, ``cls``, ``gram``, ``none`` and others; several give
-            several features a tap. ``auto`` is gap and gmp for maps, cls and gap for tokens.
+            several features a tap. ``auto`` is gap and gmp for maps and time, cls and gap for
+            tokens.
 
         Raises
         ------
@@ -358,12 +359,14 @@ class Backbone:
                 "One layer and one pool at least.",
                 'Type, for example:  backbone.cut(-1, pool="gap")',
             )
-        return tuple(
-            TapSpec(layer.name, pool)
+        pairs = [
+            (layer.name, pool)
             for layer in layers
             # Sorted, as the order in which pools are named is no part of a spec.
             for pool in sorted({each for text in pools for each in pools_of(layer, text)})
-        )
+        ]
+        revision = revision_of((pool for _, pool in pairs), self._is_masked)
+        return tuple(TapSpec(layer, pool, revision) for layer, pool in pairs)
 
     def feature_spec(
         self,
@@ -392,6 +395,11 @@ class Backbone:
         check_choice("precision", precision, PRECISIONS, "bf16")
         self.refuse_changed()
         return FeatureSpec(self.spec, self.tap_specs(taps, pools), precision, storage)
+
+    @property
+    def _is_masked(self) -> bool:
+        """Whether items are padded, and a mask says where."""
+        return getattr(self.spec.preprocess, "pad_id", None) is not None
 
     def _refuse_padding(self) -> None:
         """Raise `UsageError` if items are padded and cuts of this framework would count that."""

@@ -14,8 +14,9 @@ from itertools import groupby, takewhile
 from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
-from cutpoint.base.text import printable
+from cutpoint.base.text import printable, shortened
 
+MIN_LETTERS = 12  # of a layer's name, where the page is narrow
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
 # Parts of kinds, lower case: GELUActivation, ReLU6, BatchNormAct2d's act, SiLU, ONNX' Clip (ReLU6).
 _ACTIVATIONS = ("act", "elu", "silu", "swish", "mish", "clip")
@@ -49,7 +50,8 @@ class Layer:
     kind : str
         Class of the layer.
     shape : tuple
-        Output shape as the framework has it; the batch is ``None``.
+        Output shape as the framework has it; the batch is ``None``, and so is an axis along which
+        items differ in length.
     layout : str
         A letter for each axis of `shape`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` (tokens), ``"NCT"``,
         ``"NC"``; empty where nobody can tell.
@@ -90,6 +92,11 @@ class Layer:
         return self.shape[self.layout.index("C")] if "C" in self.layout else None
 
     @property
+    def free_axes(self) -> tuple[int, ...]:
+        """Axes of `shape`, the batch's not among them, whose size differs from item to item."""
+        return tuple(axis for axis, size in enumerate(self.shape) if axis and size is None)
+
+    @property
     def output(self) -> NoReturn:
         """Raise `NoSuchAttribute`: a row of the table has no tensor, as a layer of Keras has."""
         raise NoSuchAttribute(
@@ -101,8 +108,8 @@ class Layer:
 
     @property
     def shape_text(self) -> str:
-        """Shape without the batch, ``"1280×7×7"``."""
-        return "×".join(str(size) for size in self.shape[1:])
+        """Shape without the batch, ``"1280×7×7"``; ``?`` where items differ in length."""
+        return "×".join("?" if size is None else str(size) for size in self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -177,10 +184,11 @@ class LayerTable:
         """Return the layers worth comparing when nobody has named any.
 
         The ends of the outermost blocks that give maps or tokens (``blocks.3``, ``layer2.1``,
-        ``encoder.layer.5``), else of all layers that do; evenly thinned to `at_most`, the deepest
-        always among them.
+        ``encoder.layer.5``), else of all layers that do. Of a network that gives neither, an MLP,
+        its blocks or what its layers give after their activation. Evenly thinned to `at_most`, the
+        deepest always among them.
         """
-        places = self._places()
+        places = self._places() or self._vectors()
         names = self._block_ends(places) or _chain(places)
         if not names:
             usable = [row for row in self.rows if row.tappable]
@@ -255,6 +263,11 @@ class LayerTable:
             and "pad" not in row.kind.lower()
             and row.kind.lower() not in _REPEATS
         ]
+
+    def _vectors(self) -> list[Layer]:
+        """Return the tappable layers with vectors of features that something was computed for."""
+        usable = (row for row in self.rows if row.tappable and row.holds == FEATURES)
+        return [row for row in usable if row.layout == "NC" and row.macs]
 
     def _block_ends(self, places: list[Layer]) -> list[str]:
         """Return the outermost blocks of which two at least are alike; else any two; else none."""
@@ -334,16 +347,32 @@ class LayerTable:
         return [header, *(tuple(map(printable, _cells(row))) for row in self.rows)]
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self, n_columns: int | None = None) -> list[str]:
+        """Return the table as aligned text; long names lose their middle to fit into `n_columns`.
+
+        A layer whose name is not whole can be named by its index.
+        """
         cells = self.cells()
+        if n_columns is not None:
+            cells = _fitted(cells, n_columns)
         widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-        return "\n".join(lines)
+        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
     def _repr_html_(self) -> str:
         header, *rows = ([html.escape(cell) for cell in row] for row in self.cells())
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _fitted(cells: list[tuple[str, ...]], n_columns: int) -> list[tuple[str, ...]]:
+    others = sum(
+        max(map(len, each)) + 2 for n, each in enumerate(zip(*cells, strict=True)) if n != 1
+    )
+    letters = max(MIN_LETTERS, n_columns - others)
+    return [(row[0], shortened(row[1], letters), *row[2:]) for row in cells]
 
 
 def warn_of_probabilities(layers: Sequence[Layer]) -> str:

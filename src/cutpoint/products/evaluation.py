@@ -234,12 +234,7 @@ def check_classes(
 ) -> None:
     """Raise `DataError` unless all labels are among the predictor's classes."""
     if not items:
-        raise DataError(
-            f'Split "{split}" of "{dataset.name}" was to be scored.',
-            f"It has no items; there are {dataset.counts()}.",
-            "A split with items, or all of them.",
-            "Type, for example:  --split all",
-        )
+        raise _no_items(dataset, split)
     labels = {str(item.label) for item in items}
     known = [str(name) for name in predictor.classes]
     unknown = sorted(labels - set(known))
@@ -250,6 +245,18 @@ def check_classes(
             f"Items of its {len(known)} classes: {', '.join(known[:5])}, …",
             f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
         )
+
+
+def _no_items(dataset: Dataset, split: str) -> DataError:
+    counts = dataset.counts()
+    there = ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
+    fitting = next((name for name in ("test", "val") if name in counts), "all")
+    return DataError(
+        f'Split "{split}" of "{dataset.name}" has no items.',
+        f"Its items are in: {there}.",
+        "A split with items that the predictor has not learned from.",
+        f"Type:  --split {fitting}",
+    )
 
 
 def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool) -> list[Item]:

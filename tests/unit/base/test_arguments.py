@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.svm import SVC
 
 import cutpoint as cp
-from cutpoint.base.arguments import check_writable
+from cutpoint.base.arguments import check_share, check_writable
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.products.predictor import Predictor
 from cutpoint.testing import FakeBackbone
@@ -283,3 +283,8 @@ def test_checking_a_path_leaves_nothing_behind(tmp_path: Path) -> None:
     check_writable(tmp_path / "a" / "b", "It")
     check_writable(tmp_path / "r.html", "It", is_folder=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_share_may_be_nothing_and_all() -> None:
+    for value in (0, 0.0, 1, 1.0):
+        check_share("max_bad", value)

@@ -46,3 +46,12 @@ def test_what_is_said_is_one_line_whatever_is_in_it() -> None:
     stream = io.StringIO()
     Reporter(stream=stream).say("first: a\x1b[31m\nWarning: forged\u202e")
     assert stream.getvalue() == "first: a\\x1b[31m\\nWarning: forged\\u202e\n"
+
+
+def test_a_clock_that_stands_still_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coarse clock gives two readings that are equal; so does a suspended machine."""
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 7.0)
+    stream = io.StringIO()
+    with Reporter(stream=stream).bar("Extract", 5, "items") as advance:
+        advance(5)
+    assert "Extract: 5/5 items" in stream.getvalue()

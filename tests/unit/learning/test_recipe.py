@@ -25,6 +25,7 @@ from cutpoint.learning.gram import Moments
 from cutpoint.learning.heads import parse_head
 from cutpoint.learning.recipe import FittedRecipe, Recipe, fit_recipe, parse_recipe
 from cutpoint.learning.recipe import rows as recipe_rows
+from cutpoint.learning.recipe.rows import aggregated
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
 
@@ -638,3 +639,9 @@ cp.choose(maps, "learned_gem(max_epochs=1) | l2 | pca(512)", "single", quiet=Tru
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("values below zero are lost") == 1
     assert done.stderr.count("asks for more than some taps or rows have") == 1
+
+
+def test_one_tap_alone_is_not_copied() -> None:
+    """The rows of a tap may be most of the memory there is."""
+    X = np.zeros((3, 2), np.float32)
+    assert aggregated("concat", [X], ["a"]) is X

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import TapNotFound, UsageError
-from cutpoint.base.spec import PRECISIONS, ArraySpec
+from cutpoint.base.spec import PRECISIONS, ArraySpec, PreprocessSpec
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.sources import load_object
 from cutpoint.testing import FakeBackbone
@@ -68,3 +70,19 @@ def test_a_cut_at_the_class_probabilities_is_warned_of() -> None:
     with pytest.warns(ClassProbabilities, match='"1" are class probabilities'):
         backbone.cut(-1)
     backbone.cut("0")
+
+
+def test_the_fake_takes_photos_from_minus_one_to_one() -> None:
+    preprocess = FakeBackbone().spec.preprocess
+    assert isinstance(preprocess, PreprocessSpec)
+    for value, expected in ((0, -1.0), (255, 1.0)):
+        found = (value - np.array(preprocess.mean)) / np.array(preprocess.std)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_copy_gives_the_same_features() -> None:
+    backbone, batch = FakeBackbone(), images(3)
+    twin = copy.deepcopy(backbone)
+    assert twin.spec == backbone.spec
+    for name, rows in backbone.cut("conv3")(batch).items():
+        np.testing.assert_array_equal(twin.cut("conv3")(batch)[name], rows)

@@ -87,6 +87,7 @@ def test_the_printed_table_lines_up_and_counts_are_readable() -> None:
     assert "16×8×8" in lines[2]
     assert human_count(385_187_552) == "385 M"
     assert human_count(12) == "12"
+    assert [human_count(each) for each in (999, 1e3, 1e6, 1e9)] == ["999", "1 k", "1 M", "1 G"]
 
 
 def test_the_notebook_table_escapes_names() -> None:
@@ -181,6 +182,32 @@ def test_what_a_final_softmax_gives_is_known(kinds: list[str], held: list[str]) 
     assert bool(warn_of_probabilities(found)) == bool(names)
 
 
+def test_auto_taps_of_an_mlp_are_its_layers_after_their_activation() -> None:
+    kinds = ["BatchNorm", "Linear", "ReLU", "Dropout", "Linear", "ReLU", "Linear", "Softmax"]
+    costs = [0, 8, 8, 8, 16, 16, 24, 24]
+    widths = [4, 8, 8, 8, 6, 6, 3, 3]
+    rows = [
+        Layer(i, f"{kind}{i}", kind, (None, width), None, 0, cost, layout="NC")
+        for i, (kind, cost, width) in enumerate(zip(kinds, costs, widths, strict=True))
+    ]
+    table = LayerTable("mlp", tuple(end_in_probabilities(rows)))
+    assert table.auto_taps() == ("Dropout3", "ReLU5", "Linear6")
+    assert table.auto_taps(at_most=2) == ("Dropout3", "Linear6")
+
+
+def test_auto_taps_of_an_mlp_of_blocks_are_their_ends() -> None:
+    names = ["stem", "blocks.0", "blocks.0.fc", "blocks.1", "blocks.1.fc", "head"]
+    costs = [8, 16, 16, 24, 24, 32]
+    rows = tuple(
+        Layer(
+            i, name, "Block" if name[-1].isdigit() else "Linear", (None, 8), None, 0, cost,
+            is_block=name[-1].isdigit(), layout="NC",
+        )
+        for i, (name, cost) in enumerate(zip(names, costs, strict=True))
+    )  # fmt: skip
+    assert LayerTable("mlp", rows).auto_taps() == ("blocks.0", "blocks.1")
+
+
 def test_auto_taps_take_the_last_features_and_no_probabilities() -> None:
     rows = [
         Layer(i, kind, kind, (None, 4), None, 0, 8, layout="NC")
@@ -193,3 +220,43 @@ def test_auto_taps_leave_out_what_says_one_thing_in_many_places() -> None:
     rows = [Layer(0, "conv", "Conv", (None, 4, 8, 8), 1, 9, 8)]
     rows.append(Layer(1, "gate", "Expand", (None, 4, 8, 8), 1, 0, 9))
     assert LayerTable("net", tuple(rows)).auto_taps() == ("conv",)
+
+
+def test_auto_taps_of_two_blocks_that_are_unlike_are_both() -> None:
+    rows = [
+        Layer(0, "conv", "Conv2d", (None, 4, 16, 16), 1, 1, 1),
+        Layer(1, "stage", "Stage", (None, 8, 8, 8), 2, 1, 2, is_block=True),
+        Layer(2, "neck", "Neck", (None, 16, 4, 4), 4, 1, 3, is_block=True),
+        Layer(3, "last", "Conv2d", (None, 16, 2, 2), 8, 1, 4),
+    ]
+    assert LayerTable("unlike", tuple(rows)).auto_taps() == ("stage", "neck")
+
+
+def test_inner_taps_are_whole_attentions_not_their_parts() -> None:
+    parts = [("", "Layer"), (".attention", "Attention"), (".attention.self", "SelfAttention")]
+    names = [(f"layer.{n}{part}", kind) for n in range(2) for part, kind in reversed(parts)]
+    rows = [
+        Layer(
+            i, name, kind, (None, 16, 8), None, 1, i, layout="NTC", is_block=kind != "SelfAttention"
+        )
+        for i, (name, kind) in enumerate(names)
+    ]
+    found = LayerTable("bert", tuple(rows)).inner_taps()
+    assert found == ("layer.0.attention", "layer.1.attention")
+
+
+def test_long_names_lose_their_middle_where_the_page_is_narrow() -> None:
+    long = "model.encoder.blocks.11.attention.output.dense"
+    rows = (
+        Layer(0, long, "Linear", (None, 64), None, 1, 1),
+        Layer(1, "fc", "Linear", (None, 9), None, 1, 1),
+    )
+    table = LayerTable("x", rows)
+    assert long in str(table)
+    lines = table.lines(80)
+    assert max(map(len, lines)) == 80
+    assert "model.encoder" in lines[1]
+    assert "…" in lines[1]
+    assert "output.dense  Linear" in lines[1]
+    assert max(map(len, table.lines(20))) < 80
+    assert table.lines(400) == str(table).splitlines()

@@ -131,9 +131,14 @@ def test_sentences_are_refused(fitted: tuple[Predictor, Path], tmp_path: Path) -
         cp.evaluate(fitted[0], tmp_path / "t.csv", quiet=True)
 
 
-def test_an_empty_split_is_told(fitted: tuple[Predictor, Path]) -> None:
-    with pytest.raises(DataError, match=r'Split "val".*\n.*has no items'):
-        cp.evaluate(fitted[0], fitted[1], "val", quiet=True)
+def test_an_empty_split_is_told_with_one_that_can_be_scored(
+    fitted: tuple[Predictor, Path],
+) -> None:
+    model, folder = fitted
+    with pytest.raises(DataError, match=r'^Split "val" of .* has no items\.') as caught:
+        cp.evaluate(model, folder, "val", quiet=True)
+    assert caught.value.got == "Its items are in: test (12), train (48)."
+    assert caught.value.type_next == "Type:  --split test"
 
 
 def test_bad_files_are_counted_and_not_scored(

@@ -19,9 +19,10 @@ from cutpoint.base.errors import CutpointError, ModalityError, PredictorError, U
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.items.reading import read_dataset
 from cutpoint.networks.engines import make_ready
-from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, signed
+from cutpoint.products.predictor import HEAD, MANIFEST, Card, Predictor, refuse_foreign, signed
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
+from tests.unit.features.store.ragged import Sentences, sentences
 
 Maker = Callable[..., Path]
 
@@ -237,7 +238,7 @@ def test_another_class_set_is_refused(saved: Path) -> None:
     fields = json.loads((saved / MANIFEST).read_text())
     learned = {**fields["head"]["learned"], "classes_": ["red", "green"]}
     change(saved, head={**fields["head"], "learned": learned})
-    with pytest.raises(PredictorError, match="2 classes for weights"):
+    with pytest.raises(PredictorError, match="2 outputs for weights"):
         cp.load_predictor(saved)
 
 
@@ -424,6 +425,30 @@ def test_deviations_that_are_not_finite_are_refused_when_loading(tmp_path: Path)
             cp.load_predictor(folder)
 
 
+def test_a_predictor_pools_padded_items_as_when_it_was_fitted(tmp_path: Path) -> None:
+    """One saved before pools knew padding says no revision, and is fed what it was fitted on."""
+    ids, lengths = sentences(120)
+    labels = np.where(np.array(lengths) > 4, "long", "short").tolist()
+    options = {"pool": ["gmp"], "taps": "tokens", "store": tmp_path / "s", "quiet": True}
+    model = cp.fit(ids, tmp_path / "new", Sentences(), labels=labels, **options)
+    loaded = cp.load_predictor(tmp_path / "new", backbone=Sentences())
+    assert [tap.revision for tap in (*model.taps, *loaded.taps)] == [2, 2]
+    manifest = json.loads((tmp_path / "new" / MANIFEST).read_text())
+    assert manifest.pop("revision") == 2
+    old = shutil.copytree(tmp_path / "new", tmp_path / "old")
+    (old / MANIFEST).write_text(json.dumps(signed(manifest)))
+    before = cp.load_predictor(old, backbone=Sentences())
+    now, then = (each.backbone.cut_at(each.taps)(ids) for each in (loaded, before))
+    tokens = Sentences().network[ids]
+    np.testing.assert_array_equal(then["tokens/gmp"], tokens.max(1))
+    without = np.where(ids[:, :, None] > 0, tokens, -np.inf).max(1)
+    np.testing.assert_array_equal(now["tokens/gmp"], without)
+    for wrong in (3, 0, "2", [2]):
+        change(old, revision=wrong)
+        with pytest.raises(PredictorError, match="its pools are of revision"):
+            cp.load_predictor(old, backbone=Sentences())
+
+
 def test_a_manifest_nested_too_deep_is_refused(tmp_path: Path) -> None:
     folder = shutil.copytree(PREDICTOR_V1, tmp_path / "m")
     (folder / MANIFEST).write_text("[" * 100_000)
@@ -436,3 +461,28 @@ def test_a_predictor_of_a_later_format_asks_to_upgrade(tmp_path: Path) -> None:
     change(folder, format=2)
     with pytest.raises(PredictorError, match="pip install --upgrade cutpoint-ml"):
         cp.load_predictor(folder)
+
+
+def test_what_is_saved_is_of_the_first_format(saved: Path) -> None:
+    """The only one that releases so far read; a later one would be refused by them."""
+    assert json.loads((saved / MANIFEST).read_text())["format"] == 1
+
+
+def test_the_advice_where_something_else_lies_is_never_within_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the data: a predictor in it would be a class of its own next time."""
+    photos = tmp_path / "my photos"
+    write_image(photos / "cat" / "0.png", noisy_image(0, 0))
+    monkeypatch.chdir(tmp_path)
+    asked = {
+        photos: "'my photos.cutpoint'",
+        photos / "cat" / "0.png": "model.cutpoint",
+        Path("my photos/cat"): "cat.cutpoint",
+        tmp_path: f"../{tmp_path.name}.cutpoint",
+        Path("/"): "model.cutpoint",
+    }
+    for place, advised in asked.items():
+        with pytest.raises(UsageError) as caught:
+            refuse_foreign(place)
+        assert caught.value.type_next == f"Type, for example:  -o {advised}"

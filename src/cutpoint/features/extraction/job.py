@@ -29,9 +29,10 @@ from cutpoint.features.extraction.quantising import cut_of
 from cutpoint.features.extraction.unit import UnitReceipt, calibration_batch, run_unit
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.catalog import EngineRecord
-from cutpoint.features.store.halves import as_stored
+from cutpoint.features.store.half_precision import as_stored
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import Checked, make_ready
+from cutpoint.networks.pooling import free_rows, loses_sign
 from cutpoint.networks.runtimes.threads import one_thread
 
 
@@ -43,6 +44,8 @@ class Job:
     ----------
     n_calibration : int
         Items that went through the network for the parity gate.
+    free : mapping of tap → axis
+        Along which rows of taps kept whole differ in length.
     check : callable
         Raises if what was computed must not be kept: cuts may share memory with a network that is
         trained meanwhile.
@@ -59,6 +62,7 @@ class Job:
     n_calibration: int
     executor: LocalExecutor
     check: Callable[[], None]
+    free: Mapping[str, int]
     laps: list[Seconds] = field(default_factory=list)
     units_s: float = 0.0
 
@@ -77,7 +81,7 @@ class Job:
 
         What the store knows is a figure; it holds for the model that was kept, and no other.
         """
-        cut = cut_of(backbone, spec, store)
+        cut, free = cut_of(backbone, spec, store), _free_rows(backbone, spec)
         lap("cut")
         if _has_gpu():
             reporter.say("A GPU is here and is not used: features are computed on processors")
@@ -93,15 +97,15 @@ class Job:
             partial(store.catalog.engine, spec_id),
         )
         if ready.remembered is not None:
-            known = ready.remembered
-            return cls(spec, store, ready.engine, known, 0, executor, backbone.refuse_changed)
+            known, check = ready.remembered, backbone.refuse_changed
+            return cls(spec, store, ready.engine, known, 0, executor, check, free)
         assert ready.checked is not None
         _say_what_gem_loses(backbone, spec, sample.batch[:2], reporter)
         record = sample.record(ready.identity, ready.checked)
         if not ready.is_refused:
             store.add_engine(spec_id, record)
-        n_seen = len(sample.batch)
-        return cls(spec, store, ready.engine, record, n_seen, executor, backbone.refuse_changed)
+        n_seen, check = len(sample.batch), backbone.refuse_changed
+        return cls(spec, store, ready.engine, record, n_seen, executor, check, free)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
         prepared = self.spec.backbone.preprocess
@@ -147,6 +151,7 @@ class Job:
                     self.engine.batch_size,
                     advance,
                     self.check,
+                    self.free,
                 )
 
             with closing(self.executor.map(make_worker, plan.units, stop)) as receipts:
@@ -172,11 +177,19 @@ def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
     return sum(as_stored(tap, rows[:1], storage).nbytes for tap, rows in features.items())
 
 
+def _free_rows(backbone: Backbone, spec: FeatureSpec) -> dict[str, int]:
+    """Return the axis along which rows differ in length, by tap; none where no item can."""
+    if all(size is not None for size in spec.backbone.preprocess.array_shape):
+        return {}
+    table = backbone.layers()
+    return free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
+
+
 def _say_what_gem_loses(
     backbone: Backbone, spec: FeatureSpec, batch: Batch, reporter: Reporter
 ) -> None:
     """Say which taps pool by GeM what goes below zero, as read off a few items."""
-    taps = [tap for tap in spec.taps if tap.pool.partition("(")[0] == "gem"]
+    taps = [tap for tap in spec.taps if loses_sign(tap.pool)]
     if not taps:
         return
     whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cutpoint.base.arguments import check_share, check_workers
@@ -40,7 +42,7 @@ from cutpoint.networks.engines import ENGINES, check_engine, preferred_engine, r
 from cutpoint.networks.layer_table import warn_of_probabilities
 from cutpoint.networks.pooling import map_layouts
 
-N_CONFLICTS = 20  # payloads of several labels that are listed
+N_CONFLICTS = 5  # payloads of several labels that are listed
 _DIGESTED_AT_ONCE = 16  # files a task; one each, handing out takes longer than reading
 
 
@@ -344,7 +346,11 @@ def _conflict_warnings(dataset: Dataset, digests: Mapping[str, str]) -> list[str
         return []
     shown, n_more = "; ".join(lines[:N_CONFLICTS]), len(lines) - N_CONFLICTS
     more = f"; and {n_more} more" if n_more > 0 else ""
-    return [f"CONFLICT: {len(lines)} payloads have several labels: {shown}{more}"]
+    payload = next(item.payload for item in dataset.items if item.key == twins[0][-1][0])
+    remedy = "Only one can be right: correct the other, or remove it"
+    if isinstance(payload, Path):
+        remedy += f", for example:  rm {shlex.quote(str(payload))}"
+    return [f"CONFLICT: {len(lines)} payloads have several labels: {shown}{more}. {remedy}"]
 
 
 def _note_lines(notes: Sequence[tuple[str, str]]) -> list[str]:

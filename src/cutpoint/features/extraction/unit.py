@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from cutpoint.base.stopwatch import lap
 from cutpoint.base.types import Array, Batch, Features, Run
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
-from cutpoint.features.store.halves import as_stored, beyond
+from cutpoint.features.store.half_precision import as_stored, beyond
+from cutpoint.features.store.ragged import Kept, Ragged, concatenated
 from cutpoint.features.store.shard import Receipt, write_shard
 from cutpoint.items.preprocess import prepare_item
 from cutpoint.items.reading import Item, digest_payload, read_payload
+
+NONE_FREE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Described:
     ----------
     places : list of int
         Which of the given items the rows belong to, in order.
-    features : dict of tap → array (n_rows, …)
+    features : dict of tap → array (n_rows, …), or Ragged
     bad : list of (place, reason)
     notes : list of (key, note)
     n_forward : int
@@ -39,10 +43,15 @@ class Described:
     """
 
     places: list[int] = field(default_factory=list)
-    features: Features = field(default_factory=dict)
+    features: dict[str, Kept] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     n_forward: int = 0
+
+    @property
+    def arrays(self) -> Features:
+        """The features of taps whose rows are of one length; heads take no others."""
+        return {tap: rows for tap, rows in self.features.items() if not isinstance(rows, Ragged)}
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,11 @@ def run_unit(
     batch_size: int,
     on_items: Callable[[int], None],
     check: Callable[[], None],
+    free: Mapping[str, int] = NONE_FREE,
 ) -> UnitReceipt:
     """Compute a unit and write its shard, unless `check` raises. Depends on its arguments alone."""
     preprocess, storage = spec.backbone.preprocess, spec.storage
-    found = describe(unit.items, preprocess, run, storage, batch_size, unit.digests, on_items)
+    found = describe(unit.items, preprocess, run, storage, batch_size, unit.digests, on_items, free)
     shard = None
     if found.places:
         check()  # no shard is there for others to find that must not be kept
@@ -101,6 +111,7 @@ def describe(
     batch_size: int,
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
+    free: Mapping[str, int] = NONE_FREE,
 ) -> Described:
     """Return the features of `items`; bad ones are named, never replaced.
 
@@ -118,9 +129,12 @@ def describe(
         What the payloads were when the run was planned; an item that differs now is bad.
     on_items : callable
         Told how many items were passed, batch by batch.
+    free : mapping of tap → axis
+        Of taps that are kept whole, the axis of a row along which items differ in length; padding
+        is left out of their rows.
     """
     found = Described()
-    parts: list[Features] = []
+    parts: list[Mapping[str, Kept]] = []
     for start in range(0, len(items), batch_size):
         stop = min(start + batch_size, len(items))
         prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
@@ -128,14 +142,33 @@ def describe(
             batch = np.stack([image for _, image in prepared])
             places = [place for place, _ in prepared]
             lap("preprocess")
-            rows = run(batch)
+            rows = _own_lengths(run(batch), free, _valid(batch, preprocess))
             lap("engine")
             parts.append(_kept(rows, places, storage, found))
             found.n_forward += len(batch)
         on_items(stop - start)
     if parts:
-        found.features = {tap: np.concatenate([part[tap] for part in parts]) for tap in parts[0]}
+        found.features = {tap: _joined([part[tap] for part in parts]) for tap in parts[0]}
     return found
+
+
+def _valid(batch: Batch, preprocess: Preprocess) -> Array | None:
+    """Return which places of each item are no padding, (n_items, n_places); None: all are."""
+    pad_id = getattr(preprocess, "pad_id", None)
+    return None if pad_id is None else batch != pad_id
+
+
+def _own_lengths(rows: Features, free: Mapping[str, int], valid: Array | None) -> dict[str, Kept]:
+    """Return the rows of a batch, of taps with a free axis each as long as its item."""
+    return {
+        tap: Ragged.of_padded(each, free[tap], valid, tap) if tap in free else each
+        for tap, each in rows.items()
+    }
+
+
+def _joined(parts: Sequence[Kept]) -> Kept:
+    ragged = [part for part in parts if isinstance(part, Ragged)]
+    return concatenated(ragged) if ragged else np.concatenate(parts)  # type: ignore[arg-type]
 
 
 def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> Any:
@@ -229,7 +262,9 @@ def _prepared(
         yield place, image
 
 
-def _kept(features: Features, places: list[int], storage: str, found: Described) -> Features:
+def _kept(
+    features: Mapping[str, Kept], places: list[int], storage: str, found: Described
+) -> dict[str, Kept]:
     """Return the rows as they are stored, without those that can't be; note the others' places."""
     if not _why_bad(features, storage):  # as nearly always: one look at the batch
         found.places += places
@@ -245,8 +280,9 @@ def _kept(features: Features, places: list[int], storage: str, found: Described)
     return {tap: as_stored(tap, rows[good], storage) for tap, rows in features.items()}
 
 
-def _why_bad(features: Features, storage: str) -> str:
+def _why_bad(features: Mapping[str, Kept], storage: str) -> str:
     """Return why features can't be kept; nothing if they can."""
-    if not all(np.isfinite(row).all() for row in features.values()):
+    values = (row.values if isinstance(row, Ragged) else row for row in features.values())
+    if not all(np.isfinite(each).all() for each in values):
         return "features that are NaN or infinite"
     return next(filter(None, (beyond(tap, row, storage) for tap, row in features.items())), "")

@@ -13,6 +13,7 @@ import numpy as np
 
 from cutpoint.base.files import told
 from cutpoint.base.types import Array
+from cutpoint.features.store.ragged import Kept, Ragged
 from cutpoint.features.store.shard import DIGESTS, Tensor, corrupt, open_file, read_contents
 
 BLOCK = 16_384  # bytes: a row's blocks are hashed in some 20 µs; their marks take 0.2 % of a shard
@@ -55,11 +56,15 @@ class CheckedShard:
         self.path = path
         with self._open() as file:
             self._marks, n_bytes = self._marked(file, sha256)
-            self._tensors = read_contents(path, n_bytes, partial(self._read, file), spec_id).tensors
-            digests = self._tensors[DIGESTS]
+            self._contents = read_contents(path, n_bytes, partial(self._read, file), spec_id)
+            digests = self._contents.tensors[DIGESTS]
             self.digests = self._rows(file, digests, np.arange(digests.shape[0]))
 
-    def rows(self, tap: str, wanted: Array) -> Array:
+    def is_ragged(self, tap: str) -> bool:
+        """Say whether the rows of a tap differ in length."""
+        return tap in self._contents.ragged
+
+    def rows(self, tap: str, wanted: Array) -> Kept:
         """Return rows of a tap, ``(len(wanted), …)``, as they are kept.
 
         Parameters
@@ -70,9 +75,20 @@ class CheckedShard:
         if (wanted[1:] <= wanted[:-1]).any():
             order, back = np.unique(wanted, return_inverse=True)
             return self.rows(tap, order)[back]
-        tensor = self._tensors[tap]
-        # Rows a block or less apart are read in one go, the others each for themselves.
-        # What lies between two rows is read, too, where it is no more than a block.
+        if not self.is_ragged(tap):
+            return self._places(tap, wanted)
+        offsets = self._contents.offsets[tap]
+        starts, lengths = offsets[wanted], offsets[wanted + 1] - offsets[wanted]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        # Each place of the rows: counted from the start of its own.
+        places = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
+        return Ragged(self._places(tap, places), ends, self._contents.ragged[tap])
+
+    def _places(self, tap: str, wanted: Array) -> Array:
+        """Return places along the first axis of a tap's tensor, in ascending order."""
+        tensor = self._contents.tensors[tap]
+        # Places a block or less apart are read in one go, the others each for themselves.
+        # What lies between two of them is read, too, where it is no more than a block.
         is_far = wanted[1:] - wanted[:-1] - 1 > BLOCK // max(tensor.row_bytes, 1)
         runs = split(wanted, is_far)
         with self._open() as file:

@@ -14,17 +14,19 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cutpoint.base.errors import StoreCorrupt, StoreError, TapNotFound
+from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, TapNotFound
 from cutpoint.base.spec import FeatureSpec
 from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
 from cutpoint.features.store.checked import CheckedShard, split
-from cutpoint.features.store.halves import as_read
+from cutpoint.features.store.half_precision import as_read
+from cutpoint.features.store.ragged import Kept, Ragged, concatenated
 from cutpoint.features.store.shard import corrupt
 from cutpoint.items.reading import Label, as_given
 from cutpoint.networks.runtimes.threads import n_cores
 
 _CHECKING = Lock()
+_UNLIKE = "its rows are unlike the others'"
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 
@@ -156,7 +158,45 @@ class Features:
         -------
         X : float32 array of shape (n_rows, n_features)
             Whole maps (pools ``none`` and ``grid``) are (n_rows, …), in the type they are kept in.
+
+        Raises
+        ------
+        ShapeError
+            If the rows differ in length: `rows` gives them.
         """
+        found = self._gathered(tap, slice(None) if rows is None else rows, as_one=True)
+        assert not isinstance(found, Ragged)
+        return as_read(found)
+
+    def rows(self, tap: str, rows: Array | None = None) -> list[Array]:
+        """Return one tap's features, each item's its own array: of equal length or not.
+
+        Parameters
+        ----------
+        tap, rows
+            As in `X`.
+
+        Returns
+        -------
+        rows : list of array
+            Each of the shape of the layer's own output, padding left out; float32, of maps and
+            tokens the type they are kept in.
+        """
+        found = self._gathered(tap, slice(None) if rows is None else rows)
+        if isinstance(found, Ragged):
+            return [as_read(row[None])[0] for row in found.rows()]
+        return list(as_read(found))
+
+    def is_ragged(self, tap: str) -> bool:
+        """Say whether a tap's rows differ in length; `rows` gives them, `X` can't."""
+        self._check_tap(tap)
+        known = self.places.shard[self.places.shard >= 0]
+        if not len(known):
+            return False
+        self._open(known[:1].tolist())
+        return self._opened[int(known[0])].is_ragged(tap)
+
+    def _check_tap(self, tap: str) -> None:
         if tap not in self.taps:
             raise TapNotFound(
                 f'Features of tap "{tap}" were asked for.',
@@ -164,7 +204,6 @@ class Features:
                 f"Extracted: {', '.join(self.taps)}.",
                 f'Type, for example:  features.X("{self.taps[-1]}")',
             )
-        return as_read(self._gathered(tap, slice(None) if rows is None else rows))
 
     def chunks(
         self, tap: str, rows: Array | None = None, n_rows: int = CHUNK_ROWS
@@ -195,8 +234,12 @@ class Features:
     def _digests(self) -> Array:
         return digest_rows(self.fields)
 
-    def _gathered(self, tap: str, which: Array | slice) -> Array:
-        """Return rows as they are kept; no more is touched than they take."""
+    def _gathered(self, tap: str, which: Array | slice, as_one: bool = False) -> Kept:
+        """Return rows as they are kept; no more is touched than they take.
+
+        Rows that differ in length are refused if they are to be `as_one` array.
+        """
+        self._check_tap(tap)
         shard, row = self.places.shard[which], self.places.row[which]
         digests = self._digests[which]
         order = shard.argsort(kind="stable")
@@ -208,9 +251,19 @@ class Features:
         groups = split(order, ordered[1:] != ordered[:-1])
         numbers = [int(shard[group[0]]) for group in groups]
         self._open(numbers)
+        is_ragged = self._opened[numbers[0]].is_ragged(tap)
+        if is_ragged and as_one:
+            raise self._no_one_array(tap)
+        # Of arrays no two parts are in memory at once but the whole and one of them.
+        parts = (
+            self._read(n, tap, row[g], digests[g]) for n, g in zip(numbers, groups, strict=True)
+        )
+        if is_ragged:
+            return self._in_order(parts, numbers, order)
         out: Array | None = None
-        for number, group in zip(numbers, groups, strict=True):
-            stored = self._read(number, tap, row[group], digests[group])
+        for number, group, stored in zip(numbers, groups, parts, strict=True):
+            if isinstance(stored, Ragged):
+                raise corrupt(self._opened[number].path, _UNLIKE)
             if out is None:
                 out = np.empty((len(order), *stored.shape[1:]), stored.dtype)
             elif stored.shape[1:] != out.shape[1:] or stored.dtype != out.dtype:
@@ -219,6 +272,25 @@ class Features:
             out[group] = stored
         assert out is not None
         return out
+
+    def _in_order(self, parts: Iterator[Kept], numbers: list[int], order: Array) -> Ragged:
+        """Return ragged rows that were read shard by shard in the order that was asked for."""
+        found: list[Ragged] = []
+        for number, stored in zip(numbers, parts, strict=True):
+            if not isinstance(stored, Ragged) or (found and stored.kind != found[0].kind):
+                raise corrupt(self._opened[number].path, _UNLIKE)
+            found.append(stored)
+        back = np.empty(len(order), np.intp)
+        back[order] = np.arange(len(order))
+        return concatenated(found)[back]
+
+    def _no_one_array(self, tap: str) -> ShapeError:
+        return ShapeError(
+            f'The features of tap "{tap}" are no one array: its rows differ in length.',
+            "They are whole activations of items that differ in length.",
+            "The rows one by one; or a tap that is pooled to one vector an item.",
+            f'Type, for example:  features.rows("{tap}")   or extract with:  --pool gap',
+        )
 
     def _open(self, shards: Collection[int]) -> None:
         """Open the shards that are not yet, several at a time: hashing leaves Python's lock.
@@ -239,7 +311,7 @@ class Features:
             raise corrupt(path, "the catalog has rows of it, but not the shard")
         return CheckedShard(path, self.places.sha256[shard], self.spec.fingerprint())
 
-    def _read(self, shard: int, tap: str, rows: Array, digests: Array) -> Array:
+    def _read(self, shard: int, tap: str, rows: Array, digests: Array) -> Kept:
         """Return rows of a shard that is open, which must be those of these payloads."""
         opened = self._opened[shard]
         is_there = (rows >= 0) & (rows < len(opened.digests))

@@ -22,11 +22,18 @@ from cutpoint.base.errors import StoreCorrupt, StoreError
 from cutpoint.base.files import refused, told, write_durably
 from cutpoint.base.spec import FeatureSpec, canonical_json
 from cutpoint.base.types import Array
-from cutpoint.features.store.halves import stored_dtype
+from cutpoint.features.store.half_precision import stored_dtype
+from cutpoint.features.store.ragged import Kept, Ragged
 
-FORMAT = 1
+FORMAT, RAGGED_FORMAT = 1, 2
 DIGESTS, HEADER = "digests", "cutpoint"
-_DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}  # safetensors' names of what a shard may hold
+OFFSETS = ":offsets"  # how the tensor is called, after its tap, that says where rows begin
+_DTYPES = {
+    "F32": "<f4",
+    "F16": "<f2",
+    "U8": "u1",
+    "I64": "<i8",
+}  # safetensors' names of what a shard may hold
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 # What a place in the store may be named; a path made of anything else could lead out of it.
 _SHARD_NAME = re.compile(r"[0-9a-f]{32}\.safetensors", re.ASCII)
@@ -49,7 +56,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where a tensor lies in its file; its first axis is rows."""
+    """Where a tensor lies in its file; its first axis is rows, or places of ragged rows."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -62,18 +69,30 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the header of a sound shard tells: its taps' tensors and `DIGESTS`, of one length."""
+    """What a sound shard tells: its taps' tensors and `DIGESTS`, of one length.
+
+    `ragged` are the taps whose rows differ in length, each with the free axis of a row; `offsets`
+    where their rows begin.
+    """
 
     spec: FeatureSpec
     engine: str
     tensors: Mapping[str, Tensor]
+    ragged: Mapping[str, int]
+    offsets: Mapping[str, Array]
+
+    @property
+    def rows(self) -> dict[str, tuple[Any, ...]]:
+        """What one row of each tap is, whatever its length."""
+        tensors = self.tensors.items()
+        return {name: (self.ragged.get(name), each.shape[1:]) for name, each in tensors}
 
 
 def write_shard(
     folder: Path,
     spec: FeatureSpec,
     digests: Sequence[str],
-    features: Mapping[str, Array],
+    features: Mapping[str, Kept],
     engine: str,
 ) -> Receipt:
     """Write one shard durably and return its receipt.
@@ -84,12 +103,20 @@ def write_shard(
         The shard folder of this spec; made if absent.
     digests : sequence of n_rows hex sha256
         Of the payloads, one a row.
-    features : mapping of tap name → array of shape (n_rows, …)
+    features : mapping of tap name → array of shape (n_rows, …), or Ragged
     """
     spec_id = spec.fingerprint()
-    tensors = {name: np.ascontiguousarray(rows) for name, rows in features.items()}
+    ragged = {name: rows for name, rows in features.items() if isinstance(rows, Ragged)}
+    tensors = {
+        name: np.ascontiguousarray(rows.values if isinstance(rows, Ragged) else rows)
+        for name, rows in features.items()
+    }
+    tensors |= {f"{name}{OFFSETS}": rows.offsets.astype("<i8") for name, rows in ragged.items()}
     tensors[DIGESTS] = np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
     header = {"format": FORMAT, "spec_id": spec_id, "spec": spec.to_json(), "engine": engine}
+    if ragged:
+        axes = {name: rows.axis for name, rows in ragged.items()}
+        header |= {"format": RAGGED_FORMAT, "ragged": axes}
     # One key: safetensors writes several in an order that differs from run to run.
     data = save(tensors, metadata={HEADER: canonical_json(header)})
     sha256 = hashlib.sha256(data).hexdigest()
@@ -215,15 +242,15 @@ def read_json(path: Path, text: str | bytes) -> dict[str, Any]:
 
 
 def refuse_format(path: Path, found: object, known: int) -> None:
-    """Raise unless a file is of the one format that this release reads."""
-    if found == known and type(found) is int:
-        return
-    if type(found) is not int or found < known:
+    """Raise unless a file is of a format that this release reads, 1 up to `known`."""
+    if type(found) is not int or found < 1:
         raise corrupt(path, f"its format is {found!r}, and there was no such")
+    if found <= known:
+        return
     raise StoreError(
         f'"{path}" is of a later release.',
         f"Its format is {found}.",
-        f"This release reads format {known}.",
+        f"This release reads format {known}." if known == 1 else f"It reads formats 1 to {known}.",
         "Upgrade with:  pip install --upgrade cutpoint-ml",
     )
 
@@ -257,33 +284,70 @@ def read_contents(
     entries = read_json(path, bytes(read(8, start)))
     try:
         header = read_json(path, entries.pop("__metadata__")[HEADER])
-        refuse_format(path, header["format"], FORMAT)
+        refuse_format(path, header["format"], RAGGED_FORMAT)
+        ragged = _ragged(header)
         tensors = {name: _placed(entry, start, n_bytes) for name, entry in entries.items()}
     except MALFORMED as error:
         raise corrupt(path, f"no shard of this format ({error!r})") from error
     spec = read_spec(path, header)
     if not spec.fingerprint() == header.get("spec_id") == spec_id:
         raise corrupt(path, f"it belongs to spec {header.get('spec_id')!r:.40}")  # I12
-    what = _misfit(spec, tensors)
+    what = _misfit(spec, tensors, ragged)
     if what:
         raise corrupt(path, what)
-    return Contents(spec, str(header.get("engine")), tensors)
+    offsets = {name: _offsets(tensors[f"{name}{OFFSETS}"], read) for name in ragged}
+    for name, own in offsets.items():
+        if own[0] != 0 or own[-1] != tensors[name].shape[0] or (own[1:] < own[:-1]).any():
+            raise corrupt(path, f'the rows of its tensor "{name}" do not begin where it says')
+    return Contents(spec, str(header.get("engine")), tensors, ragged, offsets)
 
 
-def _misfit(spec: FeatureSpec, tensors: Mapping[str, Tensor]) -> str:
+def _ragged(header: Mapping[str, Any]) -> dict[str, int]:
+    """Return the taps of ragged rows with their free axes; raise one of `MALFORMED` if it is none.
+
+    Format 2 has one such tap or more, format 1 none.
+    """
+    if header["format"] == FORMAT:
+        return {}
+    found = dict(header["ragged"])
+    if not found or not all(type(axis) is int for axis in found.values()):
+        raise ValueError(f"{found} are no free axes")
+    return found
+
+
+def _offsets(tensor: Tensor, read: Callable[[int, int], bytes | memoryview]) -> Array:
+    stop = tensor.start + tensor.shape[0] * tensor.row_bytes
+    return np.frombuffer(read(tensor.start, stop), tensor.dtype)
+
+
+def _misfit(spec: FeatureSpec, tensors: Mapping[str, Tensor], ragged: Mapping[str, int]) -> str:
     """Return why tensors are not those of a shard of this spec; nothing if they are."""
-    missing = [name for name in (DIGESTS, *(tap.name for tap in spec.taps)) if name not in tensors]
+    taps = {tap.name for tap in spec.taps}
+    of_offsets = {f"{name}{OFFSETS}" for name in ragged}
+    missing = [name for name in (DIGESTS, *sorted(taps | of_offsets)) if name not in tensors]
     if missing:
         return f'it has no tensor "{missing[0]}"'
+    strange = [name for name, axis in ragged.items() if not _is_ragged_tap(name, axis, tensors)]
+    if strange or not ragged.keys() <= taps:
+        return f"its ragged rows are {dict(ragged)}"
     n_rows = tensors[DIGESTS].shape[0]
     for name, tensor in tensors.items():
-        row = np.empty((1, *(0 for _ in tensor.shape[1:])))  # only its axes are looked at
-        dtype = "uint8" if name == DIGESTS else stored_dtype(name, row, spec.storage)
-        if tensor.dtype != dtype or (name == DIGESTS and tensor.shape[1:] != (32,)):
+        n_axes = len(tensor.shape) + (name in ragged)
+        if name == DIGESTS:
+            is_right = tensor.dtype == "uint8" and tensor.shape[1:] == (32,)
+        elif name in of_offsets:
+            is_right = tensor.dtype == "int64" and len(tensor.shape) == 1
+        else:
+            is_right = tensor.dtype == stored_dtype(name, n_axes, spec.storage)
+        if not is_right:
             return f'its tensor "{name}" is {tensor.dtype} of shape {tensor.shape}'
-        if tensor.shape[0] != n_rows:
+        if name not in ragged and tensor.shape[0] != n_rows + (name in of_offsets):
             return "its tensors are not of one length"
     return ""
+
+
+def _is_ragged_tap(name: str, axis: int, tensors: Mapping[str, Tensor]) -> bool:
+    return name in tensors and 0 <= axis < len(tensors[name].shape)
 
 
 def _placed(fields: Mapping[str, Any], start: int, n_bytes: int) -> Tensor:

@@ -7,12 +7,12 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from cutpoint.base.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.base.files import (
@@ -151,7 +151,7 @@ class FeatureStore:
 
     def views(self) -> list[Path]:
         """Return the data set views, the newest last; one the catalog names may be gone."""
-        return [self._view_path(each.view) for each in self.data_sets()]
+        return [self.view_path(each.view) for each in self.data_sets()]
 
     def data_sets(self) -> list[DataSet]:
         """Return the data sets, the newest last.
@@ -234,9 +234,9 @@ class FeatureStore:
         set whose view is gone: that is `StoreCorrupt`.
         """
         taken = self.data_set(name)
-        if not self._view_path(taken.view).exists():
+        if not self.view_path(taken.view).exists():
             raise self._gone(taken)
-        return self.features_of(read_view(self._view_path(taken.view)))
+        return self.features_of(read_view(self.view_path(taken.view)))
 
     def features_of(self, fields: Mapping[str, Any]) -> Features:
         """Return the features of a data set that is described as a view is."""
@@ -357,12 +357,15 @@ class FeatureStore:
         for row in self.catalog.shards(spec_id):
             path = self.shard_path(spec_id, row.name)
             contents, own[row.name] = read_header(path)
-            shapes = {name: tensor.shape[1:] for name, tensor in contents.tensors.items()}
-            first = first or shapes
-            if shapes != first:
+            first = first or contents.rows
+            if contents.rows != first:
+                shapes = [
+                    {name: shape for name, (_, shape) in rows.items()}
+                    for rows in (contents.rows, first)
+                ]
                 raise StoreError(
                     f'Rows in "{path}" have other shapes than in the shards before it.',
-                    f"They are {shapes}, the others {first}.",
+                    f"They are {shapes[0]}, the others {shapes[1]}.",
                     "Rows of one shape for each tap; it can't be told which of them are right.",
                     f"Move one away, for example with:  mv {shlex.quote(str(path))} /tmp",
                 )
@@ -411,7 +414,7 @@ class FeatureStore:
         """
         text = canonical_json({**view_fields(spec, dataset, digests), **(facts or {})})
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self._view_path(name)
+        path = self.view_path(name)
         self._write(path, text.encode(), spec.fingerprint())
         self.catalog.add_view(name, dataset.name)
         return path
@@ -424,18 +427,23 @@ class FeatureStore:
     def add_engine(self, spec_id: str, record: EngineRecord) -> None:
         self.catalog.add_engine(spec_id, record)
 
-    def lock(self, spec_id: str, on_wait: Callable[[], None]) -> FileLock:
-        """Return the lock of a spec's one writer, held: I6. It falls with the process."""
+    def lock(
+        self, spec_id: str, on_wait: Callable[[], None]
+    ) -> AbstractContextManager[BaseFileLock]:
+        """Return the lock of a spec's one writer, held until its context ends: I6.
+
+        It falls with the process.
+        """
         folder = self.path / "locks"
         lock = FileLock(folder / f"{spec_id}.lock")
         with told(folder, "written"):
             make_folder(folder)
+            # What is returned releases; `with lock` would hold it twice, and release once.
             try:
-                lock.acquire(timeout=0)
+                return lock.acquire(timeout=0)
             except Timeout:
                 on_wait()
-                lock.acquire()
-        return lock
+                return lock.acquire()
 
     def _make_folders(self, spec_id: str) -> None:
         """Make the folder of a spec's shards.
@@ -450,15 +458,17 @@ class FeatureStore:
                 sync_folder(above)
 
     def _gone(self, data_set: DataSet) -> StoreCorrupt:
-        there = [each for each in self.data_sets() if self._view_path(each.view).exists()]
+        there = [each for each in self.data_sets() if self.view_path(each.view).exists()]
         return StoreCorrupt(
             f"The view of data set {data_set} is gone.",
-            f'The catalog names it, and "{self._view_path(data_set.view)}" is missing.',
+            f'The catalog names it, and "{self.view_path(data_set.view)}" is missing.',
             f"Its data, extracted again; or one of these by name: {_listed(there) or 'none'}.",
-            "Repeat the extraction; what is there already is not computed again.",
+            "Repeat the extraction: what is there already is not computed again. To forget it:  "
+            f"cutpoint store verify --rebuild {shlex.quote(str(self.path))}",
         )
 
-    def _view_path(self, view: str) -> Path:
+    def view_path(self, view: str) -> Path:
+        """Return the file of a data set's view, which may be gone."""
         return self.path / "views" / f"{view}.json"
 
     def _sweep(self, spec_id: str) -> None:

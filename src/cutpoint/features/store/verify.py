@@ -89,7 +89,12 @@ def verify_store(store: FeatureStore) -> Report:
             with faults.of(f"{spec_id}/{path.name}"):
                 read_receipt(path)
                 orphans.append(f"{spec_id}/{path.name}")
-    for path in store.views():
+    for each in store.data_sets():
+        path = store.view_path(each.view)
+        if not path.exists():
+            what = f"The view of data set {each} is gone: extract it again; --rebuild forgets it."
+            faults.damaged[path.name] = what
+            continue
         with faults.of(path.name):
             _note_lost_items(store, path, faults)
     for spec_id in _int8_specs(store, specs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -106,6 +107,23 @@ def refuse_twins(name: str, places: Iterable[tuple[str, str]], what: str, remedy
                 "One spelling a class; two would be two classes.",
                 remedy,
             )
+
+
+def same_numbers(labels: Iterable[str | None]) -> tuple[str, ...]:
+    """Return what to tell of labels that are one number, spelled ``1``, ``1.0`` and ``01``.
+
+    They may be codes, of which each is a class; so nothing is refused.
+    """
+    spellings: dict[float, dict[str, None]] = {}
+    for label in labels:
+        with contextlib.suppress(TypeError, ValueError):
+            spellings.setdefault(float(label), {})[str(label)] = None  # type: ignore[arg-type]  # None is suppressed
+    return tuple(
+        f"labels {', '.join(each)} are one number and {len(each)} classes: if one class is meant, "
+        "spell it one way"
+        for each in spellings.values()
+        if len(each) > 1
+    )
 
 
 def _spelled(value: Any, kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from cutpoint.base.errors import DataError, MissingExtra, ModalityError
 from cutpoint.base.spec import parse_json
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
-from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
+from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
 
 COLUMNS = ("path", "label", "split", "group", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -43,7 +43,11 @@ def read_manifest(path: Path) -> Dataset:
         str(path),
         tuple(sorted(items, key=lambda item: item.key)),
         classes,
-        warnings=_ignored_columns(path, rows),
+        warnings=(
+            *_ignored_columns(path, rows),
+            *same_numbers(texts),
+            *_merged_groups([cells.get("group") for _, cells in rows]),
+        ),
         label_type=label_type,
     )
 
@@ -72,6 +76,20 @@ def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:
                 f"Rename the column to:  {meant}",
             )
     return (f"columns not read: {', '.join(map(str, others))}",) if others else ()
+
+
+def _merged_groups(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Return what to tell of groups that are a number in some lines and the same text in others."""
+    types: dict[str, set[type]] = {}
+    for cell in cells:
+        name = _word(cell)
+        if name is not None:
+            types.setdefault(name, set()).add(type(cell))
+    return tuple(
+        f"group {name} is a number in some lines and text in others: taken as one group"
+        for name, each in types.items()
+        if len(each) > 1 and str in each
+    )
 
 
 def _rows(path: Path) -> Iterator[Row]:

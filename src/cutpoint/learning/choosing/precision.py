@@ -27,7 +27,7 @@ from cutpoint.items.reading import Dataset, assign_splits, can_be_split, tell_id
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.judge_taps import judge_set
 from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task
+from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task, is_vector
 from cutpoint.learning.metrics import Interval, paired_bootstrap
 from cutpoint.learning.recipe import Recipe
 from cutpoint.networks.backbone import Backbone
@@ -212,7 +212,7 @@ def _judged_rows(ours: Features, theirs: Features, *rows: Array) -> PrecisionChe
     found = PrecisionCheck(ours.spec.precision, len(rows[0]), cosine)
     labelled = np.array([label is not None for label in ours.labels[rows[0]]])
     mine, yours = (each[labelled] for each in rows)
-    taps = [tap for tap in ours.taps if ours.X(tap, rows[0][:1]).ndim == 2]
+    taps = [tap for tap in ours.taps if is_vector(ours, tap)]
     why = _why_no_accuracy(ours, mine, taps)
     if why:
         return replace(found, why_no_accuracy=why)
@@ -265,11 +265,21 @@ def _same_rows(ours: Features, theirs: Features) -> tuple[Array, Array]:
 def _compared(ours: Features, theirs: Features, mine: Array, yours: Array) -> Parity:
     """Compare all taps, few rows at a time: whole maps are large."""
     found = [
-        compare({tap: ours.X(tap, mine[n : n + 16])}, {tap: theirs.X(tap, yours[n : n + 16])})
+        compare({tap: own}, {tap: other})
         for tap in ours.taps
         for n in range(0, len(mine), 16)
+        for own, other in zip(
+            _alike(ours, tap, mine[n : n + 16]), _alike(theirs, tap, yours[n : n + 16]), strict=True
+        )
     ]
     return min(found, key=lambda each: each.cosine)
+
+
+def _alike(features: Features, tap: str, rows: Array) -> list[Array]:
+    """Return rows as one array, or each as its own where they differ in length."""
+    if features.is_ragged(tap):
+        return [row[None] for row in features.rows(tap, rows)]
+    return [features.X(tap, rows)]
 
 
 def _why_no_accuracy(features: Features, rows: Array, taps: Sequence[str]) -> str:

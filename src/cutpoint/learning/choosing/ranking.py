@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.base.text import printable
+from cutpoint.base.text import printable, shortened
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.decision import (
@@ -23,11 +23,10 @@ from cutpoint.learning.choosing.decision import (
     tells_nothing,
 )
 from cutpoint.learning.metrics import Interval
-from cutpoint.networks.layer_table import human_count
+from cutpoint.networks.layer_table import MIN_LETTERS, human_count
 
 METRICS = {"classes": "accuracy", "labels": "labels right", "values": "R²"}
 N_COLUMNS = 98  # of the table
-MIN_LETTERS = 12  # of a layer's name
 _WORDS = {2: "two", 3: "three", 4: "four"}
 
 
@@ -333,15 +332,7 @@ def _fitted(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     columns = list(zip(*table, strict=True))
     others = sum(max(map(len, column)) + 2 for n, column in enumerate(columns) if n != 1)
     letters = max(MIN_LETTERS, N_COLUMNS - others)
-    return [(row[0], _short(row[1], letters), *row[2:]) for row in table]
-
-
-def _short(name: str, letters: int) -> str:
-    """Return a name of so many letters at most, its middle left out if need be."""
-    if len(name) <= letters:
-        return name
-    half = letters // 2
-    return f"{name[: half - 1]}…{name[-half:]}"
+    return [(row[0], shortened(row[1], letters), *row[2:]) for row in table]
 
 
 def _count(number: int, thing: str) -> str:

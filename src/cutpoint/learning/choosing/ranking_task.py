@@ -10,12 +10,14 @@ import numpy as np
 
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
 from cutpoint.learning.gram import Targets
 from cutpoint.learning.metrics import Interval, bootstrap, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe
 from cutpoint.learning.shared.folds import Folds, outer_folds, value_folds
+from cutpoint.networks.pooling import kind_of
 
 KINDS = ("classes", "labels", "values")
 SEPARATOR = ";"  # between the labels of an item that has several
@@ -93,7 +95,7 @@ class Task:
         names = [tap.name for tap in self.features.spec.taps]
         if self.options.recipe.pools_maps:
             return self._maps(names)
-        found = self.options.taps or tuple(n for n in names if _is_vector(self.features, n))
+        found = self.options.taps or tuple(n for n in names if is_vector(self.features, n))
         if not found:
             raise UsageError(
                 f'A ranking of the taps of "{self.features.name}" was asked for.',
@@ -105,13 +107,15 @@ class Task:
 
     def _maps(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the taps that are stored maps, for pools that learn."""
-        found = tuple(name for name in names if name in self.features.layouts)
+        known = self.features.layouts
+        found = tuple(n for n in names if n in known and not self.features.is_ragged(n))
         if not found:
             raise UsageError(
                 f'The recipe "{self.options.recipe}" needs stored maps; "{self.features.name}" has '
                 "none.",
                 f"Taps: {', '.join(names)}.",
-                "Taps kept with their places, by the pools grid(n) and none, by this release.",
+                "Taps kept with as many places an item, by the pools grid(n) and none, by this "
+                "release.",
                 'Extract with:  --pool "grid(4)"',
             )
         return found
@@ -279,10 +283,12 @@ def _several(labels: Array) -> Targets:
     return Targets.of_labels(np.array([[name in own for name in names] for own in sets]), names)
 
 
-def _is_vector(features: Features, tap: str) -> bool:
+def is_vector(features: Features, tap: str) -> bool:
     """Say whether a tap gives one vector an item; a whole activation may be one, or a map."""
-    pool = tap.rpartition("/")[2].partition("(")[0]
-    return pool not in ("none", "grid", "gram") or features.X(tap, np.array([0])).ndim == 2
+    kind = kind_of(TapSpec.from_name(tap).pool)
+    if kind is None or kind.gives == "vector":
+        return True
+    return not features.is_ragged(tap) and features.X(tap, np.array([0])).ndim == 2
 
 
 def refuse_unfit_recipe(options: ChooseOptions) -> None:

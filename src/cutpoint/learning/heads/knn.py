@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cutpoint.base.errors import FewerThanAsked
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.classes import Classifier
@@ -75,11 +77,21 @@ class Neighbours(Head):
     def _choose(self, X: Array, groups: Any, loss: Callable[[Float64], float]) -> None:
         """Keep training rows and the k with the least `loss` of what is said of rows left out."""
         self.rows_ = _of_length_one(X)
-        given = np.atleast_1d(KS if self.k is None else self.k)
-        candidates = sorted({min(int(k), len(X) - 1) for k in given})
+        candidates = self._candidates(len(X))
         found = self._asked(X, candidates, units_of(len(X), groups))
         best = int(np.argmin([loss(each) for each in found]))
         self.k_, self.held_out_scores_ = candidates[best], found[best]
+
+    def _candidates(self, n_items: int) -> list[int]:
+        given = np.atleast_1d(KS if self.k is None else self.k)
+        if self.k is not None and max(given) > n_items - 1:
+            warnings.warn(
+                f"knn: {int(max(given))} neighbours are more than there are; "
+                f"a row has {n_items - 1} others, and those vote.",
+                FewerThanAsked,
+                stacklevel=4,
+            )
+        return sorted({min(int(k), n_items - 1) for k in given})
 
     def _asked(self, X: Array, ks: list[int], units: Array | None = None) -> list[Float64]:
         """Return outputs for each k; with `units`, X is the training rows, each without its own."""

@@ -131,7 +131,7 @@ class LearnedPoolHead(TrainedClassifier):
 
     def _places(self, X: Any) -> Array:
         """Return X as (n_items, channels, places), once it is known to be sound."""
-        x = np.asarray(X)
+        x = _as_array(X, type(self).__name__)
         layout = self.layout or _LAYOUTS.get(x.ndim, "")
         if layout not in LAYOUTS or len(layout) != x.ndim or x.dtype.kind not in "fiu":
             raise ShapeError(
@@ -152,6 +152,19 @@ class LearnedPoolHead(TrainedClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
         return tags
+
+
+def _as_array(X: Any, name: str) -> Array:
+    """Return X as one array; raise `ShapeError` for rows that differ in length."""
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} was given rows that differ in length.",
+            f"{len(X)} rows, which are no one array: {error}.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time.",
+            'Extract them with:  --pool "grid(4)"   and type:  features.X(tap)',
+        ) from error
 
 
 class GeMHead(LearnedPoolHead):
@@ -227,7 +240,7 @@ class GeMHead(LearnedPoolHead):
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """As in `LearnedPoolHead.fit`; warns if values are negative, as GeM loses those."""
-        if (np.asarray(X) < 0).any():
+        if (_as_array(X, type(self).__name__) < 0).any():
             lost = "values below zero are lost, it raises them to 1e-6"
             kept = "attention_pool and efficient_probe keep them"
             warnings.warn(f"{self.kind}: {lost}; {kept}", SignedActivationWarning, stacklevel=2)

@@ -8,7 +8,8 @@ from threading import Lock
 
 import numpy as np
 
-from cutpoint.base.errors import ShapeError
+from cutpoint.base.errors import FewerThanAsked, ShapeError
+from cutpoint.base.spec import TapSpec
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
@@ -17,9 +18,9 @@ from cutpoint.learning.recipe.fitted import FittedRecipe, leak
 from cutpoint.learning.recipe.rows import Rows, joined
 from cutpoint.learning.recipe.spelling import Fitter, Recipe, Stage
 from cutpoint.learning.recipe.widths import OF_ONE_WIDTH, check_widths
-from cutpoint.learning.transforms.base import FewerThanAsked, Mixed
+from cutpoint.learning.transforms.base import Mixed
 from cutpoint.learning.transforms.select import Selector
-from cutpoint.networks.pooling import SignedActivationWarning
+from cutpoint.networks.pooling import SignedActivationWarning, keeps_space
 
 # A recipe is fitted for each tap and fold, and one line is enough. Python's own "once" forgets
 # what was said whenever a filter changes, as catching warnings does.
@@ -87,11 +88,19 @@ def layout_of(features: Features, tap: str) -> str:
     Raises
     ------
     ShapeError
-        If the tap is none, or an older release stored it without.
+        If the tap is none, an older release stored it without, or its rows differ in length.
     """
+    if features.is_ragged(tap):
+        raise ShapeError(
+            f'A pool that learns can\'t be fitted on tap "{tap}": its rows differ in length.',
+            "They are whole activations of items that differ in length.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time; or a pool that "
+            "does not learn.",
+            'Extract again, with:  --pool "grid(4)"   or:  --pool gap',
+        )
     layout = features.layouts.get(tap, "")
     if not layout:
-        is_map = tap.rpartition("/")[2].partition("(")[0] in ("grid", "none")
+        is_map = keeps_space(TapSpec.from_name(tap).pool)
         raise ShapeError(
             f'A pool that learns can\'t be fitted on tap "{tap}".',
             "Its layout is not known: an earlier release stored it."

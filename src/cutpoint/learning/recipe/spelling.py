@@ -21,7 +21,7 @@ from cutpoint.learning.shared.limits import check_parameters
 from cutpoint.learning.transforms import TRANSFORMS, Transform
 from cutpoint.learning.transforms.base import LabelledTransform
 from cutpoint.networks.layer_table import LayerTable
-from cutpoint.networks.pooling import canonical_pool
+from cutpoint.networks.pooling import canonical_pool, keeps_space
 
 NAMED = {
     # The two last stages, generalised mean, whitened and normalised: the pipeline of the image
@@ -256,7 +256,7 @@ def _check_pool(name: str, pools: Sequence[str], is_late: bool, text: str) -> No
     """Raise unless a pool that learns comes first, on stored maps."""
     if is_late:
         raise _wrong(text, f'"{name}" pools stored maps, so it is the first thing done to a tap')
-    vectors = [pool for pool in pools if pool.partition("(")[0] not in ("grid", "none")]
+    vectors = [pool for pool in pools if not keeps_space(pool)]
     if vectors:
         what = f'"{name}" pools stored maps, and "{vectors[0]}" leaves none'
         raise _wrong(text, f"{what}: grid(n) and none do")

@@ -15,8 +15,8 @@ import scipy.special
 from scipy.sparse import csr_array, diags_array, issparse
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.ops import NumpyOps, Ops
 from cutpoint.base.types import Array, Float64
-from cutpoint.networks.pooling.ops import NumpyOps, Ops
 
 _SHORTEST = 1e-30  # a squared length that float32 still holds; shorter rows shrink to zero
 

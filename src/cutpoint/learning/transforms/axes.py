@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Moments
 from cutpoint.learning.shared.limits import is_share
-from cutpoint.learning.transforms.base import FewerThanAsked
 
 # Directions 10⁻⁶ times as wide as the widest are the rounding of float32 rows.
 RANK_TOLERANCE = 1e-12

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.base.state import Stateful
 from cutpoint.base.types import Array, Float64, check_finite
 from cutpoint.learning.shared.limits import Limit, check_parameters
@@ -20,10 +20,6 @@ from cutpoint.learning.shared.steps import Leaving
 FLOATS = (np.float64, np.float32)  # others become the first
 # Rows taken to float64 at a time.
 _BLOCK_ROWS = 4096
-
-
-class FewerThanAsked(UserWarning):
-    """Rows or columns allow fewer than a transform names, and those are taken."""
 
 
 class Transform(Leaving, Stateful, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
@@ -166,8 +162,8 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
         return (n_features,)
     if min(blocks, default=0) < 1 or sum(blocks) != n_features:
         raise UsageError(
-            f"Blocks of {sum(blocks)} columns don't fit features of {n_features}.",
-            f"The blocks have widths {tuple(blocks)}.",
+            f"Blocks of widths {tuple(blocks)} don't fit features of {n_features} columns.",
+            f"They make {sum(blocks)} columns.",
             "Widths of 1 or more that add up to the number of features.",
             "Type, for example:  blocks=tuple(X.shape[1] for X in features_of_taps)",
         )

@@ -114,8 +114,8 @@ def _equal_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int,
     if len(set(widths)) > 1:
         narrowest = min(widths)
         raise ShapeError(
-            f"Taps of different widths have no weighted sum (softmax): {len(set(widths))} widths.",
-            f"The {len(widths)} taps have {', '.join(map(str, widths))} columns.",
+            f"Taps of widths {', '.join(map(str, widths))} have no weighted sum (softmax).",
+            "It adds their columns one to one.",
             "Taps of one width, or a projection of each to one width before: gaussian, sparse, "
             "orthogonal or projection.",
             f"Type, for example:  {option('recipe', f'gap | orthogonal({narrowest}) | softmax')}",

@@ -12,7 +12,7 @@ from sklearn.feature_selection import RFE, SelectorMixin, f_classif, mutual_info
 from sklearn.linear_model import RidgeClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram import Variances, one_hot
 from cutpoint.learning.shared.limits import (
@@ -29,7 +29,6 @@ from cutpoint.learning.shared.limits import (
 )
 from cutpoint.learning.shared.steps import scaling, selecting
 from cutpoint.learning.transforms.base import (
-    FewerThanAsked,
     LabelledTransform,
     Transform,
     check_blocks,

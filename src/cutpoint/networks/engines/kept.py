@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -77,9 +78,13 @@ class KeptModel:
             self.say(f"The compiled model is not kept for the next run: {reason}")
 
     def drop(self, why: str) -> None:
-        """Forget the file and say why."""
-        self.path.unlink(missing_ok=True)
-        self.say(f"The kept model {self.path} {why}: made again")
+        """Forget the file and say why; one that can't be removed is not used either."""
+        kept = ""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            kept = f", and can't be removed: {error.strerror}"
+        self.say(f"The kept model {self.path} {why}: made again{kept}")
 
     def _digest(self, export: bytes) -> bytes:
         return hashlib.sha256(self.path.name.encode() + export).digest()
@@ -87,7 +92,10 @@ class KeptModel:
 
 def _trim(folder: Path) -> None:
     """Remove the models used longest ago until the rest fits `MAX_BYTES`."""
-    found = [(path.stat(), path) for path in folder.glob("*.model")]
+    found = []
+    for path in folder.glob("*.model"):
+        with contextlib.suppress(FileNotFoundError):  # another run trims too
+            found.append((path.stat(), path))
     n_bytes = sum(facts.st_size for facts, _ in found)
     for facts, path in sorted(found, key=lambda each: each[0].st_mtime_ns):
         if n_bytes <= MAX_BYTES:

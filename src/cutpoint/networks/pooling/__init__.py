@@ -1,5 +1,6 @@
 """Activation → vector. Each pool is one function, written in operations every framework has."""
 
+from cutpoint.base.ops import NUMPY, NumpyOps, Ops, space_axes
 from cutpoint.networks.pooling.cls import pool_cls
 from cutpoint.networks.pooling.flatten import pool_flatten
 from cutpoint.networks.pooling.gap import pool_gap
@@ -10,30 +11,45 @@ from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t, pool_h2t_compat
 from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.networks.pooling.none import pool_none
-from cutpoint.networks.pooling.ops import NUMPY, NumpyOps, Ops, space_axes
 from cutpoint.networks.pooling.parse import (
     POOLS,
+    REVISION,
     apply_pool,
     canonical_pool,
+    keeps_space,
+    kind_of,
+    loses_sign,
     parse_pool,
     pools_of,
     read_pool,
+    revision_of,
 )
 from cutpoint.networks.pooling.rmac import pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
 from cutpoint.networks.pooling.signed import SignedActivationWarning, warn_if_signed
 from cutpoint.networks.pooling.spp import pool_spp
-from cutpoint.networks.pooling.widths import feature_names, map_layouts, pooled_shape, pooled_width
+from cutpoint.networks.pooling.widths import (
+    feature_names,
+    free_rows,
+    map_layouts,
+    pooled_shape,
+    pooled_width,
+)
 
 __all__ = [
     "NUMPY",
     "POOLS",
+    "REVISION",
     "NumpyOps",
     "Ops",
     "SignedActivationWarning",
     "apply_pool",
     "canonical_pool",
     "feature_names",
+    "free_rows",
+    "keeps_space",
+    "kind_of",
+    "loses_sign",
     "map_layouts",
     "parse_pool",
     "pool_cls",
@@ -55,6 +71,7 @@ __all__ = [
     "pooled_width",
     "pools_of",
     "read_pool",
+    "revision_of",
     "space_axes",
     "warn_if_signed",
 ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from cutpoint.networks.pooling.ops import Axes, Ops, space_axes
+from cutpoint.base.ops import Axes, Ops, space_axes
+from cutpoint.networks.pooling.masked import bin_masks, space_max, space_mean
 
 Reduce = Callable[[Any, Axes], Any]
 Edges = Callable[[int, int], list[tuple[int, int]]]
@@ -16,13 +17,15 @@ Edges = Callable[[int, int], list[tuple[int, int]]]
 def edges(size: int, n_bins: int) -> list[tuple[int, int]]:
     """Return where each of `n_bins` starts and stops; sizes differ by one at most.
 
+    None is empty: more bins than places repeat places.
+
     Examples
     --------
     >>> edges(7, 3)
     [(0, 2), (2, 4), (4, 7)]
     """
     bounds = [place * size // n_bins for place in range(n_bins + 1)]
-    return list(pairwise(bounds))
+    return [(start, max(stop, start + 1)) for start, stop in pairwise(bounds)]
 
 
 def adaptive_edges(size: int, n_bins: int) -> list[tuple[int, int]]:
@@ -44,17 +47,35 @@ def binned(
     layout: str,
     ops: Ops,
     counts: Sequence[int],
-    reduce: Reduce,
-    edges_of: Edges = edges,
+    how: str = "mean",
+    is_adaptive: bool = False,
+    mask: Any = None,
 ) -> Any:
     """Return `activation` with `counts` bins along its axes of space; the layout is kept.
 
     Bins are reduced along one axis after the other, which gives the same mean or maximum as the
-    whole bin at once and costs the sum of the counts in operations, not their product.
+    whole bin at once and costs the sum of the counts in operations, not their product. With a
+    mask, an item's bins are those of its valid places alone.
     """
+    if mask is not None:
+        (count,) = counts
+        return _binned_valid(activation, layout, ops, count, how, is_adaptive, mask)
+    reduce, edges_of = getattr(ops, how), adaptive_edges if is_adaptive else edges
     for axis, n_bins in zip(space_axes(layout), counts, strict=True):
         activation = _binned_axis(activation, axis, n_bins, ops, reduce, edges_of)
     return activation
+
+
+def _binned_valid(
+    x: Any, layout: str, ops: Ops, n_bins: int, how: str, is_adaptive: bool, mask: Any
+) -> Any:
+    reduce = {"mean": space_mean, "max": space_max}[how]
+    (axis,) = space_axes(layout)
+    n_channels = int(x.shape[layout.index("C")])
+    shape = (1, n_channels) if axis == 1 else (n_channels, 1)
+    masks = bin_masks(mask, ops, n_bins, is_adaptive)
+    parts = [ops.reshape(reduce(x, layout, ops, each), shape) for each in masks]
+    return parts[0] if n_bins == 1 else ops.concat(parts, axis)
 
 
 def _binned_axis(x: Any, axis: int, n_bins: int, ops: Ops, reduce: Reduce, edges_of: Edges) -> Any:

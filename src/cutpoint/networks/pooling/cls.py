@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops
+from cutpoint.base.ops import NUMPY, Ops
 
 
 def pool_cls(activation: Any, layout: str = "NTC", ops: Ops = NUMPY) -> Any:

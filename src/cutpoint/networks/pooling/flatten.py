@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
+from cutpoint.base.ops import NUMPY, Ops, space_axes
 
 
 def pool_flatten(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:

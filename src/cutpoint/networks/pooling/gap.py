@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.networks.pooling.mean import pool_mean
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
+from cutpoint.base.ops import NUMPY, Ops
+from cutpoint.networks.pooling.masked import space_mean
 
 
 def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any = None) -> Any:
-    """Mean over space, or over the valid tokens.
+    """Mean over space, or over its valid places.
 
     Parameters
     ----------
@@ -19,12 +19,14 @@ def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any 
         As in `Layer.layout`.
     ops : Ops
         Operations on this kind of array.
-    mask : array or tensor of shape (n_items, n_tokens), optional
-        Of tokens alone, as in `pool_mean`.
+    mask : array or tensor of shape (n_items, n_places), optional
+        Of tokens or time: 1 where a place is valid, 0 where it is padding, of the activation's own
+        type. Without it all places are valid.
 
     Returns
     -------
     features : same kind and type, shape (n_items, channels)
+        Zeros for an item without any valid place.
 
     Examples
     --------
@@ -32,6 +34,4 @@ def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any 
     >>> pool_gap(np.array([[[[1.0, 3.0]]]]))
     array([[2.]])
     """
-    if mask is not None:
-        return pool_mean(activation, layout, ops, mask)
-    return ops.mean(activation, space_axes(layout))
+    return space_mean(activation, layout, ops, mask)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
+from cutpoint.base.ops import NUMPY, Ops
+from cutpoint.networks.pooling.masked import space_max
 
 
-def pool_gmp(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
-    """Maximum over space, or over all tokens.
+def pool_gmp(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any = None) -> Any:
+    """Maximum over space, or over its valid places.
 
     Parameters
     ----------
-    activation, layout, ops
+    activation, layout, ops, mask
         As in `pool_gap`.
 
     Returns
@@ -25,4 +26,4 @@ def pool_gmp(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:
     >>> pool_gmp(np.array([[[[1.0, 3.0]]]]))
     array([[3.]])
     """
-    return ops.max(activation, space_axes(layout))
+    return space_max(activation, layout, ops, mask)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.ops import NUMPY, Ops, space_axes
 from cutpoint.networks.pooling.bins import binned
 from cutpoint.networks.pooling.flatten import pool_flatten
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
 
 
 def pool_h2t(
@@ -19,12 +19,13 @@ def pool_h2t(
     *,
     target: int,
     compat: bool = False,
+    mask: Any = None,
 ) -> Any:
     """Means of bins, of which there are as many as `target` features allow.
 
     Parameters
     ----------
-    activation, layout, ops
+    activation, layout, ops, mask
         As in `pool_gap`.
     target : int
         Features wanted of the layer. A layer with as many channels or more gives its global mean.
@@ -38,7 +39,8 @@ def pool_h2t(
 
     Notes
     -----
-    Bins partition the map or the tokens, so nothing is dropped.
+    Bins partition the map or the tokens, so nothing is dropped. With a mask they partition an
+    item's valid tokens; of fewer tokens than bins some are repeated, so that all items are as wide.
 
     References
     ----------
@@ -51,12 +53,19 @@ def pool_h2t(
     >>> pool_h2t(np.ones((1, 197, 768)), "NTC", target=8192).shape
     (1, 7680)
     """
+    if compat and mask is not None:
+        raise ShapeError(
+            "Head2Toe's own pooling does not know padding.",
+            "The items are padded, and its windows drop places at the end.",
+            "The bins of `h2t(T)`, which are those of the valid tokens.",
+            f'Type, for example:  --pool "h2t({target})"',
+        )
     if compat:
         return pool_h2t_compat(activation, layout, ops, target=target)
     axes = space_axes(layout)
     sizes = [int(activation.shape[axis]) for axis in axes]
     counts = h2t_bins(int(activation.shape[layout.index("C")]), sizes, target)
-    return pool_flatten(binned(activation, layout, ops, counts, ops.mean), layout, ops)
+    return pool_flatten(binned(activation, layout, ops, counts, mask=mask), layout, ops)
 
 
 def h2t_bins(n_channels: int, sizes: Sequence[int], target: int) -> tuple[int, ...]:
@@ -126,7 +135,7 @@ def pool_h2t_compat(activation: Any, layout: str = "NHWC", ops: Ops = NUMPY, *, 
     counts = h2t_compat_bins(n_channels, sizes, target)
     for axis, count in zip(axes, counts, strict=True):
         activation = ops.slice(activation, axis, 0, count * window)
-    pooled = binned(activation, layout, ops, counts, ops.mean)
+    pooled = binned(activation, layout, ops, counts)
     places_first = ops.permute(pooled, (0, *axes, layout.index("C")))
     return ops.copy(ops.reshape(places_first, (math.prod(counts) * n_channels,)))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cutpoint.base.ops import NUMPY, Ops
 from cutpoint.networks.pooling.cls import pool_cls
-from cutpoint.networks.pooling.ops import NUMPY, Ops
+from cutpoint.networks.pooling.masked import space_mean
 
 
 def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any = None) -> Any:
@@ -33,15 +34,7 @@ def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any 
     >>> pool_mean(tokens, mask=mask)
     array([[2.]])
     """
-    axis = layout.index("T")
-    if mask is None:
-        return ops.mean(activation, (axis,))
-    n_tokens = int(activation.shape[axis])
-    weights = ops.reshape(mask, (n_tokens, 1) if axis == 1 else (1, n_tokens))
-    total = ops.mean(ops.multiply(activation, weights), (axis,))
-    # Both are means over all tokens, so their quotient is the mean over the valid ones.
-    share = ops.at_least(ops.reshape(ops.mean(mask, (1,)), (1,)), 0.5 / n_tokens)
-    return ops.multiply(total, ops.power(share, -1.0))
+    return space_mean(activation, layout, ops, mask)
 
 
 def pool_cls_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any = None) -> Any:

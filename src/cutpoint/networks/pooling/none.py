@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops
+from cutpoint.base.ops import NUMPY, Ops
 
 
 def pool_none(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY) -> Any:

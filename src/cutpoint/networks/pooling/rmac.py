@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops
+from cutpoint.base.ops import NUMPY, Ops
 
 N_SCALES = 3  # of the paper, as are the four tenths that neighbouring regions overlap by
 _OVERLAP = 0.4

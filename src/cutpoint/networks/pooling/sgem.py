@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
+from cutpoint.base.ops import NUMPY, Ops
+from cutpoint.networks.pooling.masked import space_mean
 
 
-def pool_sgem(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, p: float = 3.0) -> Any:
+def pool_sgem(
+    activation: Any,
+    layout: str = "NCHW",
+    ops: Ops = NUMPY,
+    p: float = 3.0,
+    mask: Any = None,
+) -> Any:
     """Signed generalised mean, ``s(mean(s(x)))`` with ``sign(x)·|x|^p`` inside, ``^(1/p)`` outside.
 
     For what transformers and GELU or SiLU networks give: `pool_gem` would raise all that is
@@ -15,7 +22,7 @@ def pool_sgem(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, p: float 
 
     Parameters
     ----------
-    activation, layout, ops
+    activation, layout, ops, mask
         As in `pool_gap`.
     p : float, default 3.0
         Exponent, > 0. 1 is the mean; large values approach the value of largest magnitude.
@@ -31,7 +38,7 @@ def pool_sgem(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, p: float 
     >>> pool_sgem(np.array([[[[-2.0, -2.0]]]])).round(6)
     array([[-2.]])
     """
-    powers = ops.mean(_signed_power(activation, p, ops), space_axes(layout))
+    powers = space_mean(_signed_power(activation, p, ops), layout, ops, mask)
     return _signed_power(powers, 1.0 / p, ops)
 
 

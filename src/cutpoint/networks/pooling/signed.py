@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.spec import TapSpec
+from cutpoint.networks.pooling.parse import loses_sign
 
 
 class SignedActivationWarning(UserWarning):
@@ -34,7 +35,7 @@ def warn_if_signed(tap: str, activation: Any) -> bool:
     False
     """
     pool = TapSpec.from_name(tap).pool
-    is_lost = pool.partition("(")[0] == "gem" and bool((np.asarray(activation) < 0).any())
+    is_lost = loses_sign(pool) and bool((np.asarray(activation) < 0).any())
     if is_lost:
         warnings.warn(
             f"{tap}: values below zero are lost, gem raises them to 1e-6; s{pool} keeps them",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cutpoint.networks.pooling.bins import adaptive_edges, binned, edges
+from cutpoint.base.ops import NUMPY, Ops, space_axes
+from cutpoint.networks.pooling.bins import binned
 from cutpoint.networks.pooling.flatten import pool_flatten
-from cutpoint.networks.pooling.ops import NUMPY, Ops, space_axes
 
 LEVELS = (1, 2, 4)
 
@@ -19,12 +19,13 @@ def pool_spp(
     levels: Sequence[int] = LEVELS,
     how: str = "mean",
     adaptive: bool = False,
+    mask: Any = None,
 ) -> Any:
-    """Means (or maxima) of ever finer grids: 1 × 1, 2 × 2, 4 × 4.
+    """Means (or maxima) of ever finer grids: 1 × 1, 2 × 2, 4 × 4; of time: 1, 2, 4 parts.
 
     Parameters
     ----------
-    activation, layout, ops
+    activation, layout, ops, mask
         As in `pool_gap`; maps at least as large as the finest grid, unless `adaptive`.
     levels : sequence of int, default (1, 2, 4)
         Bins a side of each grid. Bins partition the map: every place belongs to exactly one bin
@@ -57,11 +58,9 @@ def pool_spp(
     >>> pool_spp(np.array([[[[1.0, 3.0], [5.0, 7.0]]]]), levels=(1, 2))
     array([[4., 1., 3., 5., 7.]])
     """
-    reduce = {"mean": ops.mean, "max": ops.max}[how]
     n_axes = len(space_axes(layout))
-    edges_of = adaptive_edges if adaptive else edges
     grids = (
-        binned(activation, layout, ops, (level,) * n_axes, reduce, edges_of) for level in levels
+        binned(activation, layout, ops, (level,) * n_axes, how, adaptive, mask) for level in levels
     )
     flat = [pool_flatten(grid, layout, ops) for grid in grids]
     if not adaptive:

@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.ops import space_axes
 from cutpoint.networks.layer_table import Layer
 from cutpoint.networks.pooling.h2t import h2t_bins, h2t_compat_bins
-from cutpoint.networks.pooling.ops import space_axes
-from cutpoint.networks.pooling.parse import pools_of, read_pool
+from cutpoint.networks.pooling.parse import keeps_space, pools_of, read_pool
 from cutpoint.networks.pooling.spp import LEVELS
 
 Place = tuple[int | str, ...]
@@ -29,7 +29,7 @@ def pooled_shape(layer: Layer, pool: str) -> tuple[int, ...]:
     Raises
     ------
     UsageError, ShapeError
-        If there is no such pool, it can't run here, or a size of the layer is not known.
+        If there is no such pool, it can't run here, or items differ in size.
 
     Examples
     --------
@@ -39,7 +39,9 @@ def pooled_shape(layer: Layer, pool: str) -> tuple[int, ...]:
     """
     (pool,) = pools_of(layer, pool)
     name, arguments, _ = read_pool(pool)
-    item = _item_shape(layer)
+    if name in ("none", "flatten", "h2t"):
+        _refuse_free(layer)
+    item = tuple(int(size or 0) for size in layer.shape[1:])
     if name == "none":
         return item
     n_channels = item[layer.layout.index("C") - 1]
@@ -68,13 +70,48 @@ def map_layouts(pooled: Iterable[tuple[Layer, str]]) -> dict[str, str]:
     Parameters
     ----------
     pooled : iterable of (Layer, str)
-        Layers with the pool that is kept of each; only ``none`` and ``grid`` keep places.
+        Layers with the pool that is kept of each.
     """
     return {
         f"{layer.name}/{pool}": layer.layout
         for layer, pool in pooled
-        if pool.partition("(")[0] in ("none", "grid") and space_axes(layer.layout)
+        if keeps_space(pool) and space_axes(layer.layout)
     }
+
+
+def free_rows(pooled: Iterable[tuple[Layer, str]]) -> dict[str, int]:
+    """Return the axis of a row along which items differ in length, by tap; of taps with one alone.
+
+    Parameters
+    ----------
+    pooled : iterable of (Layer, str)
+        Layers with the pool that is kept of each; ``none`` alone keeps an item's own length.
+
+    Raises
+    ------
+    ShapeError
+        If items differ along two axes of a tap that is to be kept whole.
+
+    Examples
+    --------
+    >>> layer = Layer(0, "encoder", "Encoder", (None, None, 768), None, 0, 0, layout="NTC")
+    >>> free_rows([(layer, "none"), (layer, "gap")])
+    {'encoder/none': 0}
+    """
+    found = {}
+    for layer, pool in pooled:
+        if pool != "none" or not layer.free_axes:
+            continue
+        if len(layer.free_axes) > 1:
+            raise ShapeError(
+                f'Layer "{layer.name}" can\'t be kept whole: items differ in size along '
+                f"{len(layer.free_axes)} axes.",
+                f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
+                "Rows that differ in length along one axis; or a pool of one width.",
+                'Type, for example:  --pool "grid(4)"',
+            )
+        found[f"{layer.name}/{pool}"] = layer.free_axes[0] - 1
+    return found
 
 
 def pooled_width(layer: Layer, pool: str) -> int:
@@ -109,11 +146,11 @@ def feature_names(layer: Layer, pool: str) -> list[str]:
 
 def _places(layer: Layer, pool: str, shape: tuple[int, ...]) -> Iterator[Place]:
     name, arguments, _ = read_pool(pool)
-    if name in ("none", "grid"):
+    if keeps_space(pool):
         return _in_layout(layer, shape)
     if name == "gram":
         return _counted(shape)
-    item = _item_shape(layer)
+    item = tuple(int(size or 0) for size in layer.shape[1:])
     n_channels = item[layer.layout.index("C") - 1]
     sizes = tuple(item[axis - 1] for axis in space_axes(layer.layout))
     match name:
@@ -170,13 +207,11 @@ def _axes(layer: Layer) -> str:
     return layer.layout[1:]
 
 
-def _item_shape(layer: Layer) -> tuple[int, ...]:
-    sizes = layer.shape[1:]
-    if any(size is None for size in sizes):
+def _refuse_free(layer: Layer) -> None:
+    if layer.free_axes:
         raise ShapeError(
-            f'The features of layer "{layer.name}" were to be counted.',
-            f"Its shape is {layer.shape_text}; not all of its sizes are known.",
-            "A network whose input has a fixed size.",
+            f'The features of layer "{layer.name}" have no one shape: items differ in length.',
+            f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
+            "A pool, whose features have one; or a network whose input has a fixed size.",
             "State the size when loading it, for example with:  --preprocess imagenet",
         )
-    return tuple(int(size or 0) for size in sizes)

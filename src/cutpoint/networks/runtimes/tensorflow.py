@@ -1,4 +1,4 @@
-"""TensorFlow, for Keras networks and for graphs: import, pools' operations, cost, conversion."""
+"""TensorFlow, for Keras networks and for graphs: import, cost, conversion."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import importlib.util
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import MissingExtra
 from cutpoint.base.spec import Preprocess, PreprocessSpec
-from cutpoint.networks.pooling.ops import Axes
 from cutpoint.networks.runtimes.openvino import import_openvino
 
 
@@ -47,55 +46,6 @@ def _quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-class TensorFlowOps:
-    """Pools' operations on TensorFlow tensors."""
-
-    def __init__(self) -> None:
-        self._tf = import_tensorflow()
-
-    def mean(self, x: Any, axes: Axes) -> Any:
-        return self._tf.reduce_mean(x, axes)
-
-    def max(self, x: Any, axes: Axes) -> Any:
-        return self._tf.reduce_max(x, axes)
-
-    def at_least(self, x: Any, low: float) -> Any:
-        return self._tf.maximum(x, low)
-
-    def power(self, x: Any, exponent: float) -> Any:
-        return self._tf.pow(x, exponent)
-
-    def take(self, x: Any, axis: int, index: int) -> Any:
-        return self._tf.gather(x, index, axis=axis)
-
-    def slice(self, x: Any, axis: int, start: int, stop: int) -> Any:
-        return x[(slice(None),) * axis + (slice(start, stop),)]
-
-    def concat(self, xs: Sequence[Any], axis: int) -> Any:
-        return self._tf.concat(xs, axis)
-
-    def permute(self, x: Any, order: Axes) -> Any:
-        return self._tf.transpose(x, order)
-
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        return self._tf.reshape(x, (-1, *shape))
-
-    def matmul(self, x: Any, y: Any) -> Any:
-        return self._tf.matmul(x, y)
-
-    def scale(self, x: Any, factor: float) -> Any:
-        return x * factor
-
-    def add(self, x: Any, y: Any) -> Any:
-        return x + y
-
-    def multiply(self, x: Any, y: Any) -> Any:
-        return x * y
-
-    def copy(self, x: Any) -> Any:
-        return self._tf.identity(x)
 
 
 def network_input(tf: Any, batch: Any, preprocess: Preprocess) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
@@ -57,7 +58,7 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
     source, colon, rest = name.partition(":")
     known = entry_points(group=GROUP)
     if not colon or source not in known.names:
-        if Path(name).expanduser().exists():
+        if name and Path(name).expanduser().exists():  # the empty path is the current folder
             return load_backbone(f"{_source_of(Path(name).expanduser())}:{name}", options)
         raise _no_source(name, known) if colon else _no_such_name(name, known)
     if options.build is not None and source in _BUILD_THEMSELVES:
@@ -83,13 +84,27 @@ def _source_of(path: Path) -> str:
         found = _SUFFIXES.get(path.suffix.lower())
         what = f"files that end in {', '.join(sorted(_SUFFIXES))}"
     if found is None:
+        kind = "folder" if path.is_dir() else "file"
         raise BackboneNotFound(
-            f'The network in "{path}" was asked for.',
-            f"No source reads such a {'folder' if path.is_dir() else 'file'}.",
+            f'No source reads the {kind} "{path}" by its name.',
+            f"Such a {kind} may hold anything.",
             f"Read without naming a source: {what}.",
-            f"Name the source if you know it, for example:  torch:{path.name}",
+            _how_it_is_read(path),
         )
     return found
+
+
+def _how_it_is_read(path: Path) -> str:
+    quoted = shlex.quote(str(path))
+    if path.is_dir():
+        return f"Look for the network in it with:  ls {quoted}"
+    if path.suffix.lower() == ".tflite":
+        whole = shlex.quote(f"{path}.onnx")
+        return (
+            "Convert it, then take the new file:  "
+            f"python -m tf2onnx.convert --tflite {quoted} --output {whole}"
+        )
+    return f"If it holds weights of PyTorch, say so:  {shlex.quote(f'torch:{path}')}"
 
 
 def _no_source(name: str, known: EntryPoints) -> BackboneNotFound:

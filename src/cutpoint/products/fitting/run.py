@@ -39,7 +39,7 @@ from cutpoint.learning.heads import find_protocol, fit_protocol
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
-from cutpoint.networks.pooling import map_layouts
+from cutpoint.networks.pooling import free_rows, map_layouts
 from cutpoint.products.evaluation import Evaluation, make_evaluation
 from cutpoint.products.fitting.options import FitOptions
 from cutpoint.products.fitting.outputs import FitResult, check_output, make_card, write_outputs
@@ -160,6 +160,16 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             "The pool grid(n), a smaller map, or none, the whole activation.",
             f'Type, for example:  --pool "grid(4)" --head {head.kind}',
         )
+    ragged = free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
+    if ragged:
+        raise UsageError(
+            f'The head {head.kind} can\'t be trained on "{next(iter(ragged))}": its rows differ in '
+            "length.",
+            "They are whole activations of items that differ in length.",
+            "Maps of one size, as the pool grid(n) keeps of maps and of time; or a head that takes "
+            "vectors.",
+            f'Type, for example:  --pool "grid(4)" --head {head.kind}   or:  --pool gap',
+        )
     return found
 
 
@@ -182,7 +192,8 @@ def _fit_head(
         if layouts:
             head.set_params(layout=layouts[taken.tap])
         head.fit(X, labels, groups=groups)
-    taps = [TapSpec.from_name(tap) for tap in recipe.taps]
+    revision = features.spec.revision
+    taps = [TapSpec.from_name(tap, revision) for tap in recipe.taps]
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
     return Predictor(
         backbone,
@@ -193,6 +204,7 @@ def _fit_head(
         storage=features.spec.storage,
         precision=features.spec.precision,
         network=network_of(features.spec, FeatureStore(options.request.store), taps),
+        revision=revision,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,22 @@ def refuse_foreign(folder: Path) -> None:
         (folder / MANIFEST).exists() or {each.name for each in folder.iterdir()} <= {BAD_ROWS}
     )
     if folder.exists() and not is_ours:
-        other = (folder.resolve() / "model.cutpoint") if folder.is_dir() else f"{folder}.cutpoint"
         raise UsageError(
             f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {other}",
+            f"Type, for example:  -o {shlex.quote(_new_place(folder))}",
         )
+
+
+def _new_place(folder: Path) -> str:
+    """Return a new name in the current folder, beside it where it is what was named.
+
+    Never within what was named, nor where a named file lies: that may be the data.
+    """
+    whole = folder.resolve()
+    name = f"{whole.name if folder.is_dir() and whole.name else 'model'}.cutpoint"
+    return f"../{name}" if whole == Path.cwd() and whole != whole.parent else name
 
 
 def signed(fields: dict[str, Any]) -> dict[str, Any]:

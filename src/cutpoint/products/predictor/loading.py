@@ -18,6 +18,7 @@ from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.heads import head_from_state
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
+from cutpoint.networks.pooling import REVISION
 from cutpoint.networks.sources import load_backbone
 from cutpoint.products.predictor.card import Card
 from cutpoint.products.predictor.format import (
@@ -121,6 +122,7 @@ def _predictor(
         storage=fields["storage"],
         precision=precision,
         network=network,
+        revision=fields.get("revision", 1),
     )
     try:
         str(made)  # a card that can't be printed is told now, as all else that is misspelt
@@ -179,6 +181,8 @@ def _check_parts(
         raise broken(folder, f'its backbone has no tap "{strange[0]}"')
     if fields["storage"] not in STORAGES:
         raise broken(folder, f"its storage is {fields['storage']!r}")
+    if fields.get("revision", 1) not in range(1, REVISION + 1):
+        raise broken(folder, f"its pools are of revision {fields['revision']!r}")
     wrong = _wrong_head(recipe, head)
     if wrong:
         raise broken(folder, wrong)

@@ -48,6 +48,8 @@ class Predictor:
         What the network computed in, and computes in here; nothing else is put in its place.
     network : bytes
         Of int8, the quantised network itself; empty otherwise.
+    revision : int
+        Of its taps: how padded items were pooled when it was fitted, and are pooled still.
     """
 
     backbone: Backbone
@@ -59,6 +61,7 @@ class Predictor:
     storage: str = "auto"
     precision: str = "fp32"
     network: bytes = field(default=b"", repr=False)
+    revision: int = 1
     _scorers: dict[tuple[str, int | None], Scorer] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -66,7 +69,7 @@ class Predictor:
     @property
     def taps(self) -> tuple[TapSpec, ...]:
         """Where the backbone is cut, and the pooling; one, or several made one by the recipe."""
-        return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
+        return tuple(TapSpec.from_name(tap, self.revision) for tap in self.recipe.taps)
 
     @property
     def classes(self) -> tuple[Label, ...]:
@@ -109,6 +112,7 @@ class Predictor:
                 self.network,
                 engine,
                 n_workers,
+                self.revision,
             )
         return self._scorers[key]
 
@@ -154,7 +158,9 @@ class Predictor:
         write_folder(as_path("path", path).resolve(), self._fields(recipe, head), parts)
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+        younger = {"revision": self.revision} if self.revision > 1 else {}  # than the format
         return {
+            **younger,
             "format": FORMAT,
             "modality": self.backbone.spec.modality,
             "backbone": self.backbone.spec.to_json(),

@@ -16,7 +16,7 @@ from cutpoint.base.types import Array, Float64
 from cutpoint.features.extraction import Described, describe
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.unit import calibration_batch, refuse_misfit
-from cutpoint.features.store.halves import as_read
+from cutpoint.features.store.half_precision import as_read
 from cutpoint.items.reading import Item, Label, read_items
 from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.recipe import FittedRecipe
@@ -62,6 +62,7 @@ class Scorer:
     network: bytes = field(repr=False)
     engine: str = "auto"
     n_workers: int | None = None
+    revision: int = 1
     _ready: Engine | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Scorer:
             for start, found in self._executor.map(work, starts):
                 places = [start + place for place in found.places]
                 if places:
-                    out[places] = self._scored(found.features)
+                    out[places] = self._scored(found.arrays)
                 reasons |= {start + place: reason for place, reason in found.bad}
         if len(reasons) == len(items):  # no item was there to compare the engine on
             self._ready = None
@@ -143,7 +144,7 @@ class Scorer:
 
     @property
     def _taps(self) -> tuple[TapSpec, ...]:
-        return tuple(TapSpec.from_name(tap) for tap in self.recipe.taps)
+        return tuple(TapSpec.from_name(tap, self.revision) for tap in self.recipe.taps)
 
     @cached_property
     def _cut(self) -> Cut:

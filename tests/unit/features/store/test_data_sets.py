@@ -97,7 +97,7 @@ def test_python_says_which_data_set_was_taken(
     cp.choose(tmp_path)
     told = capsys.readouterr().err
     assert 'Data set taken: "cats"' in told
-    assert 'Take another with:  data_set="NAME"' in told
+    assert "Take another with:  data_set='NAME'" in told
     cp.choose(tmp_path, data_set="bees")
     assert "Data set taken" not in capsys.readouterr().err
     with pytest.raises(UsageError, match='No data set "dogs"'):
@@ -115,7 +115,7 @@ def test_the_newest_data_set_that_is_gone_is_told_and_no_other_is_taken(tmp_path
     assert store.open("bees").name == "bees"
     ((name, what),) = verify_store(store).damaged
     assert (name, what) == (store.views()[-1].name, what)
-    assert "it is not there" in what
+    assert "is gone: extract it again" in what
     assert [view["name"] for view in describe_store(store)["views"]] == ["ants", "bees", "gone"]
     fill(tmp_path, items("cats", 12))
     assert verify_store(store).is_whole
@@ -214,3 +214,19 @@ def test_a_view_whose_writer_was_killed_before_it_was_named_comes_first(
     np.testing.assert_array_equal(
         store.open("bees").X("conv3/gap")[:10], store.open().X("conv3/gap")
     )
+
+
+def test_a_view_that_is_gone_is_told_with_its_data_set_and_what_forgets_it(tmp_path: Path) -> None:
+    fill(tmp_path, images(8))
+    store = FeatureStore(tmp_path)
+    (gone,) = store.data_sets()
+    store.view_path(gone.view).unlink()
+    (told,) = verify_store(store).damaged
+    assert told == (
+        f"{gone.view}.json",
+        f"The view of data set {gone} is gone: extract it again; --rebuild forgets it.",
+    )
+    with pytest.raises(StoreCorrupt) as caught:
+        store.open()
+    assert caught.value.type_next.endswith(f"cutpoint store verify --rebuild {tmp_path}")
+    assert rebuild_catalog(store).is_whole

@@ -176,6 +176,20 @@ def test_i6_writers_of_different_specs_share_a_store(tmp_path: Path) -> None:
     assert verify_store(FeatureStore(tmp_path)).n_rows == 2 * N_ITEMS
 
 
+def test_i6_the_place_is_given_back_when_the_work_fails_though_its_error_is_kept(
+    tmp_path: Path,
+) -> None:
+    """A notebook keeps the last error, and with it all that was on its way."""
+    store = FeatureStore(tmp_path)
+    first = store.lock("spec", lambda: None)
+    with pytest.raises(KeyError) as kept, first:
+        raise KeyError
+    waited: list[None] = []
+    with store.lock("spec", lambda: waited.append(None)):
+        assert waited == []
+    assert kept.value.__traceback__ is not None
+
+
 def test_i8_workers_batch_size_and_engine_choice_find_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

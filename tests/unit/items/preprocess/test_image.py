@@ -364,3 +364,11 @@ def test_arrays_of_another_kind_are_bad_and_say_what_would_do(pixels: np.ndarray
 def test_an_array_and_its_png_are_the_same_image() -> None:
     expected = prepare_image(encoded(PHOTO, "PNG"), SPEC)[0]
     np.testing.assert_array_equal(prepare_image(PHOTO, SPEC)[0], expected)
+
+
+def test_an_array_of_grey_is_the_photo_of_three_equal_channels() -> None:
+    grey = PHOTO[..., 0]
+    found, expected = (prepare_image(each, SPEC)[0] for each in (grey, np.dstack([grey] * 3)))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(BadItem, match="images are uint8"):
+        prepare_image(grey[0], SPEC)

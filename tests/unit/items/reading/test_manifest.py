@@ -144,3 +144,24 @@ def test_labels_of_several_types_are_refused(tmp_path: Path) -> None:
     path.write_text('{"path": "a", "label": 1}\n{"path": "b", "label": "1"}')
     with pytest.raises(DataError, match="several types: int, str"):
         read_manifest(path)
+
+
+def test_labels_that_are_one_number_and_several_classes_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("path,label\na.png,1\nb.png,1.0\nc.png,01\nd.png,2\ne.png,nan\n")
+    (told,) = read_manifest(path).warnings
+    assert told.startswith("labels 1, 1.0, 01 are one number and 3 classes")
+    path.write_text("path,label\na.png,1\nb.png,2\nc.png,x\n")
+    assert read_manifest(path).warnings == ()
+
+
+def test_groups_that_are_a_number_here_and_text_there_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    rows = [
+        {"path": f"{n}.png", "label": "a", "group": group} for n, group in enumerate([1, "1", 2])
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    dataset = read_manifest(path)
+    assert [item.group for item in dataset.items] == ["1", "1", "2"]
+    (told,) = dataset.warnings
+    assert told == "group 1 is a number in some lines and text in others: taken as one group"

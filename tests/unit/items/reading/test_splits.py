@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cutpoint.base.errors import DataError
-from cutpoint.items.reading import Dataset, Item, assign_splits
+from cutpoint.items.reading import Dataset, Item, assign_splits, has_splits
 
 
 def dataset_of(*labels: str, groups: list[str] | None = None) -> Dataset:
@@ -96,3 +97,10 @@ def test_given_splits_are_kept_and_half_given_ones_refused() -> None:
 def test_case_25_a_class_with_one_item_is_told_by_name() -> None:
     with pytest.raises(DataError, match="Class rare has one item only"):
         assign_splits(dataset_of(*["a"] * 5, "rare"))
+
+
+def test_a_split_of_some_items_is_a_split() -> None:
+    """The rest is of none: data that says of a part what it is for has said so on purpose."""
+    plain = dataset_of("a", "b", "a")
+    some = plain.with_items((replace(plain.items[0], split="test"), *plain.items[1:]))
+    assert [has_splits(plain), has_splits(some)] == [False, True]

@@ -157,6 +157,7 @@ def test_where_nothing_tells_the_labels_apart_that_is_said_and_no_layer_is_named
     found = ranking(one, two, blind_losses=blind, chance=0.5)
     assert found.headline().startswith("Nothing tells the labels apart: the best of 2 ways")
     said = f"{found.verdict()} {advise(found, n_classes=2)}"
+    assert "no layer is advised: look at the labels first." in said
     assert "layer" not in said.replace("no layer is advised", "")
     assert not any(line.startswith(("→", "=")) for line in found.lines())
     assert found.to_json()["why"] == "nothing"
@@ -274,3 +275,24 @@ def test_the_table_always_shows_what_is_taken(at_most: int) -> None:
 def test_a_bounded_difference_has_bounded_bounds() -> None:
     found = mean_interval(np.array([1.0, -1.0]), None, 0.05, is_bounded=True)
     assert (found.low, found.high) == (-1.0, 1.0)
+
+
+def test_the_picture_has_the_cheapest_at_its_left_edge_and_the_dearest_at_its_right() -> None:
+    lines = draw(ranking(candidate(190, 2, 900), candidate(100, 0, 100)))
+    drawn = [line.partition("┤")[2] for line in lines if "┤" in line]
+    assert drawn[0][-1] == "◆"
+    assert drawn[-1][0] in "●·"
+
+
+@pytest.mark.parametrize(
+    ("n_taps", "said"), [(2, "the last two stages are"), (3, "three"), (4, "four")]
+)
+def test_as_many_stages_as_the_prior_has_are_named(n_taps: int, said: str) -> None:
+    taps = tuple(f"layer{each}/gap" for each in range(n_taps))
+    prior = candidate(100, n_taps, 900, taps=taps, strategy="fused")
+    assert said in with_prior(prior, candidate(101, 0, 100)).headline()
+
+
+def test_a_prior_of_one_tap_is_named_and_is_one() -> None:
+    found = ranking(candidate(100, 2, 900), candidate(101, 0, 100))
+    assert "the last tap, layer2/gap, is taken" in found.headline()

@@ -12,7 +12,7 @@ import pytest
 import cutpoint as cp
 from cutpoint.features.store import Features
 from cutpoint.items.reading.arrays import read_arrays
-from cutpoint.learning.choosing import ChooseOptions, rank
+from cutpoint.learning.choosing import ChooseOptions, prior_advice, rank
 from cutpoint.learning.choosing.prior_taps import prior_taps
 from cutpoint.learning.choosing.ranking_task import Task, blind_losses
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
@@ -131,3 +131,11 @@ def test_an_answer_for_all_errs_as_the_class_frequencies_say(tmp_path: Path) -> 
     task = Task.of(fill(tmp_path / "values", data).features, ChooseOptions(kind="values"))
     others = (values.sum() - values) / 9
     np.testing.assert_allclose(blind_losses(task), np.square(others - values))
+
+
+@pytest.mark.parametrize(("n_items", "is_small"), [(999, True), (1000, False)])
+def test_a_thousand_items_are_enough_to_ask_for_fine_tuning(n_items: int, is_small: bool) -> None:
+    """The task size of VTAB-1k, whose figures are cited from there on."""
+    advice = prior_advice(n_items, 10)
+    assert ("below a thousand items" in advice.advice[1]) == is_small
+    assert any("VTAB" in source.who for source in advice.sources) != is_small

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import FewerThanAsked, UsageError
 from cutpoint.learning.heads import KNNHead
+from cutpoint.learning.heads.protocol_run import fit_protocol
 
 
 def blobs(n_items: int = 250, seed: int = 0, n_classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -80,3 +83,21 @@ def test_float32_rows_stay_float32() -> None:
 def test_what_is_no_number_of_neighbours_is_refused(k: object) -> None:
     with pytest.raises(UsageError, match="k can't be"):
         KNNHead(k).fit(*blobs(30))
+
+
+@pytest.mark.parametrize("k", [1000, [5, 1000]])
+def test_more_neighbours_than_there_are_rows_are_told(k: object) -> None:
+    with pytest.warns(FewerThanAsked, match="1000 neighbours were asked for; a row has 29 others"):
+        head = KNNHead(k).fit(*blobs(30))
+    assert head.k_ in (5, 29)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        KNNHead().fit(*blobs(30))  # its own candidates go as far as there are rows
+        fit_protocol("dinov2-knn", *blobs(30))
+
+
+def test_kept_columns_that_are_no_list_are_refused() -> None:
+    head = KNNHead(3).fit(*blobs(30))
+    head.columns_ = head.columns_[:, None]
+    with pytest.raises(ValueError, match="30 labels for rows"):
+        head._check_restored()

@@ -25,7 +25,7 @@ from cutpoint.learning.heads import (
     RidgeHead,
     head_from_state,
 )
-from cutpoint.learning.heads.pool_modules import AttentionPool, GeMPool, QueryPool
+from cutpoint.learning.heads.pool_modules import AttentionPool, GeMPool, QueryPool, Standardise
 from cutpoint.learning.heads.trained import UntaughtWarning, inner_split
 from cutpoint.networks.pooling import SignedActivationWarning, pool_gem
 
@@ -252,6 +252,13 @@ def test_wrong_input_says_what_would_do(head: Any) -> None:
         head.predict(maps[:, :4])
 
 
+def test_rows_that_differ_in_length_are_refused() -> None:
+    rows = [np.zeros((n, 4), np.float32) for n in (3, 5, 2)]
+    for head in (GeMHead(), AttentionPoolHead()):
+        with pytest.raises(ShapeError, match="was given rows that differ in length"):
+            head.fit(rows, ["a", "b", "a"])
+
+
 def test_queries_must_share_the_channels() -> None:
     with pytest.raises(UsageError, match="Up to 3 these can: 1, 2") as caught:
         EfficientProbe(n_queries=3).fit(*spotted(60))
@@ -344,3 +351,23 @@ def test_heads_on_real_maps_are_near_ridge_on_their_means(shared: Path, tmp_path
     for head in (GeMHead(), AttentionPoolHead()):
         head.fit(maps, y[train])
         assert head.score(others, y[test]) >= baseline - 0.04, head
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_channel_that_is_constant_but_for_rounding_is_not_blown_up(is_shared: bool) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(50, 2, 4)).astype(np.float32)
+    x[:, 1] = 1000 + 1e-4 * random.normal(size=(50, 4))  # float32 keeps 6e-5 there
+    layer = Standardise(2, is_shared)
+    layer.settle(x)
+    assert layer.deviation[1] == pytest.approx(2**-0.5 if is_shared else 1.0, abs=0.1)
+    assert layer(torch.from_numpy(x))[:, 1].abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_class_of_one_group_leaves_no_rows_to_stop_by(seed: int) -> None:
+    """Wherever the group is, it is on one side alone."""
+    truth = np.repeat([0, 1], [20, 5])
+    groups = np.concatenate([np.arange(20), np.full(5, 20)])
+    fitted, held = inner_split(truth, 0.2, seed, groups)
+    assert (len(fitted), len(held)) == (25, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cutpoint.learning.heads.limits import SEED
 
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.learning.heads import HEADS, MLPHead, parse_head
@@ -72,3 +73,11 @@ def test_the_mlp_does_not_care_for_the_features_scale() -> None:
     for scale in np.float32([1e-4, 1e4]):
         found = MLPHead(8, max_epochs=10).fit(X * scale, y).outputs(X * scale)
         np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_seeds_are_all_that_numpy_takes() -> None:
+    """`numpy.random.RandomState`: from 0 to 2³² − 1."""
+    assert [SEED.allows(each) for each in (-1, 0, 2**32 - 1, 2**32)] == [False, True, True, False]
+    np.random.RandomState(2**32 - 1)
+    with pytest.raises(ValueError, match="between 0 and"):
+        np.random.RandomState(2**32)

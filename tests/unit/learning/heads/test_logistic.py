@@ -11,7 +11,12 @@ from sklearn.metrics import log_loss as reference_log_loss
 
 from cutpoint.base.errors import UsageError
 from cutpoint.learning.heads import PROTOCOLS, LogisticHead, SVMHead, softmax_regression
-from cutpoint.learning.heads.softmax_regression import SoftmaxRegression
+from cutpoint.learning.heads.softmax_regression import (
+    SoftmaxRegression,
+    _conjugate_gradients,
+    _Problem,
+    _solve,
+)
 from cutpoint.learning.metrics import log_loss, softmax
 from cutpoint.learning.shared.folds import inner_folds
 
@@ -148,3 +153,52 @@ def test_what_would_leave_a_class_unlearned_is_not_judged(
 ) -> None:
     found = inner_folds(np.array(truth), None if groups is None else np.array(groups))
     assert sorted(row for _, judge in found for row in judge) == judged
+
+
+def three_classes() -> _Problem:
+    random = np.random.default_rng(0)
+    scales = np.array([3.0, 1.0, 0.3, 0.1])  # axes of unlike spread, as of real rows
+    return _Problem(random.normal(size=(90, 4)) * scales, np.arange(90) % 3, penalty=0.01)
+
+
+def test_the_diagonal_is_that_of_the_curvature() -> None:
+    problem = three_classes()
+    both = np.random.default_rng(1).normal(size=(3, 5))
+    shares, _ = problem.shares_and_gradient(both)
+    units = np.eye(15).reshape(15, 3, 5)
+    curvature = np.array([problem.curvature(shares, unit).ravel() for unit in units])
+    np.testing.assert_allclose(curvature, curvature.T, atol=1e-12)
+    np.testing.assert_allclose(problem.diagonal(shares).ravel(), curvature.diagonal(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("beside", "at_most"), [(1e-4, 4), (10.0, 9)])
+def test_conjugate_gradients_need_few_products(beside: float, at_most: int) -> None:
+    """Reference: `numpy.linalg.solve`. In exact arithmetic there are as many products as unknowns,
+    6; fewer where the diagonal is nearly all there is."""
+    right = np.random.default_rng(0).normal(size=6)
+    matrix = np.diag(10.0 ** np.arange(-3, 3)) + beside * np.outer(right, right)
+    asked: list[np.ndarray] = []
+
+    def times(x: np.ndarray) -> np.ndarray:
+        asked.append(x)
+        return np.asarray(matrix @ x)
+
+    found = _conjugate_gradients(times, right, matrix.diagonal(), 1e-9)
+    np.testing.assert_allclose(found, np.linalg.solve(matrix, right), rtol=1e-6)
+    assert len(asked) <= at_most
+
+
+def test_whole_steps_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near a solution Newton's own step is the best: the gradient is asked for once for each."""
+    lengths: list[float] = []
+    own = _Problem.shares_and_gradient
+
+    def counted(self: _Problem, both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shares, gradient = own(self, both)
+        lengths.append(float(np.linalg.norm(gradient)))
+        return shares, gradient
+
+    monkeypatch.setattr(_Problem, "shares_and_gradient", counted)
+    problem = three_classes()
+    _solve(problem, np.zeros((3, 5)), 1e-8)
+    assert lengths == sorted(lengths, reverse=True)  # none was thrown away

@@ -37,6 +37,8 @@ def test_the_grids_are_the_sources() -> None:
     assert PROTOCOLS["dinov2-knn"].candidates == (10, 20, 100, 200)
     assert (PROTOCOLS["mteb"].n_draws, PROTOCOLS["mteb"].per_class) == (10, 8)
     assert PROTOCOLS["mteb"].candidates == (1.0,)  # scikit-learn's default
+    vtab = PROTOCOLS["vtab1k"].candidates  # its own: half a power of ten apart around 1
+    np.testing.assert_allclose(vtab, 10 ** np.arange(-4, 4.5, 0.5), rtol=1e-12)
     assert (PROTOCOLS["vtab1k"].n_learn, PROTOCOLS["vtab1k"].n_validate) == (800, 200)
 
 

@@ -55,3 +55,11 @@ def test_a_static_ranking_does_not_look_at_its_own_row() -> None:
 def test_a_data_set_that_tells_no_models_apart_does_not_count() -> None:
     table = np.array([[50.0, 60.0, 70.0], [80.0, 80.0, 80.0], [55.0, 50.0, 65.0]])
     assert np.isfinite(static_ranking(table)).all()
+
+
+def test_of_two_data_sets_each_is_ranked_by_the_other_alone() -> None:
+    table = ACCURACY[:2]
+    standard = (table - table.mean(1, keepdims=True)) / table.std(1, keepdims=True)
+    np.testing.assert_allclose(static_ranking(table), standard[::-1])
+    # The mean of several others, not their sum.
+    np.testing.assert_allclose(static_ranking(np.tile(table[0], (5, 1)))[0], standard[0])

@@ -272,7 +272,7 @@ def test_the_mask_keeps_more_at_a_lower_threshold() -> None:
 )
 def test_a_penalty_that_leaves_nothing_says_what_to_type(selector: L1Select) -> None:
     X, y = planted(50, 5)
-    with pytest.raises(UsageError, match=r"It kept none of the 10 columns(.|\n)*Type, for example"):
+    with pytest.raises(UsageError, match=r"kept none of 10 columns(.|\n)*Type, for example"):
         selector.fit(X, y)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,35 @@ def test_models_unused_for_longest_go_first(
     assert places[0].read() == bytes(100)  # and so used just now
     places[3].write(bytes(100))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.model", "2.model", "3.model"]
+
+
+def test_the_versions_are_those_of_the_packages_that_are_here() -> None:
+    found = kept._versions()
+    assert found["torch"] == version("torch")
+    assert found["openvino"] == version("openvino")
+    assert "cutpoint" in kept._PACKAGES.split()
+
+
+def test_a_kept_model_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = KeptModel(tmp_path / "a.model", said.append)
+    place.path.write_bytes(b"damaged")
+
+    def refuse(*given: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert place.read() is None
+    assert said == [
+        f"The kept model {place.path} is damaged: made again, "
+        "and can't be removed: Permission denied"
+    ]
+
+
+def test_a_model_that_another_run_trims_meanwhile_is_passed_over(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone.model").symlink_to(tmp_path / "nowhere")  # listed, and not there
+    KeptModel(tmp_path / "a.model", said.append).write(b"export")
+    assert said == []

@@ -8,11 +8,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.ops import NUMPY
 from cutpoint.base.spec import ArraySpec, Preprocess, PreprocessSpec, TapSpec
 from cutpoint.networks.engines import checked_engine
 from cutpoint.networks.frameworks.onnx import OnnxCut, list_layers, symbolic
 from cutpoint.networks.pooling import apply_pool
-from cutpoint.networks.pooling.ops import NUMPY
 from tests.conformance.networks.onnx import (
     PREPROCESS,
     convnet,

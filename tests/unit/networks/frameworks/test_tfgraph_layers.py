@@ -11,10 +11,16 @@ import pytest
 from cutpoint.base.errors import TapNotFound, WeightsError
 from cutpoint.base.spec import ArraySpec
 from cutpoint.networks.layer_table import LayerTable
+from cutpoint.networks.runtimes.tensorflow import operation_macs
 
 tf = pytest.importorskip("tensorflow", reason="the extra tensorflow is not installed")
 
-from cutpoint.networks.frameworks.tfgraph import GraphNetwork, graph_network, list_layers  # noqa: E402
+from cutpoint.networks.frameworks.tfgraph import (  # noqa: E402
+    GraphNetwork,
+    graph_network,
+    list_layers,
+    renamed,
+)
 
 
 def network_of(
@@ -160,3 +166,20 @@ def test_auto_taps_leave_out_one_hots_broadcasts_and_the_answer() -> None:
     assert not {"one_hot", "row", "masks", "odds"} & set(table.auto_taps())
     with pytest.raises(TapNotFound, match="it is the network's input"):
         table.select("x")
+
+
+def test_a_node_whose_name_is_in_the_number_of_an_output_is_renamed_once() -> None:
+    with tf.Graph().as_default() as graph:
+        tf.split(tf.compat.v1.placeholder(tf.float32, (2, 4), name="x"), 2, name="1")
+        tf.nn.relu(graph.get_tensor_by_name("1:1"), name="end")
+    definition = graph.as_graph_def()
+    names = {node.name: node.name for node in definition.node} | {"1": "parts"}
+    nodes = {node.name: list(node.input) for node in renamed(definition, names).node}
+    assert nodes["end"] == ["parts:1"]
+
+
+def test_an_einsum_meets_each_letter_once_and_an_open_batch_is_one_item() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 4, 5))
+        tf.raw_ops.Einsum(inputs=[x, tf.ones((5, 6))], equation="bic,cd->bid", name="product")
+    assert operation_macs(graph.get_operation_by_name("product")) == 4 * 5 * 6

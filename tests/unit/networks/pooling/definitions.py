@@ -52,11 +52,13 @@ TOKEN_POOLS = [
     "flatten",
     "none",
 ]
+TIME_POOLS = ["spp", "spp(1,3,max)", "spp(adaptive)", "grid(3)"]
+POOLS_OF = {"NTC": TOKEN_POOLS, "NCT": TOKEN_POOLS + TIME_POOLS}
 CASES = [
     (pool, layout, shape)
     for layout, shapes in SHAPES.items()
     for shape in shapes
-    for pool in (TOKEN_POOLS if "T" in layout else MAP_POOLS)
+    for pool in POOLS_OF.get(layout, MAP_POOLS)
 ]
 
 
@@ -75,7 +77,8 @@ def by_definition(pool: str, activation: np.ndarray, layout: str) -> np.ndarray:
     found = np.stack([FORMULAE[name](item, *words) for item in first])
     if name != "grid":
         return found
-    return found.transpose([["N", "C", "H", "W"].index(letter) for letter in layout])
+    letters = [layout[axis] for axis in order]
+    return found.transpose([letters.index(letter) for letter in layout])
 
 
 def _each(function):
@@ -115,7 +118,7 @@ def _spp(item: np.ndarray, *words: str) -> np.ndarray:
     levels = [int(word) for word in words if word.isdigit()] or [1, 2, 4]
     if "adaptive" in words:
         return np.concatenate([_overlapping(channel, n, how) for channel in item for n in levels])
-    parts = [_bins(channel, (level,) * 2, how) for level in levels for channel in item]
+    parts = [_bins(channel, (level,) * channel.ndim, how) for level in levels for channel in item]
     return np.concatenate([part.ravel() for part in parts])
 
 
@@ -123,8 +126,8 @@ def _overlapping(channel: np.ndarray, n_bins: int, how: str) -> np.ndarray:
     """Bins from the last place at or before the exact border to the first at or after it."""
     starts = [[math.floor(n * size / n_bins) for n in range(n_bins)] for size in channel.shape]
     stops = [[math.ceil(n * size / n_bins) for n in range(1, n_bins + 1)] for size in channel.shape]
-    rows, columns = (list(zip(*each, strict=True)) for each in zip(starts, stops, strict=True))
-    bins = [channel[a:b, c:d] for (a, b), (c, d) in itertools.product(rows, columns)]
+    slices = [list(map(slice, *each)) for each in zip(starts, stops, strict=True)]
+    bins = [channel[places] for places in itertools.product(*slices)]
     return np.array([each.max() if how == "max" else each.sum() / each.size for each in bins])
 
 
@@ -191,53 +194,71 @@ FORMULAE = {
     "cls+mean": lambda item: np.concatenate([item[:, 0], item.mean(1)]),
     "gram": _gram,
     "flatten": lambda item: item.ravel(),
-    "grid": lambda item, n: np.stack([_bins(channel, (int(n),) * 2) for channel in item]),
+    "grid": lambda item, n: np.stack([_bins(each, (int(n),) * each.ndim) for each in item]),
 }
 
 
-def in_numpy(pool: str, activation: np.ndarray, layout: str) -> np.ndarray:
-    return parse_pool(pool)(activation, layout)
+Mask = np.ndarray | None
 
 
-def in_torch(pool: str, activation: np.ndarray, layout: str) -> np.ndarray:
+def _masked(mask: object) -> dict[str, object]:
+    return {} if mask is None else {"mask": mask}
+
+
+def in_numpy(pool: str, activation: np.ndarray, layout: str, mask: Mask = None) -> np.ndarray:
+    return parse_pool(pool)(activation, layout, **_masked(mask))
+
+
+def in_torch(pool: str, activation: np.ndarray, layout: str, mask: Mask = None) -> np.ndarray:
     import torch
 
     from cutpoint.networks.frameworks.torch.ops import TORCH
 
-    return parse_pool(pool)(torch.from_numpy(activation), layout, TORCH).numpy()
+    told = _masked(None if mask is None else torch.from_numpy(mask))
+    return parse_pool(pool)(torch.from_numpy(activation), layout, TORCH, **told).numpy()
 
 
-def in_keras(pool: str, activation: np.ndarray, layout: str) -> np.ndarray:
+def in_keras(pool: str, activation: np.ndarray, layout: str, mask: Mask = None) -> np.ndarray:
     from cutpoint.networks.frameworks.keras.ops import KERAS, ops
 
-    found = parse_pool(pool)(ops.convert_to_tensor(activation), layout, KERAS)
+    told = _masked(None if mask is None else ops.convert_to_tensor(mask))
+    found = parse_pool(pool)(ops.convert_to_tensor(activation), layout, KERAS, **told)
     return ops.convert_to_numpy(found)
 
 
-def in_tensorflow(pool: str, activation: np.ndarray, layout: str) -> np.ndarray:
+def in_tensorflow(pool: str, activation: np.ndarray, layout: str, mask: Mask = None) -> np.ndarray:
     """In a graph whose batch is open."""
-    from cutpoint.networks.runtimes.tensorflow import TensorFlowOps, import_tensorflow
+    from cutpoint.networks.frameworks.tfgraph.ops import TENSORFLOW, tf
 
-    tf, ops = import_tensorflow(), TensorFlowOps()
-    signature = tf.TensorSpec((None, *activation.shape[1:]), "float32")
-    run = tf.function(lambda x: parse_pool(pool)(x, layout, ops), input_signature=[signature])
-    return run(activation).numpy()
+    given = [activation] if mask is None else [activation, mask]
+
+    def pooled(x: object, mask: object = None) -> object:
+        return parse_pool(pool)(x, layout, TENSORFLOW, **_masked(mask))
+
+    signature = [tf.TensorSpec((None, *each.shape[1:]), "float32") for each in given]
+    return tf.function(pooled, input_signature=signature)(*given).numpy()
 
 
-def in_onnx(pool: str, activation: np.ndarray, layout: str, opset: int = 13) -> np.ndarray:
+def in_onnx(
+    pool: str, activation: np.ndarray, layout: str, mask: Mask = None, opset: int = 13
+) -> np.ndarray:
     """By onnxruntime, in a graph whose batch is open."""
     import onnxruntime
     from onnx import checker, helper
 
     from cutpoint.networks.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
 
-    builder, shape = Builder(opset, {"x"}, "test"), (None, *activation.shape[1:])
-    pooled = parse_pool(pool)(Value("x", shape), layout, OnnxOps(builder))
+    given = {"x": activation} if mask is None else {"x": activation, "m": mask}
+    builder = Builder(opset, set(given), "test")
+    shapes = {name: (None, *each.shape[1:]) for name, each in given.items()}
+    values = {name: Value(name, shape) for name, shape in shapes.items()}
+    told = _masked(values.get("m"))
+    pooled = parse_pool(pool)(values["x"], layout, OnnxOps(builder), **told)
     last = builder.add("Identity", pooled.name, result="y")
     graph = helper.make_graph(
         builder.nodes,
         "pool",
-        [tensor_info("x", "float32", shape)],
+        [tensor_info(name, "float32", shape) for name, shape in shapes.items()],
         [tensor_info(last, "float32", (None, *pooled.shape[1:]))],
         builder.constants,
     )
@@ -245,7 +266,7 @@ def in_onnx(pool: str, activation: np.ndarray, layout: str, opset: int = 13) -> 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     checker.check_model(model)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    (found,) = session.run(None, {"x": activation})
+    (found,) = session.run(None, given)
     return found
 
 

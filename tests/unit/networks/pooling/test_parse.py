@@ -13,6 +13,7 @@ from cutpoint.networks.pooling import POOLS, canonical_pool, parse_pool, pools_o
 MAPS = Layer(0, "blocks.3", "Block", (None, 40, 14, 14), 16, 0, 0)
 LAST = Layer(0, "stage", "Conv", (None, 3, 3, 64), 32, 0, 0, layout="NHWC")
 TOKENS = Layer(0, "blocks.11", "Block", (None, 197, 384), None, 0, 0, layout="NTC")
+TIME = Layer(0, "conv", "Conv1d", (None, 64, 100), None, 0, 0, layout="NCT")
 VECTOR = Layer(0, "fc", "Linear", (None, 10), None, 0, 0, layout="NC")
 VOLUME = Layer(0, "conv3d", "Conv3d", (None, 8, 4, 6, 6), 4, 0, 0, layout="NCDHW")
 UNKNOWN = Layer(0, "split", "Split", (None, 4, 5), None, 0, 0, layout="")
@@ -113,6 +114,7 @@ def test_layers_take_the_pools_they_can() -> None:
     assert fitting(MAPS) == fitting(LAST) == anywhere | {"spp", "rmac", "grid"}
     assert fitting(VOLUME) == anywhere | {"spp", "grid"}
     assert fitting(TOKENS) == anywhere | {"cls", "mean", "cls+mean"}
+    assert fitting(TIME) == fitting(TOKENS) | {"spp", "grid"}
     assert fitting(VECTOR) == fitting(UNKNOWN) == {"none"}
 
 
@@ -150,4 +152,9 @@ def test_a_grid_finer_than_the_map_is_refused_with_one_that_fits(
 def test_auto_depends_on_the_layer() -> None:
     assert pools_of(MAPS, "auto") == ("gap", "gmp")
     assert pools_of(TOKENS, "auto") == ("cls", "gap")
-    assert pools_of(VECTOR, "auto") == ("none",)
+    assert pools_of(VECTOR, "auto") == pools_of(UNKNOWN, "auto") == ("none",)
+
+
+def test_auto_of_time_is_no_first_frame() -> None:
+    """Convolutions over a wave have no class token; what is first there is silence, mostly."""
+    assert pools_of(TIME, "auto") == ("gap", "gmp")

@@ -60,7 +60,7 @@ def test_a_pool_equals_its_definition(
 def test_onnx_pools_are_written_in_the_networks_own_opset(pool: str, opset: int) -> None:
     """Tolerance as above; runtimes of the old reductions sum in another order."""
     activation = drawn((3, 5, 8, 8))
-    found = in_onnx(pool, activation, "NCHW", opset)
+    found = in_onnx(pool, activation, "NCHW", opset=opset)
     expected = by_definition(pool, activation, "NCHW")
     assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
 

@@ -18,6 +18,7 @@ def test_it_names_the_tap_and_the_pool_that_would_do(pool: str, instead: str) ->
     with pytest.warns(SignedActivationWarning, match="blocks.3/gem") as caught:
         assert warn_if_signed(f"blocks.3/{pool}", NEGATIVE)
     assert f"{instead} keeps them" in str(caught[0].message)
+    assert caught[0].filename == __file__  # whoever pooled
 
 
 @pytest.mark.parametrize("tap", ["a/gap", "a/sgem", "a/none", "gem/gmp"])

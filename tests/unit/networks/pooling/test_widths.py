@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.networks.layer_table import Layer
-from cutpoint.networks.pooling import feature_names, parse_pool, pooled_shape, pooled_width
+from cutpoint.networks.pooling import (
+    feature_names,
+    free_rows,
+    parse_pool,
+    pooled_shape,
+    pooled_width,
+)
 from tests.unit.networks.pooling.definitions import CASES, drawn
 
 
@@ -95,7 +103,48 @@ def test_names_take_the_canonical_spelling() -> None:
     assert feature_names(layer_of("NCHW", (1, 2, 4, 4)), "gem(3.0)")[1] == "blocks.3/gem[1]"
 
 
-def test_an_unknown_size_is_an_error() -> None:
-    layer = Layer(0, "conv", "Conv", (None, 8, None, None), 4, 0, 0)
-    with pytest.raises(ShapeError, match="8×None×None"):
-        pooled_width(layer, "flatten")
+TOKENS = Layer(0, "encoder", "Encoder", (None, None, 8), None, 0, 0, layout="NTC")
+TIME = Layer(0, "conv", "Conv1d", (None, 8, None), None, 0, 0, layout="NCT")
+MAPS = Layer(0, "conv", "Conv", (None, 8, None, None), 4, 0, 0)
+
+
+@pytest.mark.parametrize("layer", [TOKENS, TIME, MAPS])
+def test_a_free_axis_changes_no_width_of_a_pool_that_pools_it(layer: Layer) -> None:
+    """Of items of either length the pools give what is said before."""
+    fixed = [size or 6 for size in layer.shape[1:]], [size or 9 for size in layer.shape[1:]]
+    n_asked = 0
+    for pool in ("gap", "gmp", "gem", "gram", "cls", "cls+mean", "spp(1,2)", "grid(2)", "rmac"):
+        try:
+            shape = pooled_shape(layer, pool)
+        except ShapeError:
+            continue
+        n_asked += 1
+        found = [parse_pool(pool)(drawn((2, *sizes)), layer.layout) for sizes in fixed]
+        assert [each.shape[1:] for each in found] == [shape, shape]
+        assert len(feature_names(layer, pool)) == found[0][0].size
+    assert n_asked >= 6
+
+
+@pytest.mark.parametrize("layer", [TOKENS, TIME, MAPS])
+@pytest.mark.parametrize("pool", ["flatten", "h2t(16)"])
+def test_what_has_no_one_width_on_a_free_axis_is_refused_by_name(layer: Layer, pool: str) -> None:
+    name = re.escape(f'Pool "{pool}" gives no one width at layer "{layer.name}"')
+    with pytest.raises(ShapeError, match=name) as caught:
+        pooled_width(layer, pool)
+    assert layer.shape_text in caught.value.got
+    assert "?" in layer.shape_text
+    suggested = caught.value.type_next.split('"')[1]
+    assert pooled_width(layer, suggested) > 0
+
+
+def test_a_whole_activation_of_a_free_axis_has_no_names() -> None:
+    with pytest.raises(ShapeError, match="items differ in length"):
+        feature_names(TOKENS, "none")
+
+
+def test_rows_are_free_along_one_axis_of_what_is_kept_whole() -> None:
+    pooled = [(TOKENS, "none"), (TIME, "none"), (TIME, "gap"), (TIME, "grid(2)")]
+    assert free_rows(pooled) == {"encoder/none": 0, "conv/none": 1}
+    assert free_rows([(layer_of("NCHW", (1, 2, 4, 4)), "none")]) == {}
+    with pytest.raises(ShapeError, match="along 2 axes"):
+        free_rows([(MAPS, "none")])

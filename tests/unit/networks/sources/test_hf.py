@@ -18,9 +18,11 @@ import torch
 from PIL import Image
 
 import cutpoint as cp
-from cutpoint.base.errors import UsageError, WeightsError
-from cutpoint.base.spec import ArraySpec, PreprocessSpec
+from cutpoint.base.errors import ShapeError, UsageError, WeightsError
+from cutpoint.base.spec import ArraySpec, PreprocessSpec, TapSpec
+from cutpoint.features.extraction.unit import describe
 from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.reading import read_dataset
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
@@ -233,14 +235,100 @@ def test_padding_is_neither_attended_to_nor_averaged(saved: Callable[..., Path])
     assert np.abs(counted["encoder.layer.1/mean"] - found["encoder.layer.1/mean"])[2].max() > 1e-3
 
 
+def plain_torch(pool: str, tokens: torch.Tensor) -> torch.Tensor:
+    """A pool of the tokens of one sentence, (n_tokens, channels), as its paper has it."""
+    if pool == "gmp":
+        return tokens.max(0).values
+    if pool == "gem":
+        return tokens.clamp(min=1e-6).pow(3).mean(0).pow(1 / 3)
+    if pool == "sgem":
+        powers = (tokens.sign() * tokens.abs().pow(3)).mean(0)
+        return powers.sign() * powers.abs().pow(1 / 3)
+    if pool == "gram":
+        return tokens.T @ tokens / len(tokens)
+    assert pool == "h2t(32)"  # two bins of 16 channels
+    middle = len(tokens) // 2
+    return torch.stack([tokens[:middle].mean(0), tokens[middle:].mean(0)], 1).flatten()
+
+
+def test_pools_of_padded_text_are_those_of_the_sentence_alone(saved: Callable[..., Path]) -> None:
+    """Reference: transformers' own network of each unpadded sentence, pooled in plain PyTorch."""
+    folder = saved(bert)
+    backbone = cp.load(f"hf:{folder}")
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
+    lengths = (12, 7, 3, 2)
+    for row, n_valid in enumerate(lengths):
+        ids[row, n_valid:] = 0
+    pools = ["gmp", "gem", "sgem", "gram", "h2t(32)"]
+    found = backbone.cut("encoder.layer.1", pool=pools)(ids)
+    network = transformers.BertModel.from_pretrained(folder).eval()
+    for row, n_valid in enumerate(lengths):
+        with torch.inference_mode():
+            alone = network(torch.from_numpy(ids[row : row + 1, :n_valid])).last_hidden_state[0]
+        for pool in pools:
+            close(found[f"encoder.layer.1/{pool}"][row], plain_torch(pool, alone))
+
+
+def test_rows_of_padded_text_from_before_keep_their_id_and_their_numbers(
+    saved: Callable[..., Path],
+) -> None:
+    """By a spec of the first revision padding is counted by all but means, as it was."""
+    backbone = cp.load(f"hf:{saved(bert)}")
+    means = backbone.feature_spec("encoder.layer.1", ["mean", "cls", "gap"])
+    assert means.revision == 1
+    assert "revision" not in means.to_json()
+    now = backbone.feature_spec("encoder.layer.1", ["gmp", "mean"])
+    before = replace(now, taps=tuple(replace(tap, revision=1) for tap in now.taps))
+    assert now.to_json() == {**before.to_json(), "revision": 2}
+    assert now.fingerprint() != before.fingerprint()
+    for spec in (now, before):
+        assert type(spec).from_json(spec.to_json()) == spec
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
+    full = [backbone.cut_at(spec.taps)(ids) for spec in (now, before)]
+    ids[1, 5:] = 0
+    short = [backbone.cut_at(spec.taps)(ids) for spec in (now, before)]
+    for tap, is_changed in zip(now.taps, (True, False), strict=True):
+        close(full[0][tap.name], torch.from_numpy(full[1][tap.name]))
+        moved = np.abs(short[0][tap.name] - short[1][tap.name])
+        assert (moved[1].max() > 1e-3) == is_changed
+    everything = backbone.cut_at([TapSpec(now.taps[0].layer, "none")])(ids)
+    close(short[1][now.taps[0].name], torch.from_numpy(*everything.values()).amax(1))
+
+
+def test_whole_tokens_of_sentences_are_kept_as_long_as_each(saved: Callable[..., Path]) -> None:
+    """Reference: transformers' own network of each unpadded sentence; half precision, 2e-3."""
+    folder = saved(bert)
+    backbone = cp.load(f"hf:{folder}")
+    ids = np.random.default_rng(0).integers(1, 50, (4, 12))
+    for row, n_valid in enumerate((12, 7, 3, 2)):
+        ids[row, n_valid:] = 0
+    tap = "encoder.layer.1/none"
+    cut, items = backbone.cut("encoder.layer.1", pool="none"), read_dataset(ids).items
+    found = describe(items, backbone.spec.preprocess, cut, "auto", 3, free={tap: 0})
+    network = transformers.BertModel.from_pretrained(folder).eval()
+    for row, own in zip(found.features[tap].rows(), ids, strict=True):
+        with torch.inference_mode():
+            alone = network(torch.from_numpy(own[own != 0][None])).last_hidden_state[0]
+        assert row.dtype == np.float16
+        np.testing.assert_allclose(row, alone.numpy(), atol=2e-3)
+
+
+def test_head2toes_own_windows_of_padded_text_are_refused(saved: Callable[..., Path]) -> None:
+    backbone = cp.load(f"hf:{saved(bert)}")
+    cut = backbone.cut("encoder.layer.1", pool="h2t(32,compat)")
+    with pytest.raises(ShapeError, match="does not know padding"):
+        cut(np.ones((1, 12), np.int64))
+
+
 def test_padding_survives_conversion(saved: Callable[..., Path]) -> None:
     """OpenVINO's own answer, whatever the parity gate would say of it; 1e-4."""
     backbone = cp.load(f"hf:{saved(bert)}")
-    cut = backbone.cut("encoder.layer.1", pool="mean")
+    cut = backbone.cut("encoder.layer.1", pool=["mean", "gmp", "gem", "gram", "h2t(32)"])
     ids = np.random.default_rng(0).integers(1, 50, (4, 12))
     ids[1, 5:] = 0
-    (found,) = ENGINES["openvino"](cut, 1).session()(ids).values()
-    np.testing.assert_allclose(found, cut(ids)["encoder.layer.1/mean"], atol=1e-4)
+    found, expected = ENGINES["openvino"](cut, 1).session()(ids), cut(ids)
+    for tap, rows in found.items():
+        np.testing.assert_allclose(rows, expected[tap], atol=1e-4)
 
 
 def test_other_frameworks_refuse_padding_they_would_count(tmp_path: Path) -> None:

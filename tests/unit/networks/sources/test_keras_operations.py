@@ -19,7 +19,7 @@ import cutpoint as cp
 from cutpoint.base.errors import WeightsError
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras_files import check_config
-from cutpoint.networks.sources.keras_operations import OPERATIONS
+from cutpoint.networks.sources.keras_operations import OPERATIONS, refuse_in_archive
 from cutpoint.networks.sources.keras_topology import network_from_topology
 
 RECORDED = json.loads(Path(__file__).with_name("keras2_operations.json").read_text())
@@ -96,3 +96,20 @@ def test_a_function_with_an_argument_that_is_not_known_is_refused() -> None:
 def test_no_name_is_looked_up_outside_the_list(name: str) -> None:
     with pytest.raises(WeightsError, match="does not know"):
         built(changed(function=name))
+
+
+def test_a_leaky_relu_without_a_slope_has_tensorflows() -> None:
+    """`tf.nn.leaky_relu` has alpha=0.2 where none is said."""
+    keras = import_keras()
+    found = np.asarray(OPERATIONS["nn.leaky_relu"](keras.ops, np.array([-2.0, 3.0], np.float32)))
+    np.testing.assert_allclose(found, [-0.4, 3.0], rtol=1e-6)
+
+
+def test_an_archive_may_hold_no_operation_however_deep_and_says_what_to_type() -> None:
+    """Keras itself reads a ``.keras`` file, and knows them no more."""
+    whole = RECORDED["tokens"]["topology"]
+    with pytest.raises(WeightsError, match="is a TFOpLambda, which Keras 3 has no more") as caught:
+        refuse_in_archive({"config": {"layers": [whole]}}, "it")
+    assert ".h5" in caught.value.type_next
+    plain = [each for each in whole["config"]["layers"] if "function" not in each["config"]]
+    refuse_in_archive({**whole, "config": {**whole["config"], "layers": plain}}, "it")

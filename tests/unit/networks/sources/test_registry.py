@@ -38,17 +38,33 @@ def test_a_misspelt_name_finds_the_nearest() -> None:
         load_backbone("mobilnet")
 
 
-def test_a_file_no_source_reads_is_told_so(tmp_path: Path) -> None:
-    path = tmp_path / "net.tflite"
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("my net.tflite", "python -m tf2onnx.convert --tflite '{}' --output '{}.onnx'"),
+        ("notes.md", "If it holds weights of PyTorch, say so:  torch:{}"),
+    ],
+)
+def test_a_file_no_source_reads_is_told_so_with_its_whole_path(
+    tmp_path: Path, name: str, advice: str
+) -> None:
+    path = tmp_path / name
     path.write_bytes(b"")
-    with pytest.raises(BackboneNotFound, match="No source reads such a file") as caught:
+    with pytest.raises(BackboneNotFound, match=f'^No source reads the file ".*{name}"') as caught:
         load_backbone(str(path))
     assert ".onnx" in caught.value.would_do
+    assert advice.format(path, path) in caught.value.type_next
 
 
 def test_a_folder_no_source_reads_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(BackboneNotFound, match="No source reads such a folder"):
+    with pytest.raises(BackboneNotFound, match=r"^No source reads the folder") as caught:
         load_backbone(str(tmp_path))
+    assert caught.value.type_next.endswith(f"ls {tmp_path}")
+
+
+def test_an_empty_name_is_no_folder() -> None:
+    with pytest.raises(BackboneNotFound, match="It names no source"):
+        load_backbone("")
 
 
 @pytest.mark.shared

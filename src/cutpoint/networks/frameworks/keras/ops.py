@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from cutpoint.networks.pooling.ops import Axes
+from cutpoint.base.ops import Axes
 
 
 class KerasOps:
@@ -51,6 +51,12 @@ class KerasOps:
 
     def multiply(self, x: Any, y: Any) -> Any:
         return ops.multiply(x, y)
+
+    def where(self, mask: Any, x: Any, otherwise: float) -> Any:
+        return ops.where(mask > 0, x, ops.cast(otherwise, x.dtype))
+
+    def running_sum(self, x: Any) -> Any:
+        return ops.cumsum(x, axis=1)
 
     def copy(self, x: Any) -> Any:
         return ops.copy(x)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import helper, numpy_helper
 
-from cutpoint.networks.pooling.ops import Axes
+from cutpoint.base.ops import Axes
 
 Shape = tuple[int | None, ...]
 
@@ -126,6 +126,23 @@ class OnnxOps:
 
     def multiply(self, x: Value, y: Value) -> Value:
         return Value(self._builder.add("Mul", x.name, y.name), x.shape)
+
+    def where(self, mask: Value, x: Value, otherwise: float) -> Value:
+        builder = self._builder
+        rest = builder.constant(otherwise)
+        is_valid = builder.cast(mask.name, "bool")
+        if builder.opset >= 9:
+            return Value(builder.add("Where", is_valid, x.name, rest), x.shape)
+        # Before there was an operator for it; x must be finite.
+        is_padding = builder.cast(builder.add("Not", is_valid), "float32")
+        kept = builder.add("Mul", x.name, mask.name)
+        return Value(builder.add("Add", kept, builder.add("Mul", is_padding, rest)), x.shape)
+
+    def running_sum(self, x: Value) -> Value:
+        size = int(x.shape[1] or 0)
+        # As a product: the operator for it came with opset 11.
+        upper = self._builder.constant(np.triu(np.ones((size, size))))
+        return Value(self._builder.add("MatMul", x.name, upper), x.shape)
 
     def copy(self, x: Value) -> Value:
         return x  # nothing in ONNX works in place

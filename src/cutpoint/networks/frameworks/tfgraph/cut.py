@@ -12,10 +12,10 @@ from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.base.types import Batch, Features, check_batch
 from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
+from cutpoint.networks.frameworks.tfgraph.ops import TENSORFLOW
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
 from cutpoint.networks.runtimes.tensorflow import (
-    TensorFlowOps,
     constants_sha256,
     import_tensorflow,
     network_input,
@@ -124,7 +124,6 @@ def _traced(
     n_items: int | None,
 ) -> Any:
     """Return the function from a prepared batch to the pooled taps ``tap_0``, ``tap_1``, …"""
-    ops = TensorFlowOps()
 
     def run(batch: Any) -> list[Any]:
         fed = network_input(tf, batch, preprocess)
@@ -133,7 +132,7 @@ def _traced(
         for place, (tap, activation) in enumerate(zip(taps, activations, strict=True)):
             # An open batch can hide the other sizes where a graph computes shapes.
             activation.set_shape((n_items, *table[tap.layer].shape[1:]))
-            pooled = apply_pool(tap.pool, activation, table[tap.layer].layout, ops)
+            pooled = apply_pool(tap.pool, activation, table[tap.layer].layout, TENSORFLOW)
             outputs.append(tf.identity(tf.cast(pooled, tf.float32), name=f"tap_{place}"))
         return outputs
 

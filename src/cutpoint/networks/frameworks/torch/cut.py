@@ -127,13 +127,16 @@ class _CutModule(nn.Module):
     def _pooled(
         self, layer: str, activation: torch.Tensor, mask: torch.Tensor | None
     ) -> dict[str, torch.Tensor]:
-        pools = [tap.pool for tap in self.taps if tap.layer == layer]
+        taps = [tap for tap in self.taps if tap.layer == layer]
         layout = self.layouts[layer]
         single = activation.float()  # sums and powers overflow in half precision
         if mask is not None and "T" in layout:
             _check_tokens(layer, single.shape[layout.index("T")], mask.shape[1])
             mask = mask.float()
-        return {pool: apply_pool(pool, single, layout, TORCH, mask).float() for pool in pools}
+        return {
+            tap.pool: apply_pool(tap.pool, single, layout, TORCH, mask, tap.revision).float()
+            for tap in taps
+        }
 
 
 def _check_tokens(layer: str, n_tokens: int, n_ids: int) -> None:

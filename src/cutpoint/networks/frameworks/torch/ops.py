@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cutpoint.networks.pooling.ops import Axes
+from cutpoint.base.ops import Axes
 
 
 class TorchOps:
@@ -50,6 +50,12 @@ class TorchOps:
 
     def multiply(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return x * y
+
+    def where(self, mask: torch.Tensor, x: torch.Tensor, otherwise: float) -> torch.Tensor:
+        return torch.where(mask > 0, x, otherwise)
+
+    def running_sum(self, x: torch.Tensor) -> torch.Tensor:
+        return x.cumsum(1)
 
     def copy(self, x: torch.Tensor) -> torch.Tensor:
         return x.clone()

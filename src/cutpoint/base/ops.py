@@ -52,6 +52,12 @@ class Ops(Protocol):
     def multiply(self, x: Any, y: Any) -> Any:
         """Element-wise product; `y` is broadcast to the shape of `x`."""
 
+    def where(self, mask: Any, x: Any, otherwise: float) -> Any:
+        """`x` where `mask`, broadcast to the shape of `x`, is 1; `otherwise` where it is 0."""
+
+    def running_sum(self, x: Any) -> Any:
+        """Sums along axis 1, each with all before it."""
+
     def copy(self, x: Any) -> Any:
         """The same values in memory of their own, where the framework can alias them."""
 
@@ -98,6 +104,12 @@ class NumpyOps:
     def multiply(self, x: Any, y: Any) -> Any:
         return x * y
 
+    def where(self, mask: Any, x: Any, otherwise: float) -> Any:
+        return np.where(mask > 0, x, np.asarray(otherwise, x.dtype))
+
+    def running_sum(self, x: Any) -> Any:
+        return np.cumsum(x, axis=1, dtype=x.dtype)
+
     def copy(self, x: Any) -> Any:
         return np.copy(x)
 
@@ -106,5 +118,5 @@ NUMPY = NumpyOps()
 
 
 def space_axes(layout: str) -> Axes:
-    """Return the axes pools run over: height and width, or tokens."""
+    """Return the axes pools run over: height and width, tokens, or time."""
     return tuple(axis for axis, letter in enumerate(layout) if letter in "HWDT")
