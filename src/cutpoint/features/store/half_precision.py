@@ -22,7 +22,7 @@ def stored_dtype(tap: str, n_axes: int, storage: str) -> str:
     tap : str
         ``"layer/pool"``.
     n_axes : int
-        Of the rows, (n_items, …), the first among them.
+        Axes of the rows, (n_items, …), the first among them.
     storage : {"auto", "fp32", "fp16"}
         As `FeatureSpec.storage`.
     """

@@ -77,7 +77,7 @@ def n_kept(asked: int | float | None, axes: Axes) -> int:
         shares = np.cumsum(axes.variances) / axes.total
         return min(n_axes, int(np.searchsorted(shares, asked)) + 1)
     if asked > n_axes:
-        what = f"There are no {asked} principal components: the rows vary along {n_axes} only"
+        what = f"{asked} principal components are too many: the rows vary along {n_axes} only"
         warnings.warn(f"{what}, and those are kept.", FewerThanAsked, stacklevel=4)
     return min(int(asked), n_axes)
 

@@ -30,7 +30,7 @@ def import_keras() -> Any:
         raise MissingExtra("Keras", "keras") from error
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(
-            "A Keras network was asked for.",
+            "A Keras network can't be loaded here.",
             f"Keras runs on {keras.backend.backend()} here.",
             f"Keras on one of: {', '.join(BACKENDS)}.",
             "Type, for example:  export KERAS_BACKEND=tensorflow",

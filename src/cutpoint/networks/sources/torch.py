@@ -66,8 +66,8 @@ def _refuse_untrusted(builder: str, path: Path, is_trusted: bool) -> None:
     """Refuse to call a function that is not named, or only named by what may be a stranger."""
     if not builder:
         raise UsageError(
-            f'The network with the weights "{path}" was asked for.',
-            "A state dict holds weights alone, not the network they belong to.",
+            f'"{path}" holds weights alone, not the network they belong to.',
+            "It is a state dict.",
             "A function that builds the network: build=… in Python; @package.module:function "
             "after the path and --trust-weights elsewhere.",
             f"Type, for example:  torch:{path.name}@torchvision.models:resnet18 --trust-weights   "
@@ -98,8 +98,8 @@ def _imported(module: str) -> Any:
 
 def _no_builder(text: str, why: str) -> UsageError:
     return UsageError(
-        f'A network built by "{text}" was asked for.',
-        f"That can't be called: {why}.",
+        f'"{text}" can\'t be called to build a network.',
+        f"Why: {why}.",
         "A function of an installed package that needs no argument.",
         "Type, for example:  torch:weights.pth@torchvision.models:resnet18",
     )
@@ -111,8 +111,8 @@ def _filled(network: Any, stored: Mapping[str, Any], path: Path) -> Any:
 
     if not isinstance(network, nn.Module):
         raise ModalityError(
-            f'The network with the weights "{path}" was asked for.',
-            f"The function that builds it returned a {type(network).__name__}.",
+            f"The function build returned a {type(network).__name__}, no network.",
+            f'It was to build the network of "{path}".',
             "A function that returns an nn.Module.",
             "Look at it with:  print(build())",
         )
@@ -164,8 +164,8 @@ def _refuse_misfit(state: Mapping[str, Any], wanted: Mapping[str, Any], path: Pa
     faults = {"missing": missing, "unexpected": unexpected, "of another shape or type": wrong}
     if any(faults.values()):
         raise WeightsError(
-            f'The weights "{path}" were to be loaded.',
-            "They do not fit the network: "
+            f'The weights "{path}" don\'t fit the network.',
+            "In them: "
             + "; ".join(f"{what}: {_some(keys)}" for what, keys in faults.items() if keys)
             + ".",
             f"All {len(wanted)} weights of the network, and no other: one filled in part gives "
