@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cutpoint.learning.heads.limits import SEED
 
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.learning.heads import HEADS, MLPHead, parse_head
+from cutpoint.learning.shared.limits import SEED
 from tests.heads.settings import items, typed
 
 
