@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 import cutpoint as cp  # noqa: E402
 from benchmarks.machine import machine  # noqa: E402
 from benchmarks.photos import photos  # noqa: E402
-from cutpoint.items.preprocess import prepare_image  # noqa: E402
+from cutpoint.items.kinds.image import prepare_image  # noqa: E402
 from cutpoint.networks.engines import ENGINES  # noqa: E402
 
 OUT = ROOT / "docs" / "benchmarks" / "decoding.md"

@@ -27,7 +27,7 @@ from benchmarks.machine import machine  # noqa: E402
 from benchmarks.photos import photos  # noqa: E402
 from cutpoint.base.spec import TapSpec  # noqa: E402
 from cutpoint.features.extraction.executors import LocalExecutor  # noqa: E402
-from cutpoint.items.preprocess import prepare_image  # noqa: E402
+from cutpoint.items.kinds.image import prepare_image  # noqa: E402
 from cutpoint.networks.engines import checked_engine  # noqa: E402
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim  # noqa: E402
 

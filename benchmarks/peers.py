@@ -32,7 +32,7 @@ from benchmarks.machine import machine  # noqa: E402
 from benchmarks.photos import photos  # noqa: E402
 from benchmarks.plain_loop import PlainLoop, batches  # noqa: E402
 from cutpoint.base.types import Engine  # noqa: E402
-from cutpoint.items.preprocess import prepare_image  # noqa: E402
+from cutpoint.items.kinds.image import prepare_image  # noqa: E402
 from cutpoint.networks.engines import checked_engine, compare  # noqa: E402
 
 BACKBONE, POOLS = "packaged:efficientnet_lite0", ("gap", "gmp")

@@ -67,7 +67,7 @@ def middle_and_last(backbone: Backbone) -> tuple[Any, Any]:
 def measure(backbone: Backbone) -> dict[str, Any]:
     middle, last = middle_and_last(backbone)
     cuts = [backbone.cut_at([TapSpec(row.name, "gap")]) for row in (middle, last)]
-    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *cuts[0].input_shape))
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *cuts[0].inputs["image"].shape))
     found: dict[str, Any] = {
         "tap": middle.name,
         "share": middle.macs / last.macs,

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cutpoint.base.errors import MissingExtra
+from cutpoint.base.spec import Preprocess
 from cutpoint.testing import FakeBackbone
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,16 @@ hypothesis.settings.load_profile("patient")
 
 # scikit-learn's checks of array-API inputs ask for it, before SciPy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+
+def fed(images: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a prepared batch of images as engines are given it."""
+    return {"image": images}
+
+
+def shape_of(preprocess: Preprocess) -> tuple[int, ...]:
+    """Return the shape of one prepared item, of its first input, as `cutpoint` feeds it."""
+    return next(iter(preprocess.inputs.values())).sized(1)
 
 
 class SkipsFailInCI:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,6 +16,7 @@ from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.features.store import Features, FeatureStore
+from cutpoint.items.kinds import defaults_of
 from cutpoint.items.reading import (
     Column,
     Dataset,
@@ -44,7 +45,7 @@ from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import Prediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
 
-DEFAULT_BACKBONE = "packaged:efficientnet_lite0"
+DEFAULT_BACKBONE = defaults_of("image").backbone
 
 __all__ = [
     "choose",
@@ -64,6 +65,7 @@ def load(
     trust_weights: bool = False,
     build: Callable[[], Any] | None = None,
     decode: str | None = None,
+    inputs: Mapping[str, str | int | float] | None = None,
 ) -> Backbone:
     """Return a backbone by its name or path, or around a network.
 
@@ -82,6 +84,9 @@ def load(
         ``"scaled"``: JPEG files of four times the network's size and more are decoded at a reduced
         size, two to three times as fast. Other pixels, so other features: how far from exact ones
         is told when they are computed. By default what `preprocess` says, which is exact.
+    inputs : mapping of name → "zeros", "ones" or number, optional
+        Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
+        Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def load(
     """
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
-    found = _load(name, preprocess, trust_weights, build)
+    found = _load(name, preprocess, trust_weights, build, inputs)
     return found if decode is None else found.decoding(decode)
 
 
@@ -103,18 +108,20 @@ def _load(
     preprocess: str | Preprocess | None,
     trust_weights: bool,
     build: Callable[[], Any] | None,
+    inputs: Mapping[str, str | int | float] | None,
 ) -> Backbone:
     if isinstance(name, Backbone):
-        if preprocess is not None or trust_weights or build is not None:
+        if preprocess is not None or trust_weights or build is not None or inputs:
             raise UsageError(
-                "preprocess, trust_weights or build was given beside a backbone.",
+                "preprocess, trust_weights, build or inputs was given beside a backbone.",
                 "They say how one is loaded, and it is loaded already.",
                 "The backbone alone, or its name with them.",
                 f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
             )
         return name
     if isinstance(name, (str, os.PathLike)):
-        return load_backbone(os.fspath(name), LoadOptions(preprocess, trust_weights, build))
+        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs)
+        return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
             f"A backbone around a {type(name).__name__} was asked for.",
@@ -122,18 +129,22 @@ def _load(
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
-    return load_object(name, preprocess)
+    return load_object(name, preprocess, inputs=inputs)
 
 
 def list_layers(
-    name: str, preprocess: str | None = None, *, trust_weights: bool = False
+    name: str,
+    preprocess: str | None = None,
+    *,
+    trust_weights: bool = False,
+    inputs: Mapping[str, str | int | float] | None = None,
 ) -> LayerTable:
     """Return the layers of a backbone by its name or path.
 
     Nothing is fed, so how the weights were fed in training need not be known where the file or its
     configuration knows the shape of an item.
     """
-    options = LoadOptions(preprocess, trust_weights, only_lists=True)
+    options = LoadOptions(preprocess, trust_weights, only_lists=True, inputs=inputs)
     return load_backbone(name, options).layers()
 
 
@@ -220,8 +231,9 @@ def extract(
         follow_links=follow_links,
     )
     reporter = Reporter(quiet)
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
-    done = extract_requested(dataset, load(backbone), request, reporter)
+    found = load(backbone)
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
+    done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
     elif profile:
@@ -335,8 +347,10 @@ storage, follow_links
             "The path of a feature store.",
             f"Leave out {option('data_set')}",
         )
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
     found = [load(each) for each in _backbones(backbones)]
+    dataset = read_dataset(
+        data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind
+    )
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
 
@@ -467,8 +481,9 @@ max_bad, seed, storage, follow_links, quiet
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
-    return run_fit(dataset, load(backbone), options, where, Reporter(quiet)).predictor
+    found = load(backbone)
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
+    return run_fit(dataset, found, options, where, Reporter(quiet)).predictor
 
 
 def evaluate(
@@ -521,7 +536,8 @@ def evaluate(
     predictor = _predictor(model, trust_weights)
     if page is not None:
         _refuse_unranked(predictor)
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links)
+    kind = predictor.backbone.kind
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=kind)
     reporter = Reporter(quiet)
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")

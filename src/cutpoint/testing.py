@@ -7,16 +7,17 @@ tell colours and coarse shapes apart, so heads really learn from them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cutpoint.base.contracts import Cut
-from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec, TapSpec
-from cutpoint.base.types import Array, Batch, Features
-from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, PreprocessSpec, TapSpec
+from cutpoint.base.types import Array, Batch, Features, InputSpec
+from cutpoint.items.kinds import in_graph, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.frameworks.inputs import fed_by
 from cutpoint.networks.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.networks.pooling import NUMPY, apply_pool
 
@@ -46,8 +47,7 @@ class FakeBackbone(Backbone):
 class FakeCut:
     """A cut of a `FakeBackbone`; `n_forward` counts the items it has seen."""
 
-    input_shape: tuple[int, ...] = _SPEC.array_shape
-    input_dtype = "uint8"
+    inputs: Mapping[str, InputSpec] = _SPEC.inputs
     converts_to: tuple[str, ...] = ()
     why_native = ""
 
@@ -55,16 +55,16 @@ class FakeCut:
         self, weights: Sequence[Array], taps: Sequence[TapSpec], preprocess: Preprocess = _SPEC
     ) -> None:
         self.taps = tuple(taps)
-        assert isinstance(preprocess, PreprocessSpec)
-        self._mean = np.array(preprocess.mean, np.float32)
-        self._std = np.array(preprocess.std, np.float32)
+        (way,) = in_graph(preprocess).values()
+        self._mean, self._std = np.array(way.mean, np.float32), np.array(way.std, np.float32)
         self.n_forward = 0
         depth = max(_index(tap.layer) for tap in taps) + 1
         self._weights = tuple(weights[:depth])
 
-    def __call__(self, batch: Batch) -> Features:
-        self.n_forward += len(batch)
-        maps = np.moveaxis((batch.astype(np.float32) - self._mean) / self._std, 3, 1)
+    def __call__(self, batch: Batch | Array) -> Features:
+        pixels = batch["image"] if isinstance(batch, Mapping) else batch
+        self.n_forward += len(pixels)
+        maps = np.moveaxis((pixels.astype(np.float32) - self._mean) / self._std, 3, 1)
         found: Features = {}
         for index, weight in enumerate(self._weights):
             maps = np.maximum(np.einsum("oi,nihw->nohw", weight, _halved(maps)), 0)
@@ -85,7 +85,9 @@ class _FakeFramework:
     WHEN_CHANGED = "backbone = FakeBackbone()"
 
     @staticmethod
-    def list_layers(network: Any, preprocess: Preprocess, name: str) -> LayerTable:
+    def list_layers(
+        network: Any, preprocess: Preprocess, name: str, constants: Constants
+    ) -> LayerTable:
         rows, macs, channels = [], 0, 3
         for index, width in enumerate(_WIDTHS):
             side = _SIDE >> (index + 1)
@@ -100,10 +102,13 @@ class _FakeFramework:
     def make_cut(
         network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
     ) -> Cut:
+        fed_by(spec.preprocess.inputs, ["image"], spec.id)  # else it is refused
         return FakeCut(network, taps, spec.preprocess)
 
     @staticmethod
-    def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
+    def symbolic(
+        network: Any, layer: Layer, preprocess: Preprocess, trainable: bool, constants: Constants
+    ) -> Any:
         raise no_symbolic(layer, "NumPy alone")
 
     @staticmethod
@@ -116,7 +121,7 @@ class _FakeFramework:
 def load_fake(name: str, options: LoadOptions) -> Backbone:
     """Return ``fake:seed0`` and its like; the source of that name."""
     stated = options.preprocess or _SPEC
-    spec = stated_preprocess(stated, f"fake:{name}", _SPEC.array_shape)
+    spec = stated_preprocess(stated, f"fake:{name}", (_SIDE, _SIDE, 3))
     return FakeBackbone(int(name.removeprefix("seed") or 0), spec)
 
 

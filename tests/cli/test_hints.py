@@ -37,7 +37,7 @@ PRINTED_BY = {
     "networks/backbone.py": ("choose", "fit"),  # where a backbone is an option
     "learning/choosing/": ("choose", "fit"),
     "networks/sources/": ("layers", *EXTRACTING),
-    "items/preprocess/": ("layers", *EXTRACTING),
+    "items/kinds/": ("layers", *EXTRACTING),
     "items/reading/hygiene.py": ("fit",),
     "features/store/verify.py": ("store verify",),
     "base/tongue.py": ("fit",),

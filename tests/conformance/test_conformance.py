@@ -26,6 +26,7 @@ from cutpoint.networks.layer_table import Layer
 from cutpoint.networks.pooling import NUMPY, apply_pool, pooled_shape, pools_of, space_axes
 from tests.conformance import networks
 from tests.conformance.networks import SIDE, Case, Made
+from tests.conftest import fed
 
 BATCH = np.random.default_rng(1).integers(0, 256, (5, SIDE, SIDE, 3)).astype(np.uint8)
 BY_FRAMEWORK: dict[str, list[Case]] = {
@@ -193,10 +194,10 @@ def test_openvino_gives_the_same_pools(made: Made) -> None:
     if "openvino" not in cut.converts_to:
         assert cut.why_native
         return
-    checked = checked_engine(cut, "openvino", 1, BATCH)
+    checked = checked_engine(cut, "openvino", 1, fed(BATCH))
     assert checked.engine.name == "openvino", checked.refused
     expected = cut(BATCH[:3])
-    for name, rows in checked.engine.session()(BATCH[:3]).items():
+    for name, rows in checked.engine.session()(fed(BATCH[:3])).items():
         close(rows, expected[name], 1e-4)
 
 
@@ -268,7 +269,7 @@ def test_openvino_passes_the_gate_or_the_cut_says_why_not(made: Made) -> None:
         assert cut.why_native in note
         assert cut.why_native
         return
-    checked = checked_engine(cut, name, 1, BATCH)
+    checked = checked_engine(cut, name, 1, fed(BATCH))
     assert checked.engine.name == "openvino", checked.refused
     assert checked.parity.passes
     run = checked.engine.session()

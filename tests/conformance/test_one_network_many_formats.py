@@ -15,7 +15,7 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.runtimes.keras import import_keras
@@ -34,7 +34,7 @@ TOLERANCES = {
 def photos(shared: Path, spec: PreprocessSpec) -> np.ndarray:
     folder = shared / "models" / "squeezenet11"
     files = (folder / "kitten_224.png", folder / "fish.png")
-    return np.stack([prepare_item(file.read_bytes(), spec)[0] for file in files])
+    return np.stack([prepare_item(file.read_bytes(), spec)[0]["image"] for file in files])
 
 
 def features(backbone: Backbone, layer: str, batch: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.metadata import entry_points
 
-from cutpoint.items.preprocess import RECIPES
+from cutpoint.items.kinds.image import RECIPES
 from cutpoint.learning.heads import HEADS, PROTOCOLS, parse_head
 from cutpoint.learning.recipe import AGGREGATES, NAMED, parse_recipe
 from cutpoint.learning.transferability import SCORES

@@ -39,12 +39,6 @@ NAMED = {
         "features/store/test_faults.py",
         "features/store/test_data_sets.py",
     ),
-    "items/preprocess/arrays.py": ("items/reading/test_arrays.py",),
-    "items/preprocess/item.py": ("items/preprocess/test_image.py",),
-    "items/preprocess/resize.py": (
-        "items/preprocess/test_image.py",
-        "items/preprocess/test_scaled.py",
-    ),
     "learning/choosing/advice.py": (
         "learning/choosing/test_picking.py",
         "learning/choosing/test_ranking.py",
@@ -98,6 +92,14 @@ NAMED = {
         "learning/transforms/test_limits.py",
     ),
     "learning/shared/steps.py": ("learning/test_chain.py",),
+    "items/kinds/array/read.py": ("items/kinds/array/test_prepare.py",),
+    "items/kinds/image/graph.py": ("items/kinds/image/test_prepare.py",),
+    "items/kinds/image/read.py": ("items/reading/test_arrays.py", "items/reading/test_items.py"),
+    "items/kinds/image/recipes.py": ("items/kinds/test_stated.py",),
+    "items/kinds/image/resize.py": (
+        "items/kinds/image/test_prepare.py",
+        "items/kinds/image/test_scaled.py",
+    ),
     "learning/transferability/ridge.py": ("learning/transferability/test_loo_ridge.py",),
     "learning/transforms/axes.py": ("learning/transforms/test_reduce.py",),
     "learning/transforms/base.py": (
@@ -127,6 +129,11 @@ NAMED = {
         "networks/frameworks/test_tfgraph_layers.py",
         "networks/pooling/test_pools.py",
     ),
+    "items/kinds/image/show.py": ("products/report/test_page.py",),
+    "items/kinds/plain.py": ("items/kinds/test_plugin_kind.py",),
+    "items/kinds/registry.py": ("items/kinds/test_plugin_kind.py",),
+    "networks/constants.py": ("networks/test_several_inputs.py",),
+    "networks/frameworks/inputs.py": ("networks/test_several_inputs.py",),
     "networks/sources/files.py": (
         "networks/sources/test_plugin.py",
         "networks/sources/test_torch.py",

@@ -24,7 +24,7 @@ from PIL import Image
 import cutpoint
 from cutpoint.features.extraction import plan
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.items.reading import digest_payload, read_dataset, read_payload
 from cutpoint.testing import FakeBackbone
 from tests.torture.trial import attempt, command, ended_well
@@ -115,8 +115,8 @@ def make_ground(folder: Path) -> Ground:
     FeatureStore(ground.store).add_network(ground.spec_id, NETWORK)
     for item in read_dataset(ground.data("all")).items:
         payload = read_payload(item)
-        array, _ = prepare_item(payload, backbone.spec.preprocess, "")
-        ground.payload_of[picture_id(array)] = digest_payload(payload)
+        prepared, _ = prepare_item(payload, backbone.spec.preprocess, "")
+        ground.payload_of[picture_id(prepared["image"])] = digest_payload(payload)
     for seed, path in enumerate(ground.predictors):
         data, own = ground.data("all"), folder / "fitted"
         recipe = "gap | concat | zscore | pca(4)"

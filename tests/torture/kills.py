@@ -173,7 +173,7 @@ def counted(ground: Ground, store: Path) -> tuple[str, list[str]]:
     run_cut = FakeCut.__call__
 
     def watched_cut(self: FakeCut, batch: Any) -> Any:
-        seen.extend(ground.payload_of.get(picture_id(row), "") for row in batch)
+        seen.extend(ground.payload_of.get(picture_id(row), "") for row in batch["image"])
         return run_cut(self, batch)
 
     FakeCut.__call__ = watched_cut  # type: ignore[method-assign]  # of this fork alone

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cutpoint.base.types import InputSpec
+
 if TYPE_CHECKING:
-    from cutpoint.base.spec import TapSpec
-    from cutpoint.base.types import Batch, Features, Run
+    from cutpoint.base.spec import Preprocess, TapSpec
+    from cutpoint.base.types import Array, Batch, Features, Prepared, Run
+
+__all__ = ["Cut", "Defaults", "Engine", "InGraph", "InputSpec", "Kind"]
 
 
 class Cut(Protocol):
@@ -15,8 +21,8 @@ class Cut(Protocol):
     Attributes
     ----------
     taps : tuple of TapSpec
-    input_shape, input_dtype : tuple of int, str
-        One item's, without the axis of the batch.
+    inputs : mapping of name → InputSpec
+        What a batch holds, in this order; masks are inputs.
     converts_to : tuple of str
         Engines it can be converted for.
     why_native : str
@@ -24,12 +30,12 @@ class Cut(Protocol):
     """
 
     taps: tuple[TapSpec, ...]
-    input_shape: tuple[int, ...]
-    input_dtype: str
+    inputs: Mapping[str, InputSpec]
     converts_to: tuple[str, ...]
     why_native: str
 
-    def __call__(self, batch: Batch) -> Features: ...
+    def __call__(self, batch: Batch | Array) -> Features:
+        """Return the features of a batch; of a single input its array will do."""
 
     def convert(self, engine: str) -> Any:
         """Return the cut in the form `engine` runs; `engine` is one of `converts_to`."""
@@ -49,3 +55,126 @@ class Engine(Protocol):
 
     def session(self) -> Run:
         """Return a callable for one thread."""
+
+
+@dataclass(frozen=True)
+class InGraph:
+    """What the graph does to one input of a prepared batch before the network sees it.
+
+    Constants alone: each framework applies them in its own operations.
+
+    Attributes
+    ----------
+    layout : str
+        ``"NHWC"`` of pictures, which a network with channels first is given turned; empty of
+        arrays, whose axes are the network's own.
+    order : tuple of int
+        Which channels the network sees, of the last axis; empty if as they are.
+    mean, std : tuple of float
+        The network sees ``(x - mean) / std``, one number a channel; empty if as it is.
+    """
+
+    layout: str = ""
+    order: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers stay what they are."""
+        return not any(self.mean) and all(abs(value - 1) < 1e-9 for value in self.std)
+
+    def __bool__(self) -> bool:
+        return bool(self.layout)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What is taken for a kind of item where nobody says otherwise.
+
+    Attributes
+    ----------
+    backbone : str
+        ``"source:name"``; empty where none is known.
+    pools : tuple of str
+    n_last_fused : int
+        The prior, until training rows show something better: of how many of the last layers the
+        averages are fused; 1 is the last layer alone.
+    head : str
+    floor : str
+        The plain method that a result is compared with.
+    """
+
+    backbone: str = ""
+    pools: tuple[str, ...] = ("auto",)
+    n_last_fused: int = 1
+    head: str = "ridge"
+    floor: str = "majority"
+
+
+class Kind(Protocol):
+    """A kind of item: a module with these names, registered under ``cutpoint.kinds``.
+
+    `cutpoint.items.kinds.plain` has what most kinds share.
+
+    Attributes
+    ----------
+    NAME : str
+        ``"image"``; a backbone says it, and its spec.
+    NOUN : str
+        Of one item, in messages.
+    ITEMS : str
+        What an item is in Python, for messages.
+    SUFFIXES : collection of str
+        Names of files that are items (good or bad) end so, lower case and without the dot; others
+        are ignored and counted. ``""``: files without a suffix are items, too.
+    DEFAULTS : Defaults
+    """
+
+    NAME: str
+    NOUN: str
+    ITEMS: str
+    SUFFIXES: Collection[str]
+    DEFAULTS: Defaults
+
+    def spec_from_json(self, fields: Mapping[str, Any]) -> Preprocess:
+        """Return the preprocessing that `to_json` gave, checked; ValueError if it is none."""
+
+    def payload_of(self, given: Any) -> Any:
+        """Return what is kept of an item given in Python, None if it is none; not a path or
+        bytes, which are items of any kind."""
+
+    def refuse_one(self, given: Any) -> None:
+        """Raise `ShapeError` for one item where several are meant."""
+
+    def digest(self, payload: Any) -> str:
+        """Return the sha256 of a payload that is no bytes; equal digests are one item."""
+
+    def prepare_item(
+        self, payload: Any, spec: Any, name: str = ""
+    ) -> tuple[Prepared, tuple[str, ...]]:
+        """Return a prepared item, and notes on what was unusual about it; or raise `BadItem`.
+
+        `payload` is the bytes of a file, or what `payload_of` gave; `name` the file's.
+        """
+
+    def in_graph(self, spec: Any) -> Mapping[str, InGraph]:
+        """Return what is done in the graph to inputs; those left out go in as they are."""
+
+    def decoding(self, spec: Any, decode: str) -> Preprocess:
+        """Return `spec` with files decoded so, or raise `UsageError`."""
+
+    def decodes_smaller(self, payload: Any, spec: Any) -> bool:
+        """Say whether scaled decoding changes this payload."""
+
+    def wanted(self, payload: Any, spec: Any) -> tuple[str, str]:
+        """Return what `spec` takes, and what to type for an array that it does not take."""
+
+    def picture(self, payload: Any, spec: Any) -> str:
+        """Return an item as a data URI, for reports; empty if there is nothing to see.
+
+        Raises
+        ------
+        BadItem
+            If the payload can't be read.
+        """

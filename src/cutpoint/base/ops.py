@@ -37,8 +37,8 @@ class Ops(Protocol):
     def permute(self, x: Any, order: Axes) -> Any:
         """Axes in another order."""
 
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        """The batch kept, the other axes of sizes `shape`."""
+    def reshape(self, x: Any, shape: Sequence[int | None]) -> Any:
+        """The batch kept, the other axes of sizes `shape`; None is the size of the same axis."""
 
     def matmul(self, x: Any, y: Any) -> Any:
         """Matrix product of the last two axes."""
@@ -89,8 +89,8 @@ class NumpyOps:
     def permute(self, x: Any, order: Axes) -> Any:
         return np.transpose(x, order)
 
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        return np.reshape(x, (len(x), *shape))
+    def reshape(self, x: Any, shape: Sequence[int | None]) -> Any:
+        return np.reshape(x, kept_sizes(np.shape(x), shape))
 
     def matmul(self, x: Any, y: Any) -> Any:
         return np.matmul(x, y)
@@ -115,6 +115,12 @@ class NumpyOps:
 
 
 NUMPY = NumpyOps()
+
+
+def kept_sizes(own: Sequence[Any], shape: Sequence[int | None]) -> tuple[Any, ...]:
+    """Return the sizes of a reshaped array: the batch first, None as they are in `own`."""
+    sizes = (own[axis] if size is None else size for axis, size in enumerate(shape, start=1))
+    return (own[0], *sizes)
 
 
 def space_axes(layout: str) -> Axes:

@@ -10,7 +10,47 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cache
+from importlib.metadata import entry_points
+from math import isfinite
+from typing import Any, Protocol
+
+from cutpoint.base.errors import ModalityError
+from cutpoint.base.types import InputSpec
+
+KINDS = "cutpoint.kinds"
+"""The entry-point group in which kinds of item are registered, as `contracts.Kind` says."""
+
+
+class Preprocess(Protocol):
+    """How items of one kind become what a network's weights were trained on; frozen, hashable.
+
+    Attributes
+    ----------
+    kind : str
+        Whose it is: a name in the group ``cutpoint.kinds``.
+    inputs : mapping of name → InputSpec
+        What one prepared item holds.
+    decode : str
+        One of `DECODES`; "exact" where files can be decoded in one way alone.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, InputSpec]: ...
+    @property
+    def decode(self) -> str: ...
+
+    def check(self) -> None:
+        """Raise `ValueError` unless items can be prepared so."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what it declares, in JSON types, ``"kind"`` among it (but for image and array)."""
+
+
+# Constants of a network's inputs: (name, "zeros" or another word, or a number).
+Constants = tuple[tuple[str, str | int | float], ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +78,7 @@ class PreprocessSpec:
         Whether large JPEG files are decoded at a half, a quarter or an eighth of their size, which
         moves pixels a little.
     recipe : int
-        Version of the decoding rules (`preprocess.image`); a change that moves pixels
+        Version of the decoding rules (`items.kinds.image.prepare`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.
     """
 
@@ -59,14 +99,32 @@ class PreprocessSpec:
             object.__setattr__(self, name, tuple(kind(value) for value in getattr(self, name)))
 
     @property
-    def array_shape(self) -> tuple[int, ...]:
-        """Shape of one prepared item, ``(height, width, 3)``, always RGB."""
-        return (self.crop_px, self.crop_px, 3)
+    def kind(self) -> str:
+        return "image"
 
     @property
-    def dtype(self) -> str:
-        """Type of a prepared item: pixels stay uint8, mean and deviation are in the graph."""
-        return "uint8"
+    def inputs(self) -> dict[str, InputSpec]:
+        """``(height, width, 3)`` RGB; pixels stay uint8, mean and deviation are in the graph."""
+        return {"image": InputSpec((self.crop_px, self.crop_px, 3), "uint8")}
+
+    def check(self) -> None:
+        """Raise `ValueError` unless items can be prepared so."""
+        if self.fit not in ("crop", "squash") or self.channels not in ("RGB", "BGR"):
+            raise ValueError('fit is "crop" or "squash", channels "RGB" or "BGR"')
+        if self.decode not in DECODES:
+            raise ValueError(f"decode is {' or '.join(DECODES)}")
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(self.std):
+            raise ValueError("mean and std are three numbers each, std without zero")
+        if not all(map(isfinite, (*self.mean, *self.std))):
+            raise ValueError("mean and std are finite")
+        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+            raise ValueError("background is three numbers from 0 to 255")
+        if type(self.resize_px) is not int or type(self.crop_px) is not int or self.recipe != 1:
+            raise ValueError("resize_px and crop_px are whole numbers; recipe is 1")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(f'interpolation "{self.interpolation}" is unknown')
+        if not 1 <= self.crop_px <= self.resize_px:
+            raise ValueError("crop_px is at least 1 and at most resize_px")
 
     def to_json(self) -> dict[str, Any]:
         fields = asdict(self)
@@ -80,14 +138,17 @@ class PreprocessSpec:
         return cls(**{**fields, **triples})
 
 
+_DTYPES = ("float32", "int64", "uint8")
+
+
 @dataclass(frozen=True)
 class ArraySpec:
     """Arrays that are what the weights were trained on already; nothing is done to them.
 
     Attributes
     ----------
-    shape : tuple of int
-        One item's, without the axis of the batch.
+    shape : tuple of int or None
+        One item's; None where it may differ from item to item.
     dtype : str
         NumPy name, ``"float32"`` or ``"int64"``.
     pad_id : int or None
@@ -95,14 +156,27 @@ class ArraySpec:
         them. None: every token counts.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str = "float32"
     pad_id: int | None = None
 
+    kind = "array"
+    decode = "exact"
+
     @property
-    def array_shape(self) -> tuple[int, ...]:
-        """Shape of one item."""
-        return self.shape
+    def inputs(self) -> dict[str, InputSpec]:
+        """The array, and of token ids with padding its mask, made of them."""
+        array = {"array": InputSpec(self.shape, self.dtype)}
+        if self.pad_id is None:
+            return array
+        return {**array, "attention_mask": InputSpec(self.shape, "int64", "array", self.pad_id)}
+
+    def check(self) -> None:
+        """Raise `ValueError` unless items can be prepared so."""
+        if not self.shape or self.dtype not in _DTYPES:
+            raise ValueError(f"shape must not be empty; dtype is one of {', '.join(_DTYPES)}")
+        if self.pad_id is not None and (type(self.pad_id) is not int or self.dtype != "int64"):
+            raise ValueError("pad_id is a whole number, of arrays of int64")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -112,13 +186,118 @@ class ArraySpec:
         return cls(tuple(fields["shape"]), fields["dtype"], fields.get("pad_id"))
 
 
-Preprocess = PreprocessSpec | ArraySpec
+@dataclass(frozen=True)
+class ArraysSpec:
+    """Several arrays by name, each what the weights were trained on already.
+
+    An item is a mapping of name → array. A mask that is left out is made of what it masks, where
+    its `pad_id` is known, and all ones otherwise.
+
+    Attributes
+    ----------
+    named : tuple of (name, InputSpec)
+        In the network's order and by its names.
+    """
+
+    named: tuple[tuple[str, InputSpec], ...]
+
+    kind = "array"
+    decode = "exact"
+
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        return dict(self.named)
+
+    def check(self) -> None:
+        """Raise `ValueError` unless items can be prepared so."""
+        names = {name for name, each in self.named if not each.mask_of}
+        if not names:
+            raise ValueError("one input at least is data, no mask")
+        for name, each in self.named:
+            if each.dtype not in _DTYPES:
+                raise ValueError(f"dtype of {name} is none of {', '.join(_DTYPES)}")
+            if each.mask_of and each.mask_of not in names:
+                raise ValueError(f"{name} is the mask of {each.mask_of}, which is no input")
+            if each.pad_id is not None and (type(each.pad_id) is not int or not each.mask_of):
+                raise ValueError(f"pad_id of {name} is a whole number, of a mask")
+
+    def to_json(self) -> dict[str, Any]:
+        inputs = {name: _input_json(each) for name, each in self.named}
+        return {"inputs": inputs, "order": [name for name, _ in self.named]}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ArraysSpec:
+        inputs = {
+            name: InputSpec(
+                tuple(each["shape"]), each["dtype"], each.get("mask_of", ""), each.get("pad_id")
+            )
+            for name, each in fields["inputs"].items()
+        }
+        return cls(tuple((name, inputs[name]) for name in fields.get("order", inputs)))
+
+
+def _input_json(each: InputSpec) -> dict[str, Any]:
+    fields = {"shape": list(each.shape), "dtype": each.dtype}
+    told = {"mask_of": each.mask_of, "pad_id": each.pad_id}
+    return {**fields, **{key: value for key, value in told.items() if value not in ("", None)}}
+
+
+@dataclass(frozen=True)
+class UnknownSpec:
+    """A preprocessing of a kind that is not installed here: its features can be read, not made."""
+
+    kind: str
+    text: str
+
+    decode = "exact"
+
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        return {}
+
+    def check(self) -> None:
+        """Nothing is known that could be wrong."""
+
+    def to_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.text)
+        return fields
 
 
 def preprocess_from_json(fields: Mapping[str, Any]) -> Preprocess:
-    """Return the spec that `fields` describe; the two kinds share no field."""
-    kind = ArraySpec if "shape" in fields else PreprocessSpec
-    return kind.from_json(fields)
+    """Return the spec that `fields` describe, for which their kind is asked.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If they are none.
+    """
+    name = fields.get("kind") or ("array" if {"shape", "inputs"} & fields.keys() else "image")
+    try:
+        kind = load_kind(str(name))
+    except ModalityError:
+        return UnknownSpec(str(name), canonical_json(fields))
+    found: Preprocess = kind.spec_from_json(fields)
+    return found
+
+
+@cache
+def load_kind(name: str) -> Any:
+    """Return the module of a kind of item, a `contracts.Kind`; strangers' and ours enter alike.
+
+    Raises
+    ------
+    ModalityError
+        If none of that name is installed.
+    """
+    known = entry_points(group=KINDS)
+    if name not in known.names:
+        raise ModalityError(
+            f'No kind of item is called "{name}" here.',
+            "What reads and prepares such items is not installed.",
+            f"Kinds: {', '.join(sorted(known.names))}.",
+            f'Install the package that brings "{name}", beside cutpoint-ml',
+        )
+    return known[name].load()
 
 
 @dataclass(frozen=True)
@@ -126,7 +305,8 @@ class BackboneSpec:
     """Which network, with which weights, fed how.
 
     `name` is what the source calls it; of a file, its name without the folders before it, so that
-    moving the file changes no fingerprint. `modality` is "image" or "array".
+    moving the file changes no fingerprint. `modality` is the kind of its items. `constants` are
+    what inputs that carry no data are given.
     """
 
     source: str
@@ -134,6 +314,7 @@ class BackboneSpec:
     modality: str
     weights_sha256: str
     preprocess: Preprocess
+    constants: Constants = ()
 
     @property
     def id(self) -> str:
@@ -141,11 +322,17 @@ class BackboneSpec:
         return f"{self.source}:{self.name}"
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "preprocess": self.preprocess.to_json()}
+        bare = {name: getattr(self, name) for name in ("source", "name", "modality")}
+        fields = {**bare, "weights_sha256": self.weights_sha256}
+        if self.constants:  # else as before the field was there, so that ids stay as they are
+            fields["constants"] = dict(self.constants)
+        return {**fields, "preprocess": self.preprocess.to_json()}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> BackboneSpec:
-        return cls(**{**fields, "preprocess": preprocess_from_json(fields["preprocess"])})
+        constants = tuple(sorted(fields.get("constants", {}).items()))
+        preprocess = preprocess_from_json(fields["preprocess"])
+        return cls(**{**fields, "preprocess": preprocess, "constants": constants})
 
 
 @dataclass(frozen=True, order=True)
@@ -169,6 +356,9 @@ class TapSpec:
         layer, _, pool = name.rpartition("/")
         return cls(layer, pool, revision)
 
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+"""As Pillow names them."""
 
 DECODES = ("exact", "scaled")
 """How files of photos may be decoded."""
@@ -208,12 +398,11 @@ class FeatureSpec:
 
     def to_json(self) -> dict[str, Any]:
         taps = [tap.name for tap in self.taps]
-        fields = {**asdict(self), "backbone": self.backbone.to_json(), "taps": taps}
-        if not self.calibration:  # a field younger than the ids of stored features
-            del fields["calibration"]
-        if self.revision > 1:  # younger, too
-            fields["revision"] = self.revision
-        return fields
+        fields = {"precision": self.precision, "storage": self.storage}
+        if self.calibration:  # a field younger than the ids of stored features
+            fields["calibration"] = self.calibration
+        told = {"revision": self.revision} if self.revision > 1 else {}  # younger, too
+        return {**fields, **told, "backbone": self.backbone.to_json(), "taps": taps}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> FeatureSpec:

@@ -10,6 +10,7 @@ from typing import Any
 # Options whose word in the command line is not Python's with dashes.
 _IN_SHELL = {
     "backbones": "--backbone",
+    "inputs": "--input",
     "n_workers": "--workers",
     "output": "--output",
     "taps": "--tap",

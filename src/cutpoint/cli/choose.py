@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
+    Inputs,
     Json,
     MaxBad,
     Pools,
@@ -28,6 +30,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -70,6 +73,7 @@ def choose(
         ),
     ] = None,
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -158,10 +162,14 @@ def choose(
         described = api.stored_features(features, data_set, quiet)
         _print_ranking(api.choose(described, **asked), described, plot, as_json)
         return
-    loaded = [
-        api.load(name, preprocess, trust_weights=trust_weights, decode=decode)
-        for name in backbone or [api.DEFAULT_BACKBONE]
-    ]
+    load = partial(
+        api.load,
+        preprocess=preprocess,
+        trust_weights=trust_weights,
+        decode=decode,
+        inputs=constants(inputs),
+    )
+    loaded = [load(name) for name in backbone or [api.DEFAULT_BACKBONE]]
     compared = api.choose(features, backbones=loaded, data_set=data_set, **asked)
     if len(compared.entries) > 1:
         _print_comparison(compared, as_json)

@@ -12,6 +12,7 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
+    Inputs,
     Json,
     MaxBad,
     Pools,
@@ -23,6 +24,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -41,6 +43,7 @@ def extract(
         typer.Option("--output", "--store", "-o", help="Store. Default: the user's cache."),
     ] = None,
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -68,7 +71,13 @@ def extract(
     profiles: list[Profile] = []
     features = api.extract(
         data,
-        api.load(backbone, preprocess, trust_weights=trust_weights, decode=decode),
+        api.load(
+            backbone,
+            preprocess,
+            trust_weights=trust_weights,
+            decode=decode,
+            inputs=constants(inputs),
+        ),
         tap_list(tap),
         pool_list(pool),
         store,

@@ -16,6 +16,7 @@ from cutpoint.cli.options import (
     EngineName,
     FollowLinks,
     HeadText,
+    Inputs,
     Json,
     MaxBad,
     Pools,
@@ -32,6 +33,7 @@ from cutpoint.cli.options import (
     Taps,
     TrustWeights,
     Workers,
+    constants,
     echo,
     pool_list,
     print_json,
@@ -48,6 +50,7 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictor.")],
     backbone: BackboneName = "packaged:efficientnet_lite0",
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     decode: Decode = None,
     tap: Taps = None,
@@ -103,8 +106,10 @@ def fit(
         allow_group_overlap=allow_group_overlap,
     )
     check_output(output)
-    dataset = read_dataset(data, follow_links=follow_links)
-    found = load(backbone, preprocess, trust_weights=trust_weights, decode=decode)
+    found = load(
+        backbone, preprocess, trust_weights=trust_weights, decode=decode, inputs=constants(inputs)
+    )
+    dataset = read_dataset(data, follow_links=follow_links, kind=found.kind)
     result = run_fit(dataset, found, options, output, Reporter(quiet))
     report = output / REPORT
     if as_json:

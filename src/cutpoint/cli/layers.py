@@ -8,20 +8,31 @@ from typing import Annotated
 
 import typer
 
-from cutpoint.cli.options import Json, PreprocessName, TrustWeights, echo, print_json
+from cutpoint.cli.options import (
+    Inputs,
+    Json,
+    PreprocessName,
+    TrustWeights,
+    constants,
+    echo,
+    print_json,
+)
 
 
 def layers(
     backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")],
     find: Annotated[str, typer.Option("--find", help="Only names that match this glob.")] = "*",
     preprocess: PreprocessName = None,
+    inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     as_json: Json = False,
 ) -> None:
     """List the layers: index, name, kind, shape, stride, parameters, MACs to here."""
     from cutpoint.api import list_layers
 
-    table = list_layers(backbone, preprocess, trust_weights=trust_weights).find(find)
+    table = list_layers(
+        backbone, preprocess, trust_weights=trust_weights, inputs=constants(inputs)
+    ).find(find)
     if as_json:
         print_json(table.to_json())
     else:

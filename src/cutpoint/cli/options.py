@@ -10,10 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cutpoint.base.errors import UsageError
 from cutpoint.base.text import printable
 
 DataArgument = Annotated[
-    str, typer.Argument(metavar="DATA", help="Folder of class folders, or a manifest.")
+    str,
+    typer.Argument(
+        metavar="DATA", help="Folder of class folders, or a manifest; of arrays an .npz, too."
+    ),
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A predictor made by fit.")]
 Taps = Annotated[
@@ -45,6 +49,14 @@ Decode = Annotated[
         "--decode",
         metavar="exact|scaled",
         help="scaled: large JPEGs are decoded at a reduced size. Default: exact.",
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=VALUE",
+        help="What an input without data is given: zeros, ones or a number; repeat.",
     ),
 ]
 RecipeText = Annotated[
@@ -120,6 +132,22 @@ def typed_options(context: typer.Context, *but: str) -> list[str]:
 def tap_list(taps: list[str] | None) -> str | list[str | int]:
     """Return the taps as the API takes them; a number that names no layer is an index."""
     return list(taps) if taps and taps != ["auto"] else "auto"
+
+
+def constants(inputs: list[str] | None) -> dict[str, str | int | float] | None:
+    """Return the constants of ``--input NAME=VALUE``, as `cutpoint.load` takes them."""
+    found: dict[str, str | int | float] = {}
+    for text in inputs or ():
+        name, equals, value = text.rpartition("=")
+        if not equals or not name or name in found:
+            raise UsageError(
+                f'"--input {text}" {"is given twice" if name in found else "says no value"}.',
+                "An input is given one constant.",
+                "The name of an input, an equals sign, and zeros, ones or a number.",
+                "Type, for example:  --input state=zeros --input sr=16000",
+            )
+        found[name] = value
+    return found or None
 
 
 def echo(line: str, err: bool = False) -> None:

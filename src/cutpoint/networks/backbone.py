@@ -16,15 +16,16 @@ from cutpoint.base.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.base.spec import (
     DECODES,
     PRECISIONS,
-    ArraySpec,
     BackboneSpec,
+    Constants,
     FeatureSpec,
     Preprocess,
-    PreprocessSpec,
     TapSpec,
 )
 from cutpoint.base.text import printable
 from cutpoint.base.types import Array, Batch
+from cutpoint.items.kinds import kind_named
+from cutpoint.networks.constants import Value, read_constants
 from cutpoint.networks.frameworks import Framework
 from cutpoint.networks.layer_table import (
     AUTO,
@@ -54,12 +55,20 @@ class LoadOptions:
         Returns the network a state dict belongs to.
     only_lists : bool
         Whether layers are listed and nothing is fed, for which the shape of the input will do.
+    inputs : mapping of name → "zeros", "ones" or number, optional
+        Constants for inputs that carry no data.
     """
 
     preprocess: str | Preprocess | None = None
     trust_weights: bool = False
     build: Callable[[], Any] | None = None
     only_lists: bool = False
+    inputs: Mapping[str, Value] | None = None
+
+    @property
+    def constants(self) -> Constants:
+        """What `inputs` says, as it enters a spec."""
+        return read_constants(self.inputs)
 
 
 class _Held:
@@ -162,6 +171,11 @@ class Backbone:
         return f'Backbone("{self.spec.id}", {self.spec.modality})'
 
     @property
+    def kind(self) -> str:
+        """Of the items it reads: ``"image"``, ``"array"``, or what a plug-in brings."""
+        return self.spec.preprocess.kind
+
+    @property
     def can_be_typed(self) -> bool:
         """Whether the command line can load it: names and files, no objects."""
         told = self.loaded_with
@@ -175,6 +189,8 @@ class Backbone:
         words = ["--backbone", self.load_name]
         words += ["--preprocess", str(told.preprocess)] if told.preprocess else []
         words += ["--decode", self.decode] if self.decode else []
+        for name, value in self.spec.constants:
+            words += ["--input", f"{name}={value}"]
         return words + (["--trust-weights"] if told.trust_weights else [])
 
     @property
@@ -187,6 +203,7 @@ class Backbone:
         words += ["trust_weights=True"] if told.trust_weights else []
         words += ["build=<function>"] if told.build else []
         words += [f"decode={self.decode!r}"] if self.decode and not is_object else []
+        words += [f"inputs={dict(self.spec.constants)!r}"] if self.spec.constants else []
         return words[0] if len(words) == 1 else f"cp.load({', '.join(words)})"
 
     def decoding(self, decode: str) -> Backbone:
@@ -202,17 +219,10 @@ class Backbone:
         UsageError
             If there is no such way to decode, or its items are no photos.
         """
-        preprocess = self.spec.preprocess
         check_choice("decode", decode, DECODES, "scaled")
-        if not isinstance(preprocess, PreprocessSpec):
-            raise UsageError(
-                f'Photos decoded "{decode}" were asked for.',
-                f"Items of backbone {self.spec.id} are arrays; nothing is decoded.",
-                "A backbone of images.",
-                "Leave --decode away",
-            )
+        preprocess = kind_named(self.kind).decoding(self.spec.preprocess, decode)
         found = copy.copy(self)
-        found.spec = replace(self.spec, preprocess=replace(preprocess, decode=decode))
+        found.spec = replace(self.spec, preprocess=preprocess)
         found.decode = decode
         return found
 
@@ -229,7 +239,9 @@ class Backbone:
     def _table(self) -> LayerTable:
         network, framework = self._held.network, self._held.framework
         with one_thread():
-            return framework.list_layers(network, self.spec.preprocess, self.load_name)
+            return framework.list_layers(
+                network, self.spec.preprocess, self.load_name, self.spec.constants
+            )
 
     def layers(self) -> LayerTable:
         """Return all layers: index, name, kind, shape, stride, parameters, MACs to here."""
@@ -282,7 +294,6 @@ class Backbone:
     def cut_at(self, taps: Sequence[TapSpec]) -> Cut:
         """Return the network cut at exact taps, for use within: it is not given to anybody else."""
         self.refuse_changed()
-        self._refuse_padding()
         for tap in taps:
             (layer,) = self._table.select(tap.layer)
             pools_of(layer, tap.pool)
@@ -321,7 +332,7 @@ class Backbone:
             )
         (layer,) = layers
         return self._held.framework.symbolic(
-            self._held.hand_out(), layer, self.spec.preprocess, trainable
+            self._held.hand_out(), layer, self.spec.preprocess, trainable, self.spec.constants
         )
 
     def pyramid(self, strides: Sequence[int] = (4, 8, 16, 32)) -> Pyramid:
@@ -398,20 +409,8 @@ class Backbone:
 
     @property
     def _is_masked(self) -> bool:
-        """Whether items are padded, and a mask says where."""
-        return getattr(self.spec.preprocess, "pad_id", None) is not None
-
-    def _refuse_padding(self) -> None:
-        """Raise `UsageError` if items are padded and cuts of this framework would count that."""
-        preprocess = self.spec.preprocess
-        pad_id = preprocess.pad_id if isinstance(preprocess, ArraySpec) else None
-        if pad_id is not None and not getattr(self._held.framework, "MASKS_PADDING", False):
-            raise UsageError(
-                f'A cut of backbone "{self.spec.id}" was asked for, without padding (id {pad_id}).',
-                "Its framework's networks are given no attention mask.",
-                "A network of PyTorch; or all tokens counted, as pad_id=None says.",
-                f'To count all:  preprocess=ArraySpec({preprocess.array_shape}, "int64")',
-            )
+        """Whether a mask says which places of items count."""
+        return any(each.mask_of for each in self.spec.preprocess.inputs.values())
 
     def refuse_changed(self) -> None:
         """Raise `WeightsError` if the network no longer holds the weights that `spec` names.

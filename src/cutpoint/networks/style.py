@@ -11,7 +11,8 @@ import numpy as np
 
 from cutpoint.base.errors import BadItem, DataError, UsageError
 from cutpoint.base.text import printable
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.base.types import Prepared, stacked
+from cutpoint.items.kinds import prepare_item
 from cutpoint.networks.backbone import Backbone
 
 
@@ -97,7 +98,7 @@ def image_distance(
     by_stride = {row.stride: row.name for row in table.maps()}
     contents = _names(backbone, content, list(by_stride.values())[-1:])
     styles = _names(backbone, style, list(by_stride.values()))
-    batch = np.stack([_prepared(image, backbone) for image in (one, other)])
+    batch = stacked([_prepared(image, backbone) for image in (one, other)])
     specs = {
         *backbone.tap_specs(contents, ["none"]),
         *backbone.tap_specs(styles, ["gram"]),
@@ -114,7 +115,7 @@ def _names(backbone: Backbone, taps: Sequence[str | int] | None, otherwise: list
     return otherwise if taps is None else [row.name for row in backbone.layers().select(*taps)]
 
 
-def _prepared(image: Any, backbone: Backbone) -> Any:
+def _prepared(image: Any, backbone: Backbone) -> Prepared:
     payload = Path(image).read_bytes() if isinstance(image, (str, Path)) else image
     try:
         return prepare_item(payload, backbone.spec.preprocess)[0]

@@ -260,7 +260,9 @@ def _no_items(dataset: Dataset, split: str) -> DataError:
 
 
 def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool) -> list[Item]:
-    trained = [item for item in items if _digest(item) in predictor.trained_on]
+    trained = [
+        item for item in items if _digest(item, predictor.backbone.kind) in predictor.trained_on
+    ]
     if trained and not leave_out:
         keys = ", ".join(item.key for item in trained[:3])
         raise LeakageError(
@@ -273,8 +275,8 @@ def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool
     return [item for item in items if item.key not in keys_out]
 
 
-def _digest(item: Item) -> str:
+def _digest(item: Item, kind: str) -> str:
     try:
-        return short_digest(digest_payload(read_payload(item)))
+        return short_digest(digest_payload(read_payload(item), kind))
     except BadItem:
         return ""  # told as a bad item when it is predicted

@@ -136,7 +136,7 @@ def made(build: Callable[[], Any], reference: Any = by_model) -> Callable[[Path]
 
 
 def small(network: Any) -> Backbone:
-    from cutpoint.items.preprocess import recipe_named
+    from cutpoint.items.kinds.image import recipe_named
 
     return cp.load(network, recipe_named("tf", SIDE))
 

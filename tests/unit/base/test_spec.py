@@ -32,6 +32,7 @@ CHANGED_BACKBONE = {
     "modality": "text",
     "weights_sha256": "cd" * 32,
     "preprocess": replace(PREPROCESS, crop_px=1),
+    "constants": (("state", "zeros"),),
 }
 CHANGED_SPEC = {
     "backbone": replace(BACKBONE, name="x"),

@@ -13,12 +13,13 @@ import cutpoint as cp
 from cutpoint.base.errors import TapNotFound
 from cutpoint.base.spec import ArraySpec
 from cutpoint.cli.options import tap_list
-from cutpoint.items.preprocess import recipe_named
+from cutpoint.items.kinds.image import recipe_named
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import Layer, LayerTable
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.testing import FakeBackbone
+from tests.conftest import shape_of
 
 timm = import_with_shim("timm")
 torchvision = import_with_shim("torchvision")
@@ -70,15 +71,16 @@ def test_of_a_torchvision_transformer_they_are_attention_and_the_mlps_activation
     assert list(found(network)) == names
 
 
+DTYPES = {"image": "uint8", "array": "int64"}
+
+
 @pytest.mark.parametrize("make", [vit, bert])
 def test_the_features_are_what_the_layers_give(make: Any) -> None:
     """Reference: torch's own forward hooks on the whole network."""
     backbone = make()
     network, names = backbone.network.eval(), found(backbone)
-    shape = backbone.spec.preprocess.array_shape
-    batch = (
-        np.random.default_rng(0).integers(0, 50, (2, *shape)).astype(backbone.spec.preprocess.dtype)
-    )
+    shape = shape_of(backbone.spec.preprocess)
+    batch = np.random.default_rng(0).integers(0, 50, (2, *shape)).astype(DTYPES[backbone.kind])
     given: dict[str, torch.Tensor] = {}
 
     def note(name: str) -> Any:

@@ -8,7 +8,7 @@ from PIL import Image
 
 import cutpoint as cp
 from cutpoint.base.errors import ShapeError, TapNotFound
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.testing import FakeBackbone
 from tests.conftest import ROOT, noisy_image
 
@@ -18,7 +18,9 @@ def test_distances_are_mean_squares_of_activations_and_gram_matrices() -> None:
     backbone = FakeBackbone()
     images = [noisy_image(channel, channel, 32) for channel in (0, 1)]
     found = cp.style.image_distance(*images, backbone, content=["conv3"], style=["conv1", "conv2"])
-    batch = np.stack([prepare_item(image, backbone.spec.preprocess)[0] for image in images])
+    batch = np.stack(
+        [prepare_item(image, backbone.spec.preprocess)[0]["image"] for image in images]
+    )
     maps = backbone.cut("conv1", "conv2", "conv3", pool="none")(batch)
     one, other = maps["conv3/none"].astype(np.float64)
     assert found.content["conv3"] == pytest.approx(((one - other) ** 2).mean(), rel=1e-5)

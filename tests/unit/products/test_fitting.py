@@ -221,7 +221,7 @@ def test_case_21_a_file_that_keeps_changing_never_gives_a_wrong_row(
         stop.set()
         thread.join()
     cut = FakeBackbone().cut_at(features.spec.taps)
-    from cutpoint.items.preprocess import prepare_image
+    from cutpoint.items.kinds.image import prepare_image
     from cutpoint.items.reading import digest_payload
 
     by_digest = {}

@@ -183,7 +183,7 @@ def test_reasons_stay_with_their_items(saved: Path) -> None:
 
     class Broken:
         converts_to, why_native = (), ""
-        taps, input_shape, input_dtype = real.taps, real.input_shape, real.input_dtype
+        taps, inputs = real.taps, real.inputs
 
         def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
             found = real(batch)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import islice
-
-import numpy as np
 
 from cutpoint.base.contracts import Engine
 from cutpoint.base.errors import BadItem, UsageError
 from cutpoint.base.progress import Reporter
-from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.base.spec import Preprocess
 from cutpoint.base.stopwatch import lap
 from cutpoint.base.tongue import option
-from cutpoint.base.types import Batch
+from cutpoint.base.types import Prepared, stacked
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.extraction.unit import prepare
-from cutpoint.items.preprocess import decodes_smaller
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading import Item, read_payload
 from cutpoint.networks.engines import compare
 
@@ -36,7 +33,7 @@ def check_drift(
     ----------
     units : sequence of Unit
         What is to be computed; a few large photos are taken from all over it.
-    spec : PreprocessSpec or ArraySpec
+    spec : Preprocess
         With exact decoding nothing is done.
     make_engine : callable
         Gives one that computes in fp32; called if there is a large photo.
@@ -46,14 +43,14 @@ def check_drift(
     UsageError
         If the smallest cosine is below `MIN_COSINE`.
     """
-    if not isinstance(spec, PreprocessSpec) or spec.decode == "exact":
+    if spec.decode == "exact":
         return
     scaled, exact = _both_ways(_large_items(units, spec), spec)
-    if not len(scaled):
+    if not scaled:
         reporter.say("Scaled decoding: no photo is large enough; all are left exact")
         return
     run = make_engine().session()
-    cosine = compare(run(scaled), run(exact)).cosine
+    cosine = compare(run(stacked(scaled)), run(stacked(exact))).cosine
     lap("drift")
     told = f"smallest cosine {cosine:.4f} of {len(scaled)} large photos"
     reporter.say(f"Scaled decoding against exact: {told}")
@@ -66,7 +63,7 @@ def check_drift(
         )
 
 
-def _large_items(units: Sequence[Unit], spec: PreprocessSpec) -> list[Item]:
+def _large_items(units: Sequence[Unit], spec: Preprocess) -> list[Item]:
     """Return up to `CALIBRATION_SIZE` items that are decoded smaller, evenly spread.
 
     If none of those looked at is, all are, until one is found.
@@ -84,22 +81,23 @@ def _spread(items: Sequence[Item], count: int) -> list[Item]:
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def _is_large(item: Item, spec: PreprocessSpec) -> bool:
+def _is_large(item: Item, spec: Preprocess) -> bool:
     try:
-        return decodes_smaller(read_payload(item), spec)
+        return kind_named(spec.kind).decodes_smaller(read_payload(item), spec)
     except BadItem:
         return False
 
 
-def _both_ways(items: Sequence[Item], spec: PreprocessSpec) -> tuple[Batch, Batch]:
+def _both_ways(items: Sequence[Item], spec: Preprocess) -> tuple[list[Prepared], list[Prepared]]:
     """Return the good ones of `items`, decoded scaled and exactly."""
     scaled, exact = [], []
+    exactly = kind_named(spec.kind).decoding(spec, "exact")
     for item in items:
         try:
             smaller = prepare(item, spec)[0]
-            whole = prepare(item, replace(spec, decode="exact"))[0]
+            whole = prepare(item, exactly)[0]
         except BadItem:
             continue
         scaled.append(smaller)
         exact.append(whole)
-    return np.array(scaled), np.array(exact)
+    return scaled, exact

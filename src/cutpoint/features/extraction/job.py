@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import time
@@ -13,15 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
-
 from cutpoint.base.contracts import Cut, Engine
 from cutpoint.base.errors import CutpointError, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
 from cutpoint.base.tongue import option
-from cutpoint.base.types import Array, Batch
+from cutpoint.base.types import Array, Batch, blank_batch, n_items_of
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import stopping
 from cutpoint.features.extraction.plan import Plan, Unit, human_bytes, size_plan
@@ -100,16 +97,16 @@ class Job:
             known, check = ready.remembered, backbone.refuse_changed
             return cls(spec, store, ready.engine, known, 0, executor, check, free)
         assert ready.checked is not None
-        _say_what_gem_loses(backbone, spec, sample.batch[:2], reporter)
+        _say_what_gem_loses(backbone, spec, sample.batch, reporter)
         record = sample.record(ready.identity, ready.checked)
         if not ready.is_refused:
             store.add_engine(spec_id, record)
-        n_seen, check = len(sample.batch), backbone.refuse_changed
+        n_seen, check = n_items_of(sample.batch), backbone.refuse_changed
         return cls(spec, store, ready.engine, record, n_seen, executor, check, free)
 
     def plan(self, n_items: int, units: tuple[Unit, ...]) -> Plan:
-        prepared = self.spec.backbone.preprocess
-        item_bytes = math.prod(prepared.array_shape) * np.dtype(prepared.dtype).itemsize
+        item = blank_batch(self.spec.backbone.preprocess.inputs, 1)
+        item_bytes = sum(each.nbytes for each in item.values())
         n_workers = self.executor.n_workers
         n_engines = 1 if self.engine.is_serial else n_workers
         batch_bytes = self.engine.batch_size * item_bytes
@@ -179,7 +176,7 @@ def _row_bytes(features: Mapping[str, Array], storage: str) -> int:
 
 def _free_rows(backbone: Backbone, spec: FeatureSpec) -> dict[str, int]:
     """Return the axis along which rows differ in length, by tap; none where no item can."""
-    if all(size is not None for size in spec.backbone.preprocess.array_shape):
+    if all(None not in each.shape for each in spec.backbone.preprocess.inputs.values()):
         return {}
     table = backbone.layers()
     return free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
@@ -194,7 +191,7 @@ def _say_what_gem_loses(
         return
     whole = [TapSpec(layer, "none") for layer in dict.fromkeys(tap.layer for tap in taps)]
     with one_thread():
-        activations = backbone.cut_at(whole)(batch)
+        activations = backbone.cut_at(whole)({name: each[:2] for name, each in batch.items()})
     for tap in taps:
         if (activations[f"{tap.layer}/none"] < 0).any():
             reporter.say(
@@ -223,7 +220,7 @@ class _Sample:
             engine=identity,
             cosine=checked.parity.cosine,
             relative_error=checked.parity.relative_error,
-            engine_s=checked.seconds / len(self.batch),
+            engine_s=checked.seconds / n_items_of(self.batch),
             prepare_s=self._prepared[1],
             row_bytes=_row_bytes(checked.features, self.spec.storage),
         )

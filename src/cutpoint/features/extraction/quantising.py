@@ -11,7 +11,7 @@ from cutpoint.base.errors import BadItem, DataError, StoreCorrupt, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.tongue import option
-from cutpoint.base.types import Array
+from cutpoint.base.types import Prepared
 from cutpoint.features.extraction.unit import prepare
 from cutpoint.features.store import FeatureStore
 from cutpoint.features.store.store import NETWORKS, network_name
@@ -126,14 +126,14 @@ def calibration_items(dataset: Dataset) -> tuple[list[Item], list[str]]:
         if len(found) == N_CALIBRATION:
             break
         try:
-            digests.append(digest_payload(read_payload(item)))
+            digests.append(digest_payload(read_payload(item), dataset.kind))
         except BadItem:
             continue
         found.append(item)
     return found, digests
 
 
-def _prepared(items: Sequence[Item], spec: FeatureSpec, dataset: Dataset) -> list[Array]:
+def _prepared(items: Sequence[Item], spec: FeatureSpec, dataset: Dataset) -> list[Prepared]:
     """Return what of `items` can be prepared."""
     found = []
     for item in items:

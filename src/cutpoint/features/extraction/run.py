@@ -36,6 +36,7 @@ from cutpoint.items.reading import (
     cross_split_duplicates,
     digest_payload,
     read_payload,
+    refuse_other_kind,
 )
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES, check_engine, preferred_engine, refuse_precision
@@ -168,6 +169,7 @@ def extract_features(
     """
     start = time.perf_counter()
     refuse_precision(options.engine, spec.precision)
+    refuse_other_kind(dataset, spec.backbone.preprocess.kind)
     refuse_misfit(dataset.items, spec.backbone.preprocess)
     if options.engine != "auto":  # refused now, though all may be stored and no engine be needed
         preferred_engine(options.engine, backbone.cut_at(spec.taps))
@@ -233,7 +235,7 @@ def _view_facts(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:
 
 
 def _engine_in_fp32(backbone: Backbone, job: Job) -> Engine:
-    """Return what judges drift, always in fp32: precision is compared separately."""
+    """Return what judges drift: precision is compared separately, so drift is always in fp32."""
     if job.spec.precision == "fp32":
         return job.engine
     return ENGINES["native"](backbone.cut_at(job.spec.taps), job.executor.n_workers)
@@ -249,7 +251,7 @@ def _digests(
     pool = ThreadPoolExecutor(LocalExecutor(options.n_workers).n_workers)
     try:
         with reporter.bar("Read and digest", len(dataset), "files") as advance:
-            for good, bad in pool.map(_digests_of, parts):
+            for good, bad in pool.map(partial(_digests_of, dataset.kind), parts):
                 advance(len(good) + len(bad))
                 found |= good
                 tally.add_bad(bad)
@@ -265,13 +267,13 @@ def _digests(
     return found
 
 
-def _digests_of(items: Sequence[Item]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def _digests_of(kind: str, items: Sequence[Item]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Return key → digest of those that can be read, and the others with their reasons."""
     good: dict[str, str] = {}
     bad = []
     for item in items:
         try:
-            good[item.key] = digest_payload(read_payload(item))
+            good[item.key] = digest_payload(read_payload(item), kind)
         except BadItem as error:
             bad.append((item.key, error.reason))
     return good, bad

@@ -13,15 +13,24 @@ import numpy as np
 
 from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, ShapeError
-from cutpoint.base.spec import ArraySpec, FeatureSpec, Preprocess
+from cutpoint.base.spec import FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import lap
-from cutpoint.base.types import Array, Batch, Features, Run
+from cutpoint.base.types import (
+    Array,
+    Batch,
+    Features,
+    Prepared,
+    Run,
+    blank_batch,
+    n_items_of,
+    stacked,
+)
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.store.catalog import BAD, NOTE, Remark
 from cutpoint.features.store.half_precision import as_stored, beyond
 from cutpoint.features.store.ragged import Kept, Ragged, concatenated
 from cutpoint.features.store.shard import Receipt, write_shard
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import kind_named, prepare_item
 from cutpoint.items.reading import Item, digest_payload, read_payload
 
 NONE_FREE: Mapping[str, int] = MappingProxyType({})
@@ -118,7 +127,7 @@ def describe(
     Parameters
     ----------
     items : sequence of Item
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : Preprocess
     run : callable
         An engine's session.
     storage : {"auto", "fp32", "fp16"}
@@ -135,27 +144,60 @@ def describe(
     """
     found = Described()
     parts: list[Mapping[str, Kept]] = []
-    for start in range(0, len(items), batch_size):
-        stop = min(start + batch_size, len(items))
-        prepared = list(_prepared(items, range(start, stop), preprocess, digests, found))
-        if prepared:
-            batch = np.stack([image for _, image in prepared])
-            places = [place for place, _ in prepared]
+    for places in _groups(len(items), batch_size, preprocess):
+        prepared = dict(_prepared(items, places, preprocess, digests, found))
+        for alike in _batches(prepared, batch_size):
+            batch = stacked([prepared[place] for place in alike])
             lap("preprocess")
             rows = _own_lengths(run(batch), free, _valid(batch, preprocess))
             lap("engine")
-            parts.append(_kept(rows, places, storage, found))
-            found.n_forward += len(batch)
-        on_items(stop - start)
+            parts.append(_kept(rows, alike, storage, found))
+            found.n_forward += n_items_of(batch)
+        on_items(len(places))
     if parts:
         found.features = {tap: _joined([part[tap] for part in parts]) for tap in parts[0]}
+        _in_order(found)
     return found
+
+
+def _groups(n_items: int, batch_size: int, preprocess: Preprocess) -> Iterator[range]:
+    """Yield the places of items that are prepared at a time.
+
+    A batch; or all, where items differ in length, so that those alike can be put together.
+    """
+    is_free = any(None in each.shape for each in preprocess.inputs.values())
+    step = max(n_items, 1) if is_free else batch_size
+    for start in range(0, n_items, step):
+        yield range(start, min(start + step, n_items))
+
+
+def _batches(prepared: Mapping[int, Prepared], batch_size: int) -> Iterator[list[int]]:
+    """Yield the places of items of equal shapes, so many at a time, short ones first.
+
+    Nothing is padded, so no item's features depend on how long its batch mates are.
+    """
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for place, item in prepared.items():
+        alike.setdefault(tuple(each.shape for each in item.values()), []).append(place)
+    for shape in sorted(alike):
+        for start in range(0, len(alike[shape]), batch_size):
+            yield alike[shape][start : start + batch_size]
+
+
+def _in_order(found: Described) -> None:
+    """Put rows in the order of the items, whatever batches they came from."""
+    order = np.argsort(found.places, kind="stable")
+    if (order[:-1] < order[1:]).all():
+        return
+    found.places = [found.places[row] for row in order]
+    found.features = {tap: rows[order] for tap, rows in found.features.items()}
 
 
 def _valid(batch: Batch, preprocess: Preprocess) -> Array | None:
     """Return which places of each item are no padding, (n_items, n_places); None: all are."""
-    pad_id = getattr(preprocess, "pad_id", None)
-    return None if pad_id is None else batch != pad_id
+    masks = (name for name, each in preprocess.inputs.items() if each.mask_of)
+    mask = next(masks, None)
+    return None if mask is None else batch[mask] != 0
 
 
 def _own_lengths(rows: Features, free: Mapping[str, int], valid: Array | None) -> dict[str, Kept]:
@@ -171,10 +213,12 @@ def _joined(parts: Sequence[Kept]) -> Kept:
     return concatenated(ragged) if ragged else np.concatenate(parts)  # type: ignore[arg-type]
 
 
-def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> Any:
-    """Return (array, notes) of an item, or raise `BadItem`."""
+def prepare(
+    item: Item, preprocess: Preprocess, digest: str | None = None
+) -> tuple[Prepared, tuple[str, ...]]:
+    """Return (arrays, notes) of an item, or raise `BadItem`."""
     payload = read_payload(item)
-    if digest is not None and digest_payload(payload) != digest:
+    if digest is not None and digest_payload(payload, preprocess.kind) != digest:
         raise BadItem("changed while the run was going on: its digest differs from the plan's")
     lap("read")
     name = item.payload.name if isinstance(item.payload, Path) else ""
@@ -184,64 +228,59 @@ def prepare(item: Item, preprocess: Preprocess, digest: str | None = None) -> An
 def calibration_batch(
     items: Sequence[Item], preprocess: Preprocess, cut: Cut
 ) -> tuple[Batch, float]:
-    """Return the first few items that can be prepared, and the seconds that one takes."""
-    prepared: list[Array] = []
+    """Return the first few items that can be prepared and are alike, and the seconds of one."""
+    found: list[Prepared] = []
     start, n_tried = time.perf_counter(), 0
     for item in items:
         n_tried += 1
         try:
-            prepared.append(prepare(item, preprocess)[0])
+            each = prepare(item, preprocess)[0]
         except BadItem:
             continue
-        if len(prepared) == CALIBRATION_SIZE:
+        if not found or all(each[name].shape == found[0][name].shape for name in each):
+            found.append(each)
+        if len(found) == CALIBRATION_SIZE:
             break
     seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    if not prepared:  # nothing but bad items; any input will do to set the engine up
-        prepared = [np.zeros(cut.input_shape, cut.input_dtype)]
-    return np.stack(prepared), seconds
+    # Of nothing but bad items, any input will do to set the engine up.
+    return stacked(found) if found else blank_batch(cut.inputs, 1), seconds
 
 
 def refuse_misfit(items: Sequence[Item], preprocess: Preprocess) -> None:
-    """Raise `ShapeError` if no array among the items is what the backbone takes.
+    """Raise `ShapeError` if no item in memory is what the backbone takes.
 
     One that is not, among others that are, is a bad item; where all are not, the call is wrong.
+    Pictures are decoded only where they are computed.
     """
-    arrays = [item.payload for item in items if isinstance(item.payload, np.ndarray)]
-    if not arrays or any(_fits(each, preprocess) for each in arrays):
+    given = [item.payload for item in items if _is_array(item.payload)]
+    if not given or any(_fits(each, preprocess) for each in given):
         return
-    first = arrays[0]
-    if isinstance(preprocess, ArraySpec):
-        wanted = f"{preprocess.dtype} of shape {preprocess.shape}"
-        remedy = f'Type, for example:  items.astype("{preprocess.dtype}")'
-    else:
-        wanted = "uint8 of shape (height, width[, 3 or 4]), RGB, 0–255"
-        remedy = f"Type, for example:  {_as_images(first)}"
+    wanted, remedy = kind_named(preprocess.kind).wanted(given[0], preprocess)
     raise ShapeError(
-        f"Items are arrays of {first.dtype} {first.shape}, which this backbone does not take.",
-        f"So are all {len(arrays)} arrays given, or they differ in another way.",
+        f"Items are {_shown(given[0])}, which this backbone does not take.",
+        f"So are all {len(given)} arrays given, or they differ in another way.",
         f"It takes: {wanted}.",
         remedy,
     )
 
 
-def _fits(array: Array, preprocess: Preprocess) -> bool:
+def _is_array(payload: Any) -> bool:
+    return isinstance(payload, np.ndarray | Mapping)
+
+
+def _shown(payload: Any) -> str:
+    if isinstance(payload, Mapping):
+        named = ", ".join(f"{name}: {each.dtype} {each.shape}" for name, each in payload.items())
+        return f"mappings of {named}"
+    return f"arrays of {payload.dtype} {payload.shape}"
+
+
+def _fits(payload: Any, preprocess: Preprocess) -> bool:
     try:
-        prepare_item(array, preprocess, "")
+        prepare_item(payload, preprocess, "")
     except BadItem:
         return False
     return True
-
-
-def _as_images(array: Array) -> str:
-    """Return what makes uint8 images of a stack of such arrays."""
-    text = "images"
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
-        text += ".transpose(0, 2, 3, 1)"
-    elif array.ndim == 3 and array.shape[2] == 1:
-        text += "[..., 0]"
-    if array.dtype.kind == "f" and array.size and float(np.nanmax(array)) <= 1:
-        return f'(255 * {text}).round().astype("uint8")'
-    return text if array.dtype == np.uint8 else f'{text}.astype("uint8")'
 
 
 def _prepared(
@@ -250,16 +289,16 @@ def _prepared(
     preprocess: Preprocess,
     digests: Sequence[str] | None,
     found: Described,
-) -> Iterator[tuple[int, Batch]]:
+) -> Iterator[tuple[int, Prepared]]:
     for place in places:
         item = items[place]
         try:
-            image, notes = prepare(item, preprocess, digests[place] if digests else None)
+            prepared, notes = prepare(item, preprocess, digests[place] if digests else None)
         except BadItem as error:
             found.bad.append((place, error.reason))
             continue
         found.notes.extend((item.key, note) for note in notes)
-        yield place, image
+        yield place, prepared
 
 
 def _kept(

@@ -171,7 +171,7 @@ def describe_store(store: FeatureStore) -> dict[str, Any]:
                 "backbone": spec.backbone.id,
                 "taps": [tap.name for tap in spec.taps],
                 "precision": spec.precision,
-                "decode": getattr(spec.backbone.preprocess, "decode", "exact"),
+                "decode": spec.backbone.preprocess.decode,
                 "storage": spec.storage,
                 "n_rows": sum(row.n_rows for row in shards),
                 "n_shards": len(shards),

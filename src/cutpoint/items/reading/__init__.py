@@ -10,7 +10,7 @@ from cutpoint.items.reading.hygiene import (
 )
 from cutpoint.items.reading.items import Dataset, Item, digest_payload, read_payload
 from cutpoint.items.reading.labels import LABEL_TYPES, Label, as_given, is_label
-from cutpoint.items.reading.read import read_dataset, read_items
+from cutpoint.items.reading.read import read_dataset, read_items, refuse_other_kind
 from cutpoint.items.reading.splits import (
     assign_splits,
     can_be_split,
@@ -36,6 +36,7 @@ __all__ = [
     "read_dataset",
     "read_items",
     "read_payload",
+    "refuse_other_kind",
     "refuse_unlabelled",
     "refuse_unlearnable",
     "tell_idle_seed",

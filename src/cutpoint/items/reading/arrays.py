@@ -1,4 +1,4 @@
-"""Arrays, bytes and paths already in Python."""
+"""Items already in Python: paths, bytes, arrays and what else their kind takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from cutpoint.base.errors import DataError, ModalityError, ShapeError
+from cutpoint.base.contracts import Kind
+from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.items import Dataset, Item, Payload
 
@@ -23,78 +22,78 @@ def read_arrays(
     groups: Column | None = None,
     splits: Column | None = None,
     keys: Sequence[str] | None = None,
+    kind: str = "image",
 ) -> Dataset:
     """Return a data set of payloads given one by one.
 
     Parameters
     ----------
-    payloads : sequence of paths, file bytes, PIL images or uint8 arrays (height, width[, 3])
-        Or one uint8 array of shape (n_items, height, width[, 3]).
+    payloads : sequence of paths, file bytes, or what the kind takes, such as arrays
+        Or one array of shape (n_items, …), or of inputs by name a mapping of such.
     labels, groups, splits : sequences as long as `payloads`, or mappings of keys, optional
     keys : sequence, optional
         Keys default to the path as given, else to the position: ``"item-000012"``.
+    kind : str
+        Of the items, as the backbone says it.
     """
-    refuse_no_sequence(payloads)
-    refuse_single_image(payloads)
-    prepared = [_payload(payload) for payload in payloads]
+    prepared = [_payload(payload, kind_named(kind)) for payload in sequence_of(payloads, kind)]
     names = _keys(prepared) if keys is None else [str(key) for key in keys]
     _refuse_duplicates(names)
     items = tuple(Item(name, payload) for name, payload in zip(names, prepared, strict=True))
-    return with_columns(Dataset("items in memory", items, ()), labels, groups, splits)
+    found = Dataset("items in memory", items, (), kind=kind)
+    return with_columns(found, labels, groups, splits)
 
 
-def refuse_no_sequence(payloads: Any) -> None:
-    """Raise `ModalityError` for what is no sequence of items: one of them, a table, nothing."""
-    is_one = isinstance(payloads, bytes | bytearray | Image.Image)
+def sequence_of(payloads: Any, kind: str) -> Iterable[Any]:
+    """Return the items one by one; raise an error for what is one of them, a table or nothing."""
+    taken = kind_named(kind)
+    is_one = isinstance(payloads, bytes | bytearray) or _is_lone(payloads, taken)
     is_table = isinstance(payloads, Mapping) or hasattr(payloads, "columns")
-    if not (is_one or is_table) and isinstance(payloads, Iterable):
-        return
-    kind = f"a {type(payloads).__name__}"
-    what = f"one image, {kind}" if is_one else ("nothing" if payloads is None else kind)
-    told = "" if not is_table else "Its columns are no items. "
-    raise ModalityError(
+    if is_one or is_table or not isinstance(payloads, Iterable):
+        raise _no_sequence(payloads, taken, is_one, is_table)
+    taken.refuse_one(payloads)
+    return payloads
+
+
+def _is_lone(payloads: Any, kind: Kind) -> bool:
+    """Say whether an object that can't be gone through is an item by itself, such as a picture."""
+    is_many = isinstance(payloads, Iterable) or payloads is None
+    return not is_many and kind.payload_of(payloads) is not None
+
+
+def _no_sequence(payloads: Any, kind: Kind, is_one: bool, is_table: bool) -> ModalityError:
+    what = "nothing" if payloads is None else f"a {type(payloads).__name__}"
+    what = f"one {kind.NOUN}, {what}" if is_one else what
+    told = "Its columns are no items. " if is_table else ""
+    return ModalityError(
         f"A sequence of items is wanted, and the data is {what}.",
         f"{told}Nothing was read.",
-        "A folder, a manifest, or a list of paths, file bytes, PIL images or uint8 arrays.",
-        'Type, for example:  cp.fit(["a.jpg", "b.jpg"], labels=["cat", "dog"])',
+        f"A folder, a manifest, or a sequence in which each item is {kind.ITEMS}.",
+        _example(kind),
     )
 
 
-def refuse_single_image(payloads: Any) -> None:
-    """Raise `ShapeError` for one image where a stack is meant."""
-    if not isinstance(payloads, np.ndarray):
-        return
-    if payloads.ndim < 3 and payloads.dtype == np.uint8 and payloads.size:
-        raise ShapeError(
-            f"The array has shape {payloads.shape}, and a stack of images is wanted.",
-            "It is one grey image, or none.",
-            "A stack has shape (n_items, height, width[, 3]).",
-            "Give one image as:  image[None]",
-        )
-    if payloads.ndim == 3 and payloads.shape[2] in (3, 4):
-        raise ShapeError(
-            "A stack of images was asked for.",
-            f"The array has shape {payloads.shape}, which is one colour image.",
-            "A stack has shape (n_items, height, width[, 3]).",
-            "Give one image as:  image[None]",
-        )
+def _example(kind: Kind) -> str:
+    one, two = (f'"{name}.{max(kind.SUFFIXES, default="")}"' for name in "ab")
+    if "jpg" in kind.SUFFIXES:
+        one, two = '"a.jpg"', '"b.jpg"'
+    return f'Type, for example:  cp.fit([{one}, {two}], labels=["cat", "dog"])'
 
 
-def _payload(payload: Any) -> Payload:
+def _payload(payload: Any, kind: Kind) -> Payload:
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
     if isinstance(payload, (str, os.PathLike)):
         return Path(payload)
-    if isinstance(payload, Image.Image):
-        return payload
-    if isinstance(payload, np.ndarray) or hasattr(payload, "__array_interface__"):
-        return np.asarray(payload)
-    raise ModalityError(
-        "Images were asked for.",
-        f"One of the items is a {type(payload).__name__}.",
-        "An item is a path, the bytes of a file, a PIL image or a uint8 array.",
-        'Type, for example:  cp.fit(["a.jpg", "b.jpg"], labels=["cat", "dog"])',
-    )
+    found = kind.payload_of(payload)
+    if found is None:
+        raise ModalityError(
+            f"One of the items is a {type(payload).__name__}.",
+            f"The backbone reads items of kind {kind.NAME}.",
+            f"An item is {kind.ITEMS}.",
+            _example(kind),
+        )
+    return found
 
 
 def _keys(payloads: list[Payload]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.items import Dataset, Item, posix_key
 from cutpoint.items.reading.labels import refuse_twins
 
@@ -22,40 +23,11 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-# Files with these names are items (good or bad); files with other names are ignored and counted.
-IMAGE_SUFFIXES = frozenset(
-    [
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "mpo",
-        "png",
-        "gif",
-        "webp",
-        "bmp",
-        "tif",
-        "tiff",
-        "ppm",
-        "pgm",
-        "pbm",
-        "pnm",
-        "avif",
-        "heic",
-        "heif",
-        "eps",
-        "ps",
-        "pdf",
-        "svg",
-        "fits",
-        "fit",
-    ]
-)
 
 
 @dataclass(frozen=True)
 class _File:
-    """An image file below a class folder, and whether a link led to it."""
+    """A file that is an item, below a class folder, and whether a link led to it."""
 
     path: Path
     is_linked: bool = False
@@ -67,6 +39,7 @@ class _Walk:
 
     follow_links: bool
     root: Path
+    kind: str
     ignored: Counter[str] = field(default_factory=Counter)
     bad: list[tuple[str, str]] = field(default_factory=list)
     circular: list[str] = field(default_factory=list)
@@ -74,7 +47,7 @@ class _Walk:
     n_loose: int = 0
 
     def files(self, folder: Path) -> Iterator[_File]:
-        """Yield the image files below `folder`, in any depth, each folder's once.
+        """Yield the files of items below `folder`, in any depth, each folder's once.
 
         What lies there comes before what links lead to, so that a link takes nothing from the
         folder it points at.
@@ -103,7 +76,7 @@ class _Walk:
         for entry in os.scandir(folder):
             if entry.is_symlink() or not entry.is_file():
                 continue
-            if _is_item_name(entry.name):
+            if self._is_item(entry.name):
                 self.n_loose += 1
             else:
                 self._ignore(entry.name)
@@ -121,7 +94,7 @@ class _Walk:
             elif is_folder:
                 if not (is_linked and os.path.realpath(path) in seen):
                     yield from self._below(path, is_linked, seen, waiting)
-            elif _is_item_name(entry.name):
+            elif self._is_item(entry.name):
                 yield _File(path, is_linked or entry.is_symlink())
             else:
                 self._ignore(entry.name)
@@ -149,6 +122,10 @@ class _Walk:
                 self._note_bad(Path(entry.path), error)
         return found
 
+    def _is_item(self, name: str) -> bool:
+        suffix = Path(name).suffix.lower().lstrip(".")
+        return not _is_hidden(name) and suffix in kind_named(self.kind).SUFFIXES
+
     def _note_bad(self, path: Path, error: OSError) -> None:
         self.bad.append((posix_key(path, self.root), f"can't be read: {error.strerror}"))
 
@@ -172,9 +149,9 @@ class _Walk:
         return os.path.realpath(folder) != str(own)
 
 
-def list_images(root: Path) -> Dataset:
-    """Return every image file below `root` as an item without a label; no link is followed."""
-    walk = _Walk(False, root)
+def list_items(root: Path, kind: str = "image") -> Dataset:
+    """Return every file below `root` that is an item, without labels; no link is followed."""
+    walk = _Walk(False, root, kind)
     items = [Item(posix_key(file.path, root), file.path) for file in walk.files(root)]
     warnings = [f"{key}: {reason}" for key, reason in walk.bad]
     if walk.n_links:
@@ -184,16 +161,17 @@ def list_images(root: Path) -> Dataset:
         items=tuple(sorted(items, key=lambda item: item.key)),
         classes=(),
         warnings=tuple(warnings),
+        kind=kind,
     )
 
 
-def read_folder(root: Path, follow_links: bool = False) -> Dataset:
-    """Return the items of a folder.
+def read_folder(root: Path, follow_links: bool = False, kind: str = "image") -> Dataset:
+    """Return the items of a folder; which files are items, `kind` says.
 
     Sub-folders are classes, in sorted order; if they are named ``train``, ``val`` and ``test``,
     their sub-folders are. Without any sub-folder the files are items without labels.
     """
-    walk = _Walk(follow_links, root)
+    walk = _Walk(follow_links, root, kind)
     folders = walk.folders(root)
     warnings = []
     if _are_splits(folders):
@@ -284,17 +262,18 @@ def _dataset(
     walk: _Walk,
     warnings: list[str],
 ) -> Dataset:
+    noun = kind_named(walk.kind).NOUN
     if walk.n_links:
         warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
     if walk.circular:
         shown = ", ".join(walk.circular[:5])
         warnings.append(f"{len(walk.circular)} links lead back to what is read or above: {shown}")
     if walk.n_loose and class_folders:
-        warnings.append(f"{walk.n_loose} images lie outside any class folder and were not read")
+        warnings.append(f"{walk.n_loose} {noun}s lie outside any class folder and were not read")
     n_ignored = walk.ignored.total()
     if n_ignored:
         kinds = ", ".join(f"{kind} {count}" for kind, count in walk.ignored.most_common(5))
-        warnings.append(f"{n_ignored} files are no images by name and were ignored: {kinds}")
+        warnings.append(f"{n_ignored} files are no {noun}s by name and were ignored: {kinds}")
     unique, twins = _split_off_twins(root, items)
     return Dataset(
         name=str(root),
@@ -303,6 +282,7 @@ def _dataset(
         quarantined=(*walk.bad, *twins),
         warnings=tuple(warnings),
         n_ignored=n_ignored + walk.n_links + len(walk.circular) + walk.n_loose,
+        kind=walk.kind,
     )
 
 
@@ -325,8 +305,3 @@ def _split_off_twins(
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _is_item_name(name: str) -> bool:
-    suffix = Path(name).suffix.lower().lstrip(".")
-    return not _is_hidden(name) and (not suffix or suffix in IMAGE_SUFFIXES)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from cutpoint.base.errors import BadItem
+from cutpoint.items.kinds import kind_named
 
-Payload = Path | bytes | np.ndarray | Image.Image
+Payload = Any
+"""Path or bytes of a file; or what the kind of item takes in memory, such as an array."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Item:
     ----------
     key : str
         POSIX relative path in NFC, or a given id. Unique in a data set; names the item everywhere.
-    payload : path, bytes of a file, uint8 array or PIL image
+    payload : path, bytes of a file, or an object in memory that its kind takes
     label : str or None
     group : str or None
         Items of one group (a patient, a scene) never straddle splits.
@@ -56,6 +55,8 @@ class Dataset:
         Files that are no items: ``Thumbs.db``, ``.DS_Store``, links, other kinds of file.
     label_type : {"str", "int", "bool", "float"}
         What labels came as. Items and `classes` hold them as text; what is told is given back so.
+    kind : str
+        Of the items, as the backbone that they are for says it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     n_ignored: int = 0
     label_type: str = "str"
+    kind: str = "image"
 
     def __len__(self) -> int:
         return len(self.items)
@@ -103,25 +105,8 @@ def read_payload(item: Item) -> bytes | Any:
         raise BadItem(f"can't be read: {error.__class__.__name__} {error}") from error
 
 
-def digest_payload(payload: bytes | Any) -> str:
+def digest_payload(payload: bytes | Any, kind: str = "image") -> str:
     """Return the sha256 of a payload; equal bytes are one item to the store."""
-    digest = hashlib.sha256()
-    if isinstance(payload, np.ndarray):
-        digest.update(f"{payload.dtype.str}{payload.shape}".encode())
-        payload = np.ascontiguousarray(payload).tobytes()
-    elif isinstance(payload, Image.Image):
-        digest.update(_pil_facts(payload).encode())
-        payload = payload.tobytes()
-    digest.update(payload)
-    return digest.hexdigest()
-
-
-def _pil_facts(image: Image.Image) -> str:
-    """Return what decides, besides its raw bytes, how a PIL image looks."""
-    try:
-        image.load()
-    except Exception as error:  # opened lazily from a broken file
-        raise BadItem(f"can't be decoded whole: {error}") from error
-    palette = image.getpalette() if image.mode in ("P", "PA") else None
-    turned, clear = image.getexif().get(0x0112), image.info.get("transparency")
-    return f"{image.mode}{image.size}{palette}{turned}{clear}"
+    if isinstance(payload, bytes):
+        return hashlib.sha256(payload).hexdigest()
+    return kind_named(kind).digest(payload)

@@ -20,7 +20,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
 
 
-def read_manifest(path: Path) -> Dataset:
+def read_manifest(path: Path, kind: str = "image") -> Dataset:
     """Return the items a manifest lists; its paths are relative to the manifest's folder.
 
     Columns: ``path`` and, all optional, ``label``, ``split`` (train, val or test), ``group``
@@ -49,6 +49,7 @@ def read_manifest(path: Path) -> Dataset:
             *_merged_groups([cells.get("group") for _, cells in rows]),
         ),
         label_type=label_type,
+        kind=kind,
     )
 
 
@@ -214,8 +215,8 @@ def _bad_line(path: Path, line: int, what: str) -> DataError:
 
 def _no_path_column(path: Path, columns: list[str]) -> ModalityError:
     return ModalityError(
-        f'The images listed in "{path}" were asked for.',
+        f'The items listed in "{path}" were asked for.',
         f"Its columns are: {', '.join(columns) or 'none'}; no `path` among them.",
-        "An image manifest has the columns path, label and maybe split, group, id.",
+        "A manifest of files has the columns path, label and maybe split, group, id.",
         "Rename the column that holds the file names to:  path",
     )

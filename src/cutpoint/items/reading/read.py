@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from cutpoint.base.errors import DataError, UsageError
-from cutpoint.items.reading.arrays import read_arrays, refuse_no_sequence, refuse_single_image
+from cutpoint.base.errors import DataError, ModalityError, UsageError
+from cutpoint.items.kinds import kind_named
+from cutpoint.items.reading.archives import is_archive, read_archive
+from cutpoint.items.reading.arrays import read_arrays, sequence_of
 from cutpoint.items.reading.columns import Column, with_columns
-from cutpoint.items.reading.folder import list_images, read_folder
+from cutpoint.items.reading.folder import list_items, read_folder
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
 
@@ -25,12 +25,13 @@ def read_dataset(
     splits: Column | None = None,
     keys: Sequence[str] | None = None,
     follow_links: bool = False,
+    kind: str = "image",
 ) -> Dataset:
-    """Return the items of a folder, a manifest, or a sequence.
+    """Return the items of a folder, a manifest, an archive of arrays, or a sequence.
 
     Parameters
     ----------
-    data : path of a folder of class folders or of a manifest, or what `read_arrays` takes
+    data : path of a folder of class folders, a manifest or an archive, or what `read_arrays` takes
     labels, groups, splits : sequences, or mappings of key to value, optional
         They go before what the data brings. Items on disk are matched by key alone: the order
         they are read in need not be the caller's.
@@ -38,6 +39,8 @@ def read_dataset(
         Of items given in memory.
     follow_links : bool, default False
         Whether links inside a folder are followed.
+    kind : str
+        Of the items; the backbone says it. A `Dataset` must be of it.
     """
     path = Path(data) if isinstance(data, (str, os.PathLike)) else None
     if follow_links and (path is None or path.is_file()):
@@ -45,18 +48,35 @@ def read_dataset(
     if keys is not None and (path is not None or isinstance(data, Dataset)):
         raise _wrong_option("keys", "Items on disk, and those of a data set, have their keys.")
     if isinstance(data, Dataset):
+        refuse_other_kind(data, kind)
         return with_columns(data, labels, groups, splits)
     if path is None:
-        return _not_empty(read_arrays(data, labels, groups, splits, keys))
+        return _not_empty(read_arrays(data, labels, groups, splits, keys, kind))
+    if is_archive(path, kind):
+        return with_columns(_not_empty(read_archive(path)), labels, groups, splits)
     if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
-        found = read_folder(path, follow_links) if path.is_dir() else read_manifest(path)
+        found = (
+            read_folder(path, follow_links, kind) if path.is_dir() else read_manifest(path, kind)
+        )
         return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
     raise UsageError(
-        f'The data in "{path}" was asked for.',
-        "It is a file of another kind." if path.is_file() else "There is nothing of that name.",
-        f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)}).",
+        f'"{path}" is a file of another kind.' if path.is_file() else f'There is no "{path}".',
+        f"Items of kind {kind} are to be read from it.",
+        f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)})"
+        + ("; or an .npz with arrays X and y." if kind == "array" else "."),
         f"Look there with:  ls {path.parent}",
     )
+
+
+def refuse_other_kind(data: Dataset, kind: str) -> None:
+    """Raise `ModalityError` unless the items of `data` are of the kind a backbone reads."""
+    if data.kind != kind:
+        raise ModalityError(
+            f'The items of "{data.name}" are of kind {data.kind}.',
+            f"The backbone reads items of kind {kind}.",
+            "A backbone of that kind, or other data.",
+            f'Type, for example:  read_dataset(data, kind="{kind}")',
+        )
 
 
 def _wrong_option(name: str, why: str) -> UsageError:
@@ -68,34 +88,39 @@ def _wrong_option(name: str, why: str) -> UsageError:
     )
 
 
-def read_items(data: Any, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
+def read_items(
+    data: Any, tell: Callable[[str], None] = lambda line: None, kind: str = "image"
+) -> list[Item]:
     """Return items to describe, in the order given; labels play no part.
 
     Parameters
     ----------
-    data : as in `read_dataset`, or one image file, or a sequence in which a file may be twice
+    data : as in `read_dataset`, or one file, or a sequence in which a file may be twice
     tell : callable
         Given a line for whatever in a folder is no item and might be missed.
+    kind : str
+        Of the items; the backbone says it.
     """
     if isinstance(data, Dataset):
+        refuse_other_kind(data, kind)
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
         if path.is_dir():
-            found = list_images(path)
+            found = list_items(path, kind)
             for warning in found.warnings:
                 tell(f"Warning: {warning}")
             return list(found.items)
-        if path.suffix in SUFFIXES:
-            return list(read_dataset(path).items)
+        is_item = path.suffix.lstrip(".") in kind_named(kind).SUFFIXES
+        if (path.suffix in SUFFIXES and not is_item) or is_archive(path, kind):
+            return list(read_dataset(path, kind=kind).items)
         data = [path]
-    if isinstance(data, (bytes, bytearray, Image.Image)):
+    is_one = isinstance(data, bytes | bytearray | Mapping) or not isinstance(data, Iterable)
+    if is_one and (isinstance(data, bytes) or kind_named(kind).payload_of(data) is not None):
         data = [data]
-    refuse_no_sequence(data)
-    refuse_single_image(data)
     return [
-        replace(read_arrays([payload]).items[0], key=_key(payload, place))
-        for place, payload in enumerate(data)
+        replace(read_arrays([payload], kind=kind).items[0], key=_key(payload, place))
+        for place, payload in enumerate(sequence_of(data, kind))
     ]
 
 
@@ -109,7 +134,8 @@ def _not_empty(dataset: Dataset) -> Dataset:
         raise DataError(
             f'The items of "{dataset.name}" were asked for.',
             f"There are none ({dataset.n_ignored} other files).",
-            "A folder with one sub-folder of images for each class, or a manifest with rows.",
+            f"A folder with one sub-folder of {kind_named(dataset.kind).NOUN}s for each class, or "
+            "a manifest with rows.",
             f"Look there with:  ls {dataset.name}",
         )
     return dataset

@@ -68,7 +68,7 @@ def _items_per_s(
         cut, engine, n_threads, spec.precision, spec_id, lambda: sample, reporter.say
     ).engine
     n_sessions = 1 if ready.is_serial else n_threads
-    batch = np.resize(sample, (ready.batch_size, *sample.shape[1:]))
+    batch = {n: np.resize(x, (ready.batch_size, *x.shape[1:])) for n, x in sample.items()}
 
     def run(session: Run) -> None:
         for _ in range(N_BATCHES):

@@ -27,5 +27,5 @@ def make(target: str) -> Any:
 
 def _pixels(items: Sequence[Item]) -> Array:
     """Return (n_items, 768) float32, 0–1."""
-    rows = [np.ravel(prepare(item, _SMALL)[0]) for item in items]
+    rows = [np.ravel(prepare(item, _SMALL)[0]["image"]) for item in items]
     return np.stack(rows).astype(np.float32) / 255

@@ -20,7 +20,7 @@ class OnnxRuntimeEngine:
             raise no_precision(precision, self.name)
         self._names = [tap.name for tap in cut.taps]
         # A session may run in several threads at once; each pass stays in the thread that asks.
-        self._session = Session(cut.convert(self.name), n_threads=1)
+        self._session = Session(cut.convert(self.name), n_threads=1, inputs=list(cut.inputs))
 
     def session(self) -> Run:
         return self._run

@@ -60,6 +60,9 @@ class OpenVINOEngine:
             self._compiled = core.compile_model(cut.convert("openvino"), "CPU", config)
         else:
             self._compiled = core.import_model(io.BytesIO(export), "CPU", config)
+        # In the order of the model's own. One that was kept or quantised before masks were inputs
+        # makes its mask itself, and takes the ids alone.
+        self._inputs = list(cut.inputs)[: len(self._compiled.inputs)]
 
     def export(self) -> bytes:
         """Return the compiled model; made again from it, it gives the same bits."""
@@ -71,7 +74,8 @@ class OpenVINOEngine:
         request = self._compiled.create_infer_request()
 
         def run(batch: Batch) -> Features:
-            found = request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+            arrays = [np.ascontiguousarray(batch[name]) for name in self._inputs]
+            found = request.infer(arrays, share_inputs=True)
             # A copy: the request reuses its output memory.
             outputs = (np.array(found[place]) for place in range(len(self._names)))
             return dict(zip(self._names, outputs, strict=True))

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from cutpoint.base.contracts import Cut
-from cutpoint.base.types import Array, Batch, Features
+from cutpoint.base.types import Array, Batch, Features, Prepared, stacked
 from cutpoint.networks.engines.native import NativeEngine, no_precision
 from cutpoint.networks.engines.openvino import OpenVINOEngine
 from cutpoint.networks.runtimes.openvino import import_nncf, import_openvino
@@ -39,10 +39,10 @@ class QuantisedCut:
     why_native = ""
 
     def __init__(self, cut: Cut, network: bytes) -> None:
-        self.taps, self.input_shape, self.input_dtype = cut.taps, cut.input_shape, cut.input_dtype
+        self.taps, self.inputs = cut.taps, cut.inputs
         self._cut, self._network = cut, network
 
-    def __call__(self, batch: Batch) -> Features:
+    def __call__(self, batch: Batch | Array) -> Features:
         return self._cut(batch)
 
     def convert(self, engine: str) -> Any:
@@ -57,7 +57,7 @@ def compiled_id(spec_id: str, cut: Cut) -> str:
     return f"{spec_id} {cut.state_sha256()}" if isinstance(cut, QuantisedCut) else spec_id
 
 
-def quantise(cut: Cut, items: Sequence[Array]) -> bytes:
+def quantise(cut: Cut, items: Sequence[Prepared]) -> bytes:
     """Return the cut with weights and activations in 8 bits where OpenVINO computes in them.
 
     Weights are scaled by their own range, activations by their range over `items`; both by NNCF's
@@ -66,8 +66,8 @@ def quantise(cut: Cut, items: Sequence[Array]) -> bytes:
 
     Parameters
     ----------
-    items : sequence of arrays
-        Prepared ones, without the axis of items; some hundred.
+    items : sequence of prepared items
+        Some hundred.
 
     Raises
     ------
@@ -83,12 +83,18 @@ def quantise(cut: Cut, items: Sequence[Array]) -> bytes:
     with redirect_stdout(StringIO()):  # it draws a bar there, and stdout is for results
         model = nncf.quantize(
             cut.convert(OpenVINOEngine.name),
-            nncf.Dataset([item[None] for item in items]),
+            nncf.Dataset([_fed(cut, item) for item in items]),
             # Seen on EfficientNet-Lite0: smallest cosine 0.864, with the default preset 0.815.
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(items),
         )
     return _written(model)
+
+
+def _fed(cut: Cut, item: Prepared) -> Any:
+    """Return a batch of one item as OpenVINO takes it: of several inputs, by their places."""
+    batch = stacked([item])
+    return {place: batch[name] for place, name in enumerate(cut.inputs)}
 
 
 def truncate(network: bytes, places: Sequence[int]) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from cutpoint.base.contracts import Cut
-    from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
+    from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
     from cutpoint.networks.layer_table import Layer, LayerTable
 
 
@@ -22,15 +22,28 @@ class Framework(Protocol):
 
     WHEN_CHANGED: str
 
-    def list_layers(self, network: Any, preprocess: Preprocess, name: str) -> LayerTable:
-        """Return the layers of `network`, fed as `preprocess` says; `name` is for messages."""
+    def list_layers(
+        self, network: Any, preprocess: Preprocess, name: str, constants: Constants
+    ) -> LayerTable:
+        """Return the layers of `network`, fed as `preprocess` says; `name` is for messages.
+
+        `constants` are what inputs that carry no data are given, where the source has not put
+        them into the network.
+        """
 
     def make_cut(
         self, network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable
     ) -> Cut:
         """Return `network` cut at `taps`, which are layers of `table`."""
 
-    def symbolic(self, network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
+    def symbolic(
+        self,
+        network: Any,
+        layer: Layer,
+        preprocess: Preprocess,
+        trainable: bool,
+        constants: Constants,
+    ) -> Any:
         """Return what ends at `layer` and a new head can be connected to, frozen or not."""
 
     def weights_digests(self, network: Any) -> Mapping[str, str]:

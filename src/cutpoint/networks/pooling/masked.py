@@ -49,15 +49,14 @@ def without_padding(
 ) -> Any:
     """Return `activation` with one value in the place of all padding."""
     (axis,) = space_axes(layout)
-    n_places = int(activation.shape[axis])
-    return ops.where(
-        ops.reshape(mask, (n_places, 1) if axis == 1 else (1, n_places)), activation, otherwise
-    )
+    valid = ops.reshape(mask, (activation.shape[axis], 1))  # None where items differ in length
+    valid = valid if axis == 1 else ops.permute(valid, (0, 2, 1))
+    return ops.where(valid, activation, otherwise)
 
 
 def valid_share(mask: Any, ops: Ops) -> Any:
     """Return the share of places that are valid, (n_items, 1); above 0 though none is."""
-    n_places = int(mask.shape[1])
+    n_places = mask.shape[1] or 1_000_000  # more than an item has, where items differ in length
     return ops.at_least(ops.reshape(ops.mean(mask, (1,)), (1,)), 0.5 / n_places)
 
 

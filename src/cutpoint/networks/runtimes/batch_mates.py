@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cutpoint.base.types import Array
+from cutpoint.base.types import Array, Batch, InputSpec, n_items_of
 
 ONE_BY_ONE = "so items are run one by one"
 _SAME = 1e-4
@@ -33,15 +33,21 @@ def probe(shape: tuple[int, ...], dtype: str) -> Array:
     return np.stack(items).astype(dtype)
 
 
-def why_one_by_one(run: Callable[[Array], Sequence[Array]], items: Array) -> str:
+def probes(inputs: Mapping[str, InputSpec], free: int) -> Batch:
+    """Return a `probe` of each input, its free sizes `free`; all places of masks count."""
+    found = {name: probe(each.sized(free), each.dtype) for name, each in inputs.items()}
+    return {n: np.ones_like(each) if inputs[n].mask_of else each for n, each in found.items()}
+
+
+def why_one_by_one(run: Callable[[Batch], Sequence[Array]], items: Batch) -> str:
     """Return why `items` must not be run together; empty if they may.
 
     Parameters
     ----------
     run : callable
         Batch → arrays of shape ``(n_items, …)``.
-    items : array of shape (n_items, …)
-        See `probe`.
+    items : batch
+        See `probes`.
 
     Notes
     -----
@@ -50,9 +56,9 @@ def why_one_by_one(run: Callable[[Array], Sequence[Array]], items: Array) -> str
     itself must give what it gives at the same place among others. A network that mixes items gives
     other numbers there, however small.
     """
-    alone = [
-        np.concatenate(each) for each in zip(*(run(item[None]) for item in items), strict=True)
-    ]
+    n_items = n_items_of(items)
+    each_alone = (run(_rows(items, slice(row, row + 1))) for row in range(n_items))
+    alone = [np.concatenate(each) for each in zip(*each_alone, strict=True)]
     try:
         together = run(items)
     except Exception:  # the framework's word on a graph that holds its batch size
@@ -61,9 +67,7 @@ def why_one_by_one(run: Callable[[Array], Sequence[Array]], items: Array) -> str
         return f"the graph takes one item at a time, {ONE_BY_ONE}"
     if _differ(together, alone) <= _SAME:
         return ""
-    copies = [
-        run(np.repeat(items[place : place + 1], len(items), 0)) for place in range(len(items))
-    ]
+    copies = [run(_rows(items, [row] * n_items)) for row in range(n_items)]
     among_copies = [
         np.stack([copy[tap][place] for place, copy in enumerate(copies)])
         for tap in range(len(alone))
@@ -73,6 +77,10 @@ def why_one_by_one(run: Callable[[Array], Sequence[Array]], items: Array) -> str
     if _moved(among_copies, alone) > _ROUNDING:
         return f"in this graph an item depends on the size of its batch, {ONE_BY_ONE}"
     return ""
+
+
+def _rows(items: Batch, rows: slice | list[int]) -> Batch:
+    return {name: each[rows] for name, each in items.items()}
 
 
 def _differ(found: Sequence[Array], truth: Sequence[Array]) -> float:

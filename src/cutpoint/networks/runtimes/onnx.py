@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,21 @@ class Session:
     Parameters
     ----------
     model : onnx.ModelProto
-        Has one input.
     is_optimised : bool, default True
         Whether the graph may be rewritten before it runs.
     n_threads : int, optional
         Of one pass; as many as processors if absent.
+    inputs : sequence of str, optional
+        What a batch calls the model's inputs, in the model's order; their own names if absent.
     """
 
-    def __init__(self, model: Any, is_optimised: bool = True, n_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        is_optimised: bool = True,
+        n_threads: int | None = None,
+        inputs: Sequence[str] | None = None,
+    ) -> None:
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
@@ -59,9 +66,11 @@ class Session:
         self._session = runtime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        self._input = model.graph.input[0].name
+        own = [each.name for each in model.graph.input]
+        self._names = dict(zip(inputs or own, own, strict=True))
 
-    def __call__(self, batch: Array) -> Sequence[Any]:
+    def __call__(self, batch: Mapping[str, Array]) -> Sequence[Any]:
         """Return all outputs, in the model's order."""
-        outputs: Sequence[Any] = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
+        given = {own: np.ascontiguousarray(batch[name]) for name, own in self._names.items()}
+        outputs: Sequence[Any] = self._session.run(None, given)
         return outputs

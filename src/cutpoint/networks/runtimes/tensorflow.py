@@ -8,12 +8,12 @@ import importlib.util
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import MissingExtra
-from cutpoint.base.spec import Preprocess, PreprocessSpec
 from cutpoint.networks.runtimes.openvino import import_openvino
 
 
@@ -48,14 +48,14 @@ def _quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def network_input(tf: Any, batch: Any, preprocess: Preprocess) -> Any:
-    """Return a prepared batch as the network takes it: images float NHWC, normalised."""
-    if not isinstance(preprocess, PreprocessSpec):
+def network_input(tf: Any, batch: Any, way: InGraph) -> Any:
+    """Return one input of a prepared batch as the network takes it: images float, normalised."""
+    if not way:
         return batch
     images = tf.cast(batch, tf.float32)
-    if preprocess.channels == "BGR":
-        images = tf.reverse(images, [3])
-    return (images - tf.constant(preprocess.mean)) / tf.constant(preprocess.std)
+    if way.order:
+        images = tf.gather(images, way.order, axis=3)
+    return (images - tf.constant(way.mean)) / tf.constant(way.std)
 
 
 def operation_macs(operation: Any) -> int:
@@ -107,7 +107,10 @@ def frozen(concrete: Any) -> Any:
 
 
 def to_openvino(concrete: Any, n_outputs: int) -> Any:
-    """Return a frozen function, whose outputs are called ``tap_0``, …, as ``openvino.Model``."""
+    """Return a frozen function, whose outputs are called ``tap_0``, …, as ``openvino.Model``.
+
+    Its inputs are in the order of the function's own.
+    """
     openvino = import_openvino()
     from openvino.frontend import FrontEndManager
 
@@ -120,7 +123,14 @@ def to_openvino(concrete: Any, n_outputs: int) -> Any:
     # given one result twice, OpenVINO 2026.4 ends the process.
     ends = [model.output(f"tap_{place}:0").get_node() for place in range(n_outputs)]
     results = [openvino.opset13.result(end.input_value(0)) for end in ends]
-    return openvino.Model(results, model.get_parameters(), "cut")
+    order = [each.name for each in concrete.inputs]
+    parameters = sorted(model.get_parameters(), key=lambda each: _place(each, order))
+    return openvino.Model(results, parameters, "cut")
+
+
+def _place(parameter: Any, order: Sequence[str]) -> int:
+    names = parameter.output(0).get_names()
+    return next((place for place, name in enumerate(order) if name in names), 0)
 
 
 def constants_sha256(concrete: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from cutpoint.base.errors import ModalityError, WeightsError
 from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
 from cutpoint.base.tongue import option
-from cutpoint.items.preprocess import modality_of, stated_preprocess
+from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import files_sha256, inside
 from cutpoint.networks.sources.hf_images import image_preprocess
@@ -60,7 +60,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
     )
     sha256 = files_sha256(files, files[0].parent)
     own_name = Path(place).name if is_folder else name
-    spec = BackboneSpec("hf", own_name, modality_of(preprocess), sha256, preprocess)
+    spec = BackboneSpec("hf", own_name, preprocess.kind, sha256, preprocess)
     return Backbone(spec, lambda: network, torch_framework, f"hf:{place}")
 
 

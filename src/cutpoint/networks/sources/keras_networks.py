@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cutpoint.base.errors import MissingExtra, UsageError, WeightsError
-from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
-from cutpoint.items.preprocess import modality_of, stated_preprocess
+from cutpoint.base.spec import BackboneSpec, Preprocess
+from cutpoint.base.types import InputSpec
+from cutpoint.items.kinds import in_graph, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.constants import data_inputs, with_masks
 from cutpoint.networks.runtimes.keras import import_keras
 
 if TYPE_CHECKING:
@@ -52,12 +53,20 @@ def keras_backbone(
     _refuse_unbuilt(network, what)
     refuse_nan(network, what)
     given = options.preprocess if options.preprocess is not None else known
-    shape = declared_input(network)
-    preprocess = stated_preprocess(
-        given, what, shape, side_px=side_px, only_lists=options.only_lists
-    )
+    constants = options.constants
+    declared = data_inputs(declared_inputs(network), constants, what)
+    if len(declared) > 1:
+        preprocess = stated_inputs(given, what, declared, only_lists=options.only_lists)
+    else:
+        (one,) = declared.values()
+        shape = one.shape if constants else declared_input(network)
+        # What could be loaded before such networks could is float32, and keeps its id.
+        dtype = one.dtype if constants or None in (shape or ()) else "float32"
+        preprocess = stated_preprocess(
+            given, what, shape, side_px=side_px, only_lists=options.only_lists, dtype=dtype
+        )
     refuse_double_scaling(network, preprocess, what)
-    spec = BackboneSpec(source, name, modality_of(preprocess), sha256, preprocess)
+    spec = BackboneSpec(source, name, preprocess.kind, sha256, preprocess, constants)
     # A function of the user's may have kept what it returned.
     is_shared = source == "object" or options.build is not None
     return Backbone(spec, lambda: network, keras_framework, load_name, is_shared)
@@ -71,6 +80,24 @@ def _refuse_unbuilt(network: Any, what: str) -> None:
             "A network that has seen its input once, with its weights loaded.",
             "Type, for example:  network(np.zeros((1, 224, 224, 3)))",
         )
+
+
+def declared_inputs(network: Any) -> dict[str, InputSpec]:
+    """Return what a network of a graph takes, by name; one without a name of any other."""
+    from cutpoint.networks.frameworks.keras.watch import input_names
+
+    tensors = getattr(network, "inputs", None) or ()
+    if not tensors:
+        return {"inputs": InputSpec(())}
+    return with_masks(
+        {
+            name: InputSpec(
+                tuple(None if size is None else int(size) for size in each.shape[1:]),
+                "int64" if str(each.dtype).startswith(("int", "uint", "bool")) else "float32",
+            )
+            for name, each in zip(input_names(network), tensors, strict=True)
+        }
+    )
 
 
 def declared_input(network: Any) -> tuple[int | None, ...] | None:
@@ -92,10 +119,7 @@ def refuse_double_scaling(network: Any, preprocess: Preprocess, what: str) -> No
         for name, layer in _all_layers(network)
         if type(layer).__name__ in ("Rescaling", "Normalization")
     ]
-    is_plain = not isinstance(preprocess, PreprocessSpec) or (
-        all(value == 0 for value in preprocess.mean)
-        and all(math.isclose(v, 1) for v in preprocess.std)
-    )
+    is_plain = all(way.is_plain for way in in_graph(preprocess).values())
     if own and not is_plain:
         raise UsageError(
             f'Backbone "{what}" was asked for with scaled pixels.',

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from cutpoint.base.errors import ModalityError
 from cutpoint.base.spec import BackboneSpec, Preprocess
-from cutpoint.items.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.items.kinds import stated_preprocess, unstated
 from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.constants import Value
 from cutpoint.networks.sources.torch_weights import (
     refuse_nan,
     state_sha256,
@@ -18,7 +20,12 @@ from cutpoint.networks.sources.torch_weights import (
 )
 
 
-def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "") -> Backbone:
+def load_object(
+    network: Any,
+    preprocess: str | Preprocess | None,
+    name: str = "",
+    inputs: Mapping[str, Value] | None = None,
+) -> Backbone:
     """Return a backbone around a network. It is left as it is.
 
     Parameters
@@ -29,12 +36,14 @@ def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "
         How its weights were fed in training. Never guessed.
     name : str, optional
         How it is called in messages; the class by default.
+    inputs : mapping of name → constant, optional
+        For inputs that carry no data.
     """
+    options = LoadOptions(preprocess, inputs=inputs)
     name = name or type(network).__name__
     if _is_a(network, "keras", "Model"):  # asked first: on PyTorch it is an nn.Module as well
         from cutpoint.networks.sources.keras_networks import keras_backbone, weights_sha256
 
-        options = LoadOptions(preprocess)
         return keras_backbone(network, "object", name, weights_sha256(network), options)
     if not _is_a(network, "torch", "nn.Module"):
         raise ModalityError(
@@ -47,7 +56,8 @@ def load_object(network: Any, preprocess: str | Preprocess | None, name: str = "
         raise unstated(name, weights_shape(dict(network.named_parameters())))
     recipe = stated_preprocess(preprocess, name, side_px=trained_side(network))
     refuse_nan(network, name)
-    spec = BackboneSpec("object", name, modality_of(recipe), state_sha256(network), recipe)
+    sha256 = state_sha256(network)
+    spec = BackboneSpec("object", name, recipe.kind, sha256, recipe, options.constants)
     return Backbone(spec, lambda: network, torch_framework, is_shared=True)
 
 

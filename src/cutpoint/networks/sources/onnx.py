@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cutpoint.base.errors import UsageError, WeightsError
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
-from cutpoint.items.preprocess import modality_of, read_preprocess, stated_preprocess
+from cutpoint.base.spec import ArraySpec, BackboneSpec, Constants, Preprocess
+from cutpoint.base.types import InputSpec
+from cutpoint.items.kinds import in_graph, read_preprocess, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.constants import constant_array, data_inputs, with_masks
+from cutpoint.networks.frameworks.inputs import FREE
 from cutpoint.networks.runtimes.onnx import import_onnx, import_onnxruntime
 from cutpoint.networks.sources.files import existing, file_sha256, files_sha256
 from cutpoint.networks.sources.onnx_weights import read_model, unreadable
@@ -45,10 +49,13 @@ def load(name: str, options: LoadOptions) -> Backbone:
     framework = onnx_framework()
     model, files = read_model(path, what)
     _refuse_chance(model, what)
-    source = _data_input(model, path, what)
-    preprocess = _preprocess(source, options, f"onnx:{name}")
+    sources = _data_inputs(model, path, what)
+    constants = options.constants
+    carrying = data_inputs(sources, constants, f"onnx:{name}")
+    _bake(model, sources, constants, f"onnx:{name}")
+    preprocess = _preprocess(carrying, options, f"onnx:{name}")
     sha256 = file_sha256(path) if len(files) == 1 else files_sha256(files, path.parent)
-    spec = BackboneSpec("onnx", path.name, modality_of(preprocess), sha256, preprocess)
+    spec = BackboneSpec("onnx", path.name, preprocess.kind, sha256, preprocess, constants)
     return Backbone(spec, lambda: model, lambda: framework, f"onnx:{path.absolute()}")
 
 
@@ -72,39 +79,97 @@ def onnx_framework() -> Framework:
     return onnx
 
 
-def _data_input(model: Any, path: Path, what: str) -> NetworkInput:
-    """Return the one input that has no default."""
-    from cutpoint.networks.frameworks.onnx import data_inputs
+def _data_inputs(model: Any, path: Path, what: str) -> dict[str, NetworkInput]:
+    """Return the inputs that have no default, by name."""
+    from cutpoint.networks.frameworks import onnx
 
-    found = data_inputs(model)
-    if len(found) != 1:
-        names = ", ".join(f'"{each.name}"' for each in found) or "none"
-        raise UsageError(
-            f"{what} was asked for.",
-            f"Which input takes the data is not clear. Inputs without a default: {names}.",
-            "A network in which exactly one input has none.",
-            "Give the others one:  model.graph.initializer.append("
-            "onnx.numpy_helper.from_array(value, name))",
-        )
-    (source,) = found
-    if np.dtype(source.dtype or "O").kind not in "fiu" or len(source.dims) < 2:
-        got = f"{source.dtype or 'no numbers'} of shape {_text(source.dims)}"
-        raise unreadable(path, what, f'its input "{source.name}" takes {got}, no batch of arrays')
-    return source
+    found = {each.name: each for each in onnx.data_inputs(model)}
+    if not found:
+        raise unreadable(path, what, "it has no input without a default")
+    return found
 
 
-def _preprocess(source: NetworkInput, options: LoadOptions, name: str) -> Preprocess:
+def _bake(model: Any, sources: Mapping[str, NetworkInput], constants: Constants, what: str) -> None:
+    """Give inputs their constants, as defaults; in place, the model is this process' own."""
+    from onnx import helper, numpy_helper
+
+    for name, value in constants:
+        source = sources[name]
+        if not source.dtype:
+            raise UsageError(
+                f'The input "{name}" of "{what}" takes no numbers.',
+                "It can be given no constant.",
+                "Constants for inputs of numbers.",
+                "Export the network without it",
+            )
+        like = _of_the_same_sizes(model, name, [each for each, _ in constants])
+        array = constant_array(value, source.dims, source.dtype)
+        if like is None or None not in source.dims or array.size > 1:
+            model.graph.initializer.append(numpy_helper.from_array(array, name))
+            continue
+        # As long as the data is, whatever its length.
+        info = next(each for each in model.graph.input if each.name == name)
+        model.graph.input.remove(info)
+        sizes, single = f"{name}/cutpoint/sizes", f"{name}/cutpoint/value"
+        model.graph.initializer.append(numpy_helper.from_array(array.reshape(()), single))
+        nodes = [
+            helper.make_node("Shape", [like], [sizes]),
+            helper.make_node("Expand", [single, sizes], [name]),
+        ]
+        others = list(model.graph.node)
+        del model.graph.node[:]
+        model.graph.node.extend([*nodes, *others])
+
+
+def _of_the_same_sizes(model: Any, name: str, constants: list[str]) -> str | None:
+    """Return an input of data whose sizes are declared alike, free ones by one name."""
+    sizes = {
+        each.name: [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        for each in model.graph.input
+    }
+    alike = (n for n, each in sizes.items() if n not in constants and each == sizes[name])
+    return next(alike, None)
+
+
+def _preprocess(sources: Mapping[str, NetworkInput], options: LoadOptions, name: str) -> Preprocess:
     """Return the stated preprocessing, checked against what the network declares."""
+    for each in sources.values():
+        if np.dtype(each.dtype or "O").kind not in "fiub" or not each.dims:
+            raise _no_batch(each, name, sources)
+    if len(sources) == 1:
+        return _preprocess_of_one(next(iter(sources.values())), options, name)
+    for each in sources.values():
+        if each.dims[0] not in (None, 1):
+            raise _no_batch(each, name, sources)
+    declared = with_masks(
+        {n: InputSpec(each.dims[1:], _array_dtype(each)) for n, each in sources.items()}
+    )
+    return stated_inputs(options.preprocess, name, declared, only_lists=options.only_lists)
+
+
+def _no_batch(source: NetworkInput, name: str, sources: Mapping[str, NetworkInput]) -> UsageError:
+    listed = ", ".join(f"{each} ({sources[each]})" for each in sources)
+    return UsageError(
+        f'The input "{source.name}" of "{name}" takes no batch of arrays.',
+        f"The first axis of an input that carries data is the items. Inputs: {listed}.",
+        "A constant for it, if it carries no data.",
+        f"Type:  --input {source.name}=zeros   "
+        f'(Python: inputs={{"{source.name}": "zeros"}}); zeros, ones or a number',
+    )
+
+
+def _preprocess_of_one(source: NetworkInput, options: LoadOptions, name: str) -> Preprocess:
+    """Return the preprocessing of a network with one input of data."""
+    if len(source.dims) < 2:
+        raise _no_batch(source, name, {source.name: source})
     given = options.preprocess
     if isinstance(given, str) and given.endswith(".json"):
         given = read_preprocess(Path(given))
     is_spec = given is not None and not isinstance(given, str)
     shape = _declared_item(source)
-    if isinstance(given, str) and None in shape and not source.layout:
-        raise _misfit(source, name, "the shape of one item is not declared, so it must be stated")
     spec = stated_preprocess(given, name, None if is_spec else shape, only_lists=options.only_lists)
-    if isinstance(spec, ArraySpec) and not is_spec:
-        spec = replace(spec, dtype=_array_dtype(source))
+    if spec.kind == "array" and not is_spec:
+        spec = replace(ArraySpec(shape), dtype=_array_dtype(source))
     why = _why_misfit(source, spec)
     if why:
         raise _misfit(source, name, why)
@@ -127,32 +192,28 @@ def _array_dtype(source: NetworkInput) -> str:
 def _why_misfit(source: NetworkInput, spec: Preprocess) -> str:
     from cutpoint.networks.frameworks.onnx.inputs import item_shape
 
-    item = item_shape(source, spec)
-    declared = source.dims[1:]
-    if len(item) != len(declared) or any(
-        size not in (None, given) for size, given in zip(declared, item, strict=True)
-    ):
+    (given, *more), (way, *_) = spec.inputs.values(), in_graph(spec).values()
+    if more:
+        return f"the preprocessing gives {', '.join(spec.inputs)}"
+    item = item_shape(source, given.sized(FREE), way)
+    declared = InputSpec(source.dims[1:])
+    if not declared.takes(item):
         return f"the preprocessing gives items of shape {item}"
-    if isinstance(spec, ArraySpec):
-        can_cast = np.can_cast(spec.dtype, source.dtype, "same_kind")
-        return "" if can_cast else f"the preprocessing gives {spec.dtype}"
+    if not way:
+        can_cast = np.can_cast(given.dtype, source.dtype, "same_kind")
+        return "" if can_cast else f"the preprocessing gives {given.dtype}"
     if not source.layout:
         return "the preprocessing gives colour images"
     # Whole numbers can take pixels as they are, nothing that was divided.
-    is_plain = spec.mean == (0.0,) * 3 and spec.std == (1.0,) * 3
     is_float = np.dtype(source.dtype).kind == "f"
-    return "" if is_float or is_plain else "normalised pixels are no whole numbers"
+    return "" if is_float or way.is_plain else "normalised pixels are no whole numbers"
 
 
 def _misfit(source: NetworkInput, name: str, why: str) -> UsageError:
     return UsageError(
         f'Backbone "{name}" was asked for.',
-        f'Its input "{source.name}" takes {source.dtype} of shape {_text(source.dims)}; {why}.',
+        f'Its input "{source.name}" takes {source}; {why}.',
         "Preprocessing that gives what the network takes: a recipe for images, or for arrays that "
         'are ready as they are  {"shape": [...], "dtype": "float32"}.',
         "Put it into a file and type:  --preprocess FILE.json",
     )
-
-
-def _text(dims: tuple[int | None, ...]) -> str:
-    return "×".join("?" if size is None else str(size) for size in dims)

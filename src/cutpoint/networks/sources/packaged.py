@@ -9,7 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
-from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import import_torchvision_based, torch_framework
 

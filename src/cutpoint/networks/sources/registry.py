@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 from cutpoint.base.errors import BackboneNotFound, UsageError
+from cutpoint.base.tongue import option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 
 GROUP = "cutpoint.sources"
@@ -70,6 +71,13 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
         )
     load: Callable[[str, LoadOptions], Backbone] = known[source].load()
     found = load(rest, options)
+    if found.spec.constants != options.constants:
+        raise UsageError(
+            f'Networks of the source "{source}" give no input a constant.',
+            f"They are fed what they declare; {', '.join(options.inputs or ())} would not be.",
+            "Constants with a network in a file, or one in memory.",
+            f"Leave out {option('inputs')}",
+        )
     found.loaded_with = options
     return found
 

@@ -17,7 +17,6 @@ from cutpoint.networks.sources.files import existing, files_sha256, inside, requ
 from cutpoint.networks.sources.tf_graphs import (
     graph_backbone,
     import_tfgraph,
-    one_input,
     refuse_nan_constants,
 )
 from cutpoint.networks.sources.tfhub_cache import is_handle, module_folder
@@ -149,13 +148,17 @@ def _bare_signature(tf: Any, folder: Path, what: str) -> Any:
         graph_def = convert_variables_to_constants_from_session_graph(
             session, session.graph.as_graph_def(), [each.partition(":")[0] for each in outputs]
         )
-    source = signature.inputs[one_input(list(signature.inputs), what)]
-    spec = tf.TensorSpec(tf.TensorShape(source.tensor_shape), tf.as_dtype(source.dtype), "inputs")
+    specs = [
+        tf.TensorSpec(tf.TensorShape(each.tensor_shape), tf.as_dtype(each.dtype), name)
+        for name, each in signature.inputs.items()
+    ]
+    names = [each.name for each in signature.inputs.values()]
 
-    def run(inputs: Any) -> Any:
-        return tf.graph_util.import_graph_def(graph_def, {source.name: inputs}, outputs, name="")
+    def run(*inputs: Any) -> Any:
+        given = dict(zip(names, inputs, strict=True))
+        return tf.graph_util.import_graph_def(graph_def, given, outputs, name="")
 
-    return tf.compat.v1.wrap_function(run, [spec])
+    return tf.compat.v1.wrap_function(run, specs)
 
 
 @contextlib.contextmanager
@@ -171,12 +174,14 @@ def _without_remarks(tf: Any) -> Iterator[None]:
 
 
 def _network(concrete: Any, what: str, tfgraph: Any) -> GraphNetwork:
-    source = one_input([tensor.op.name for tensor in concrete.inputs], what)
     graph_def = concrete.graph.as_graph_def()
     names = _short_names([node.name for node in graph_def.node])
     outputs = [names[tensor.op.name] for tensor in concrete.outputs]
     network: GraphNetwork = tfgraph.graph_network(
-        tfgraph.renamed(graph_def, names), names[source], tuple(dict.fromkeys(outputs)), what
+        tfgraph.renamed(graph_def, names),
+        [names[tensor.op.name] for tensor in concrete.inputs],
+        tuple(dict.fromkeys(outputs)),
+        what,
     )
     return network
 

@@ -16,7 +16,7 @@ from cutpoint.base.types import Array
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.tensorflow import import_tensorflow
 from cutpoint.networks.sources.files import files_sha256
-from cutpoint.networks.sources.tf_graphs import graph_backbone, import_tfgraph, one_input
+from cutpoint.networks.sources.tf_graphs import graph_backbone, import_tfgraph
 from cutpoint.networks.sources.tfjs_weights import (
     model_files,
     model_name,
@@ -61,8 +61,6 @@ def read_graph_model(model_json: Path) -> GraphNetwork:
     ------
     WeightsError
         If a weight is missing, or an operation is one TensorFlow does not have.
-    UsageError
-        If the graph takes several arrays.
     """
     tfgraph = import_tfgraph()
     what = f'TF.js model "{model_json}"'
@@ -70,8 +68,7 @@ def read_graph_model(model_json: Path) -> GraphNetwork:
     graph_def = _unfused(_graph_def(topology, model_json), model_json)
     _fill_constants(graph_def, read_weights(model_json), model_json)
     inputs = [node.name for node in graph_def.node if node.op == "Placeholder"]
-    source = one_input(inputs, what)
-    network: GraphNetwork = tfgraph.graph_network(graph_def, source, _ends(graph_def), what)
+    network: GraphNetwork = tfgraph.graph_network(graph_def, inputs, _ends(graph_def), what)
     return network
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
-from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import (
     import_torchvision_based,

@@ -9,7 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import ModalityError, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec
-from cutpoint.items.preprocess import modality_of, stated_preprocess, unstated
+from cutpoint.items.kinds import stated_preprocess, unstated
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, require_trust
 from cutpoint.networks.sources.torch_files import read_state_dict
@@ -49,7 +49,9 @@ def load(name: str, options: LoadOptions) -> Backbone:
         options.preprocess, f"torch:{name}", side_px=trained_side(network)
     )
     sha256 = state_sha256(network)
-    spec = BackboneSpec("torch", path.name + suffix, modality_of(preprocess), sha256, preprocess)
+    spec = BackboneSpec(
+        "torch", path.name + suffix, preprocess.kind, sha256, preprocess, options.constants
+    )
     load_name = f"torch:{path.resolve()}{suffix}"
     # The function may have kept what it returned, and return the same one next time.
     return Backbone(spec, lambda: network, torch_framework, load_name, is_shared=True)

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
-from cutpoint.base.spec import BackboneSpec, Preprocess, PreprocessSpec
+from cutpoint.base.spec import BackboneSpec, PreprocessSpec
 from cutpoint.base.tongue import option
-from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, file_sha256
 from cutpoint.networks.sources.torch_files import read_state_dict
@@ -138,14 +138,13 @@ def _known_preprocess(
     return (recipes.pop() if len(recipes) == 1 else None), own
 
 
-def _which_preprocess(what: str, own: Mapping[str, Preprocess]) -> UsageError:
+def _which_preprocess(what: str, own: Mapping[str, PreprocessSpec]) -> UsageError:
     told = "; ".join(
         f"{name}: shorter side {spec.resize_px}, crop {spec.crop_px}, {spec.interpolation}"
         for name, spec in own.items()
-        if isinstance(spec, PreprocessSpec)
     )
     first = next(iter(own.values()))
-    side = first.array_shape[0]
+    side = first.crop_px
     return UsageError(
         f'How the weights of backbone "{what}" were fed in training is not known.',
         "torchvision's own weights of that network were fed in "

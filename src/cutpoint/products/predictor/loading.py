@@ -11,9 +11,9 @@ import numpy as np
 
 from cutpoint.base.arguments import as_path
 from cutpoint.base.errors import ModalityError, PredictorError, UsageError
-from cutpoint.base.spec import PRECISIONS, BackboneSpec, PreprocessSpec, TapSpec
+from cutpoint.base.spec import PRECISIONS, BackboneSpec, TapSpec
 from cutpoint.base.types import Array
-from cutpoint.items.preprocess.recipes import check_preprocess
+from cutpoint.items.kinds import kind_named
 from cutpoint.learning.heads import Classifier as Head
 from cutpoint.learning.heads import head_from_state
 from cutpoint.learning.recipe import FittedRecipe
@@ -32,8 +32,6 @@ from cutpoint.products.predictor.format import (
     read_manifest,
 )
 from cutpoint.products.predictor.predictor import Predictor
-
-MODALITIES = ("image", "array")
 
 
 def load_predictor(
@@ -68,17 +66,23 @@ def load_predictor(
     fields = read_manifest(folder)
     if not isinstance(fields.get("modality"), str):
         raise broken(folder, f"{MANIFEST} names no modality")
-    if fields["modality"] not in MODALITIES:
-        raise ModalityError(
-            f'The predictor "{folder}" was to be loaded.',
-            f'It reads items of kind "{fields["modality"]}".',
-            f"This release reads: {', '.join(MODALITIES)}.",
-            "Upgrade with:  pip install --upgrade cutpoint-ml",
-        )
+    _refuse_unknown_kind(folder, fields["modality"])
     try:
         return _predictor(folder, fields, backbone, trust_weights)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise broken(folder, f"{MANIFEST} lacks or misspells something ({error!r})") from error
+
+
+def _refuse_unknown_kind(folder: Path, name: str) -> None:
+    try:
+        kind_named(name)
+    except ModalityError as error:
+        raise ModalityError(
+            f'The predictor "{folder}" reads items of kind "{name}".',
+            "What reads and prepares such items is not installed.",
+            error.would_do,
+            "Install the package that brings it, or:  pip install --upgrade cutpoint-ml",
+        ) from error
 
 
 def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
@@ -102,7 +106,7 @@ def _predictor(
     folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
 ) -> Predictor:
     spec = _backbone_spec(folder, fields["backbone"])
-    options = LoadOptions(spec.preprocess, trust_weights)
+    options = LoadOptions(spec.preprocess, trust_weights, inputs=dict(spec.constants) or None)
     found = backbone or load_backbone(fields["load_name"], options)
     if found.spec != spec:
         raise broken(folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}")
@@ -134,8 +138,7 @@ def _predictor(
 def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
     try:
         spec = BackboneSpec.from_json(fields)
-        if isinstance(spec.preprocess, PreprocessSpec):
-            check_preprocess(spec.preprocess)
+        spec.preprocess.check()
         return spec
     except (ValueError, OverflowError) as error:
         raise broken(folder, f"its backbone is misspelt ({error})") from error

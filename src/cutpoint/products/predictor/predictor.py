@@ -79,7 +79,7 @@ class Predictor:
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
         lines = [f"Predictor of {len(self.classes)} classes: {where}"]
-        decode = getattr(self.backbone.spec.preprocess, "decode", "exact")
+        decode = self.backbone.spec.preprocess.decode
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
         if self.precision != "fp32":

@@ -75,7 +75,8 @@ class Scorer:
 
     def predict(self, data: Any, reporter: Reporter | None = None) -> list[Prediction]:
         """Return one prediction per item, as `Predictor.predict`."""
-        items = read_items(data, reporter.say if reporter else lambda line: None)
+        tell = reporter.say if reporter else lambda line: None
+        items = read_items(data, tell, self.backbone.kind)
         probabilities, reasons = self.probabilities(items, reporter)
         return [
             self._prediction(item.key, row, reasons.get(place, ""))

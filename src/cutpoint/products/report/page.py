@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.util
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,18 +12,17 @@ from typing import Any
 from cutpoint.base.arguments import check_writable
 from cutpoint.base.errors import BadItem, MissingExtra
 from cutpoint.base.files import write_durably
-from cutpoint.base.spec import PreprocessSpec, TapSpec
+from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
-from cutpoint.items.preprocess import decode_image
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading import Dataset, Item, read_payload
 from cutpoint.learning.choosing import Ranking
 from cutpoint.networks.layer_table import human_count
 from cutpoint.products.evaluation import Evaluation, Verdict
 from cutpoint.products.predictor import Predictor
 
-N_MISTAKES = 48  # thumbnails shown, the most confident mistakes first
+N_MISTAKES = 48  # shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
-THUMBNAIL_PX = 128
 
 
 @dataclass(frozen=True)
@@ -154,20 +151,13 @@ def _mistakes(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 
 def _mistake(verdict: Verdict, item: Item, inputs: ReportInputs) -> dict[str, Any]:
-    return {"verdict": verdict, "picture": _thumbnail(item, inputs.predictor)}
+    return {"verdict": verdict, "picture": _picture(item, inputs.predictor)}
 
 
-def _thumbnail(item: Item, predictor: Predictor) -> str:
-    """Return the item as a data URI; empty if it can no longer be read, or is no image."""
-    preprocess = predictor.backbone.spec.preprocess
-    if not isinstance(preprocess, PreprocessSpec):
-        return ""
+def _picture(item: Item, predictor: Predictor) -> str:
+    """Return the item as a data URI; empty if it can no longer be read, or can't be seen."""
+    spec = predictor.backbone.spec.preprocess
     try:
-        image, _ = decode_image(read_payload(item), preprocess)
+        return kind_named(spec.kind).picture(read_payload(item), spec)
     except BadItem:
         return ""
-    image = image.copy()  # it may be the user's own
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cutpoint.base.errors import BackboneNotFound
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
-from cutpoint.items.preprocess import stated_preprocess
+from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 
 

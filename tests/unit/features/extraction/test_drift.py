@@ -152,5 +152,5 @@ def test_another_way_to_decode_is_refused() -> None:
 def test_a_backbone_of_arrays_has_nothing_to_decode() -> None:
     backbone = FakeBackbone()
     backbone.spec = replace(backbone.spec, preprocess=ArraySpec((4,)))
-    with pytest.raises(UsageError, match="Items of backbone fake:seed0 are arrays"):
+    with pytest.raises(UsageError, match="of kind array, of which nothing is decoded"):
         backbone.decoding("scaled")

@@ -31,7 +31,7 @@ QUIET = Reporter(quiet=True)
 def dataset(n_items: int = 12, splits: str = "train train test") -> Dataset:
     rows = np.random.default_rng(0).normal(size=(n_items, 4)).astype(np.float32)
     names = [splits.split()[row % 3] for row in range(n_items)]
-    return read_arrays(rows, splits=names)
+    return read_arrays(rows, splits=names, kind="array")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_features_come_from_the_one_network_kept_in_the_store(
         assert cut.taps == (tap,)
         stored = done.features.X(tap.name)
         X = np.stack([item.payload for item in data.items])
-        found = checked_engine(cut, "openvino", 1, X, "int8").features[tap.name]
+        found = checked_engine(cut, "openvino", 1, {"array": X}, "int8").features[tap.name]
         # OpenVINO fuses other operations; seen on EfficientNet-Lite0: 2e-4.
         np.testing.assert_allclose(found, stored, atol=1e-3 * np.abs(stored).max())
 
@@ -131,7 +131,7 @@ def test_int8_is_never_asked_of_a_network_in_float32(
         fill(data, backbone, done, FeatureStore(tmp_path / "other"))
     cut, X = backbone.cut_at(spec.taps), np.zeros((2, 4), np.float32)
     with pytest.raises(UsageError, match="not quantised; it would compute in fp32"):
-        checked_engine(cut, "openvino", 1, X, "int8")
+        checked_engine(cut, "openvino", 1, {"array": X}, "int8")
 
 
 def test_rows_of_a_network_that_is_gone_are_read_and_not_added_to(
@@ -216,7 +216,7 @@ def test_a_predictor_carries_the_network_cut_at_its_taps(backbone: Backbone) -> 
     assert model.recipe.taps == ("0/none", "2/none")
     assert model.card.evaluation["scores"]["accuracy"]["value"] > 0.8
     cut = QuantisedCut(backbone.cut_at(model.taps), model.network)
-    found = checked_engine(cut, "openvino", 1, X, "int8").features
+    found = checked_engine(cut, "openvino", 1, {"array": X}, "int8").features
     assert compare(found, backbone.cut_at(model.taps)(X)).cosine > 0.5
     with pytest.raises(UsageError, match="not quantised"):
         replace(model, network=b"").predict(X)

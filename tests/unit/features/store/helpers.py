@@ -46,7 +46,7 @@ def fill(
     backbone = backbone or FakeBackbone()
     spec = spec or backbone.feature_spec(["conv2", "conv3"], ["gap", "gmp"])
     run = ExtractOptions(**options)
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, kind=backbone.kind)
     return extract_features(dataset, backbone, spec, FeatureStore(path), run, Reporter(quiet=True))
 
 

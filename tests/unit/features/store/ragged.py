@@ -13,6 +13,7 @@ import numpy as np
 
 from cutpoint.base.ops import NUMPY
 from cutpoint.base.spec import ArraySpec, BackboneSpec, TapSpec
+from cutpoint.base.types import Batch, checked_batch
 from cutpoint.features.extraction import Extraction, job
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.layer_table import Layer, LayerTable
@@ -36,10 +37,9 @@ class Sentences(Backbone):
 
 class _Framework:
     WHEN_CHANGED = "backbone = Sentences()"
-    MASKS_PADDING = True
 
     @staticmethod
-    def list_layers(network: Any, preprocess: Any, name: str) -> LayerTable:
+    def list_layers(network: Any, preprocess: Any, name: str, constants: Any) -> LayerTable:
         tokens, time = (None, None, WIDTH), (None, WIDTH, None)
         return LayerTable(
             name,
@@ -59,15 +59,16 @@ class _Framework:
 
 
 class _Cut:
-    input_shape, input_dtype = (N_TOKENS,), "int64"
+    inputs = ArraySpec((N_TOKENS,), "int64", pad_id=0).inputs
     converts_to: tuple[str, ...] = ()
     why_native = ""
 
     def __init__(self, table: np.ndarray, taps: Sequence[TapSpec]) -> None:
         self.table, self.taps = table, tuple(taps)
 
-    def __call__(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        tokens, mask = self.table[batch], (batch != 0).astype(np.float32)
+    def __call__(self, batch: Batch | np.ndarray) -> dict[str, np.ndarray]:
+        given = checked_batch(batch, self.inputs)
+        tokens, mask = self.table[given["array"]], given["attention_mask"].astype(np.float32)
         found = {"tokens": (tokens, "NTC"), "time": (tokens.transpose(0, 2, 1), "NCT")}
         return {
             tap.name: np.ascontiguousarray(

@@ -269,14 +269,14 @@ def test_an_item_with_values_beyond_half_precision_is_bad_and_the_others_are_kep
     ids, lengths = sentences(5)
     lengths[2] = max(lengths[2], 1)
 
-    def run(batch: np.ndarray) -> dict[str, np.ndarray]:
-        rows = np.repeat(batch[:, :, None], 3, 2).astype(np.float32)
+    def run(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        rows = np.repeat(batch["array"][:, :, None], 3, 2).astype(np.float32)
         rows[2] *= 1e6
         return {"tokens/none": rows}
 
     spec = Sentences().spec.preprocess
     free = {"tokens/none": 0}
-    items = read_dataset(ids).items
+    items = read_dataset(ids, kind="array").items
     found = describe(items, spec, run, "auto", 8, free=free)
     assert found.places == [0, 1, 3, 4]
     assert [place for place, _ in found.bad] == [2]
@@ -288,10 +288,10 @@ def test_an_item_with_values_beyond_half_precision_is_bad_and_the_others_are_kep
 def test_padding_that_can_not_be_told_at_a_tap_is_refused_by_name() -> None:
     """A layer with fewer places than its padded items has no mask of its own."""
     ids, _ = sentences(4)
-    halved = lambda batch: {"conv/none": np.ones((len(batch), 4, 3), np.float32)}  # noqa: E731
+    halved = lambda batch: {"conv/none": np.ones((len(batch["array"]), 4, 3), np.float32)}  # noqa: E731
     spec, free = Sentences().spec.preprocess, {"conv/none": 0}
     with pytest.raises(ShapeError, match='padding of items can\'t be told at "conv/none"'):
-        describe(read_dataset(ids).items, spec, halved, "auto", 8, free=free)
+        describe(read_dataset(ids, kind="array").items, spec, halved, "auto", 8, free=free)
 
 
 def test_choosing_takes_the_vectors_beside_ragged_rows(tmp_path: Path) -> None:

@@ -12,5 +12,5 @@ def test_a_file_of_another_kind_and_a_missing_name_are_refused(tmp_path: Path) -
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UsageError, match="a file of another kind"):
         read_dataset(tmp_path / "notes.txt")
-    with pytest.raises(UsageError, match="nothing of that name"):
+    with pytest.raises(UsageError, match="There is no"):
         read_dataset(tmp_path / "absent")

@@ -38,7 +38,7 @@ def engine_that_adds(noise: float, only: str = "") -> type[NativeEngine]:
 
         def session(self):
             def run(batch):
-                random = np.random.default_rng(int(batch.sum()))
+                random = np.random.default_rng(int(batch["image"].sum()))
                 found = super(Coarse, self).session()(batch)
                 return {
                     tap: rows

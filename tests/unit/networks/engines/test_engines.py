@@ -23,6 +23,7 @@ from cutpoint.networks.engines.native import NativeEngine
 from cutpoint.networks.engines.parity import MIN_COSINES
 from cutpoint.networks.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
+from tests.conftest import fed
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
 
 
@@ -33,28 +34,28 @@ def cut() -> TorchCut:
 
 def test_openvino_agrees_with_torch_at_every_batch_size(cut: TorchCut) -> None:
     """Tolerance of the gate: cosine 0.9999, relative error 1e-3; seen below 1e-5."""
-    checked = checked_engine(cut, "openvino", 2, BATCH)
+    checked = checked_engine(cut, "openvino", 2, fed(BATCH))
     assert (checked.engine.name, checked.refused) == ("openvino", "")
     run = checked.engine.session()
     for size in (1, 2, 5):
-        parity = compare(run(BATCH[:size]), cut(BATCH[:size]))
+        parity = compare(run(fed(BATCH[:size])), cut(BATCH[:size]))
         assert parity.cosine > 0.999999
         assert parity.relative_error < 1e-4
 
 
 def test_openvino_features_do_not_depend_on_batch_mates(cut: TorchCut) -> None:
-    run = checked_engine(cut, "openvino", 1, BATCH).engine.session()
-    together = run(BATCH)
+    run = checked_engine(cut, "openvino", 1, fed(BATCH)).engine.session()
+    together = run(fed(BATCH))
     for row in range(len(BATCH)):
-        alone = run(BATCH[row : row + 1])
+        alone = run(fed(BATCH[row : row + 1]))
         assert all(np.abs(alone[n][0] - together[n][row]).max() <= 1e-5 for n in together)
 
 
 def test_results_of_one_batch_survive_the_next(cut: TorchCut) -> None:
-    run = checked_engine(cut, "openvino", 1, BATCH).engine.session()
-    first = run(BATCH[:2])
+    run = checked_engine(cut, "openvino", 1, fed(BATCH)).engine.session()
+    first = run(fed(BATCH[:2]))
     kept = {name: rows.copy() for name, rows in first.items()}
-    run(BATCH[2:4])
+    run(fed(BATCH[2:4]))
     assert all(np.array_equal(first[name], kept[name]) for name in kept)
 
 
@@ -74,7 +75,7 @@ def test_an_engine_that_is_off_is_refused_with_the_figure(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(select.ENGINES, "openvino", Wrong)
-    checked = checked_engine(cut, "openvino", 1, BATCH)
+    checked = checked_engine(cut, "openvino", 1, fed(BATCH))
     assert checked.engine.name == "native"
     assert "refused by the parity gate" in checked.refused
     assert "relative error 1.0e-02" in checked.refused
@@ -133,7 +134,7 @@ def refuse(*a, **k): raise AssertionError("network")
 socket.socket.connect = refuse
 from tests.unit.networks.engines.test_engines import *
 cut = torch_cut(resnet(), taps("layer1/gap"))
-assert checked_engine(cut, "openvino", 1, BATCH).engine.name == "openvino"
+assert checked_engine(cut, "openvino", 1, fed(BATCH)).engine.name == "openvino"
 import importlib.util
 import sys
 assert "openvino_telemetry" not in sys.modules
@@ -148,7 +149,7 @@ assert "openvino_telemetry" not in sys.modules
 def test_a_missing_openvino_names_the_extra(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtra, match=r"cutpoint-ml\[openvino\]"):
-        checked_engine(cut, "openvino", 1, BATCH)
+        checked_engine(cut, "openvino", 1, fed(BATCH))
 
 
 def test_without_openvino_an_onnx_cut_runs_by_onnxruntime(
@@ -177,9 +178,9 @@ def test_a_lower_precision_is_other_numbers_and_says_how_far(cut: TorchCut, prec
     able = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision.upper() not in able:
         with pytest.raises(UsageError, match="does not compute in it on this processor"):
-            checked_engine(cut, "openvino", 1, BATCH, precision)
+            checked_engine(cut, "openvino", 1, fed(BATCH), precision)
         return
-    checked = checked_engine(cut, "openvino", 1, BATCH, precision)
+    checked = checked_engine(cut, "openvino", 1, fed(BATCH), precision)
     assert checked.engine.name == "openvino"
     assert checked.parity.cosine > 0.9
     assert checked.parity.relative_error > 1e-5
@@ -188,7 +189,7 @@ def test_a_lower_precision_is_other_numbers_and_says_how_far(cut: TorchCut, prec
 
 def test_a_precision_the_engine_lacks_is_refused_not_replaced(cut: TorchCut) -> None:
     with pytest.raises(UsageError, match="The engine native computes in fp32"):
-        checked_engine(cut, "native", 1, BATCH, "bf16")
+        checked_engine(cut, "native", 1, fed(BATCH), "bf16")
 
 
 def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
@@ -200,4 +201,4 @@ def test_a_precision_that_breaks_the_features_is_refused_with_the_figure(
     )
     monkeypatch.setitem(MIN_COSINES, "bf16", 1.1)
     with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
-        checked_engine(cut, "openvino", 1, BATCH, "bf16")
+        checked_engine(cut, "openvino", 1, fed(BATCH), "bf16")

@@ -13,6 +13,7 @@ import pytest
 from cutpoint.networks.engines import KeptModel, checked_engine, kept, known_engine, select
 from cutpoint.networks.engines.openvino import OpenVINOEngine
 from cutpoint.networks.frameworks.torch import TorchCut
+from tests.conftest import fed
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
 
 
@@ -48,15 +49,15 @@ def conversions(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_kept_model_is_not_converted_again_and_gives_the_same_bits(
     cut: TorchCut, place: KeptModel, conversions: list[str]
 ) -> None:
-    made = checked_engine(cut, "openvino", 2, BATCH, kept=place)
+    made = checked_engine(cut, "openvino", 2, fed(BATCH), kept=place)
     assert conversions == ["openvino"]
-    again = checked_engine(cut, "openvino", 2, BATCH, kept=place)
+    again = checked_engine(cut, "openvino", 2, fed(BATCH), kept=place)
     known = known_engine(cut, "openvino", 1, "fp32", place)
     assert conversions == ["openvino"]
     assert known is not None
-    truth = made.engine.session()(BATCH)
+    truth = made.engine.session()(fed(BATCH))
     for engine in (again.engine, known):
-        found = engine.session()(BATCH)
+        found = engine.session()(fed(BATCH))
         assert all(np.array_equal(found[name], truth[name]) for name in truth)
 
 
@@ -64,7 +65,7 @@ def test_a_kept_model_is_not_converted_again_and_gives_the_same_bits(
 def test_a_damaged_model_is_made_again_and_said(
     cut: TorchCut, place: KeptModel, said: list[str], conversions: list[str], harm: str
 ) -> None:
-    checked_engine(cut, "openvino", 1, BATCH, kept=place)
+    checked_engine(cut, "openvino", 1, fed(BATCH), kept=place)
     data = bytearray(place.path.read_bytes())
     data[len(data) // 2] ^= 1
     harmed = {"flip": bytes(data), "cut short": bytes(data[:-1]), "empty": b""}
@@ -73,7 +74,7 @@ def test_a_damaged_model_is_made_again_and_said(
     place.path.write_bytes(harmed.get(harm, other.path.read_bytes()))
     assert known_engine(cut, "openvino", 1, "fp32", place) is None
     assert said == [f"The kept model {place.path} is damaged: made again"]
-    assert checked_engine(cut, "openvino", 1, BATCH, kept=place).engine.name == "openvino"
+    assert checked_engine(cut, "openvino", 1, fed(BATCH), kept=place).engine.name == "openvino"
     assert conversions == ["openvino"] * 2
     assert known_engine(cut, "openvino", 1, "fp32", place) is not None
 
@@ -82,7 +83,7 @@ def test_a_whole_file_that_openvino_cannot_load_is_made_again_and_said(
     cut: TorchCut, place: KeptModel, said: list[str]
 ) -> None:
     place.write(b"whole, but no model")
-    assert checked_engine(cut, "openvino", 1, BATCH, kept=place).engine.name == "openvino"
+    assert checked_engine(cut, "openvino", 1, fed(BATCH), kept=place).engine.name == "openvino"
     assert "can't be loaded" in said[0]
 
 
@@ -92,7 +93,7 @@ def test_a_kept_model_of_other_numbers_does_not_pass_the_gate(
     """As when a network's code has changed and its weights have not."""
     other = torch_cut(resnet(seed=1), taps("layer1/gmp", "layer4/gap"))
     place.write(OpenVINOEngine(other, 1).export())
-    assert checked_engine(cut, "openvino", 1, BATCH, kept=place).engine.name == "openvino"
+    assert checked_engine(cut, "openvino", 1, fed(BATCH), kept=place).engine.name == "openvino"
     assert said == [f"The kept model {place.path} no longer agrees with the framework: made again"]
 
 
@@ -105,7 +106,7 @@ def test_a_model_that_does_not_pass_is_not_kept(
             return lambda batch: {name: rows * 1.01 for name, rows in run(batch).items()}
 
     monkeypatch.setitem(select.ENGINES, "openvino", Wrong)
-    assert checked_engine(cut, "openvino", 1, BATCH, kept=place).engine.name == "native"
+    assert checked_engine(cut, "openvino", 1, fed(BATCH), kept=place).engine.name == "native"
     assert not place.path.exists()
 
 
@@ -114,7 +115,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     place = KeptModel(tmp_path / "file" / "abc.model", said.append)
-    assert checked_engine(cut, "openvino", 1, BATCH, kept=place).engine.name == "openvino"
+    assert checked_engine(cut, "openvino", 1, fed(BATCH), kept=place).engine.name == "openvino"
     assert "is not kept for the next run" in said[0]
 
 

@@ -14,6 +14,7 @@ from cutpoint.networks.engines import Checked, QuantisedCut, checked_engine, qua
 from cutpoint.networks.engines.parity import MIN_COSINES
 from cutpoint.networks.frameworks.torch import TorchCut
 from cutpoint.testing import FakeBackbone
+from tests.conftest import fed
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
 
 NAMES = ("relu/gmp", "layer1/gap", "layer1/gmp")
@@ -26,12 +27,12 @@ def cut() -> TorchCut:
 
 @pytest.fixture(scope="module")
 def network(cut: TorchCut) -> bytes:
-    return quantise(cut, list(BATCH))
+    return quantise(cut, [fed(each) for each in BATCH])
 
 
 @pytest.fixture(scope="module")
 def checked(cut: TorchCut, network: bytes) -> Checked:
-    return checked_engine(QuantisedCut(cut, network), "openvino", 1, BATCH, "int8")
+    return checked_engine(QuantisedCut(cut, network), "openvino", 1, fed(BATCH), "int8")
 
 
 def test_eight_bits_are_near_the_framework_and_not_equal(checked: Checked) -> None:
@@ -44,14 +45,14 @@ def test_eight_bits_are_near_the_framework_and_not_equal(checked: Checked) -> No
 
 def test_rows_do_not_depend_on_batch_mates(checked: Checked) -> None:
     run = checked.engine.session()
-    alone = [run(BATCH[row : row + 1]) for row in range(len(BATCH))]
-    for name, rows in run(BATCH).items():
+    alone = [run(fed(BATCH[row : row + 1])) for row in range(len(BATCH))]
+    for name, rows in run(fed(BATCH)).items():
         assert np.array_equal(rows, np.concatenate([each[name] for each in alone]))
 
 
 def test_the_same_items_give_the_same_numbers(cut: TorchCut, checked: Checked) -> None:
-    again = QuantisedCut(cut, quantise(cut, list(BATCH)))
-    found = checked_engine(again, "openvino", 1, BATCH, "int8").features
+    again = QuantisedCut(cut, quantise(cut, [fed(each) for each in BATCH]))
+    found = checked_engine(again, "openvino", 1, fed(BATCH), "int8").features
     assert all(np.array_equal(found[name], checked.features[name]) for name in NAMES)
 
 
@@ -60,7 +61,7 @@ def test_a_truncated_network_gives_the_same_numbers_in_the_order_asked_for(
 ) -> None:
     names = [NAMES[2], NAMES[0]]
     part = QuantisedCut(torch_cut(resnet(), taps(*names)), truncate(network, [2, 0]))
-    found = checked_engine(part, "openvino", 1, BATCH, "int8").features
+    found = checked_engine(part, "openvino", 1, fed(BATCH), "int8").features
     assert list(found) == names
     assert all(np.array_equal(found[name], checked.features[name]) for name in names)
 
@@ -70,7 +71,7 @@ def test_what_is_broken_is_refused_with_the_figure(
 ) -> None:
     monkeypatch.setitem(MIN_COSINES, "int8", 1.1)
     with pytest.raises(UsageError, match="refused by the parity gate \\(cosine"):
-        checked_engine(QuantisedCut(cut, network), "openvino", 1, BATCH, "int8")
+        checked_engine(QuantisedCut(cut, network), "openvino", 1, fed(BATCH), "int8")
 
 
 def test_a_cut_openvino_can_not_run_is_refused() -> None:
@@ -81,7 +82,7 @@ def test_a_cut_openvino_can_not_run_is_refused() -> None:
 def test_a_missing_nncf_names_the_extra(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingExtra, match=r"cutpoint-ml\[int8\]"):
-        quantise(cut, list(BATCH))
+        quantise(cut, [fed(each) for each in BATCH])
 
 
 # Without pytest, in whose presence NNCF reports nothing anyway.
@@ -95,7 +96,7 @@ from cutpoint.networks.engines import quantise
 from cutpoint.base.spec import ArraySpec
 network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8))
 cut = cp.load(network, ArraySpec((4,))).cut(-1, pool="none")
-quantise(cut, list(numpy.eye(4, dtype="float32")))
+quantise(cut, [{"array": row} for row in numpy.eye(4, dtype="float32")])
 import nncf.telemetry
 assert not {"pytest", "openvino_telemetry"} & set(sys.modules)
 assert type(nncf.telemetry.telemetry).__name__ != "NNCFTelemetry"

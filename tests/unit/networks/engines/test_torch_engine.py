@@ -16,6 +16,7 @@ import cutpoint as cp
 from cutpoint.base.errors import UsageError
 from cutpoint.networks.engines import KeptModel, checked_engine, known_engine, preferred_engine
 from cutpoint.networks.frameworks.torch import TorchCut, convert
+from tests.conftest import fed
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, SPEC, resnet, taps, torch_cut
 from tests.unit.networks.frameworks.test_torch_fusion import drawn
 
@@ -26,13 +27,13 @@ def cut() -> TorchCut:
 
 
 def test_it_passes_the_gate_and_items_do_not_depend_on_their_batch_mates(cut: TorchCut) -> None:
-    checked = checked_engine(cut, "torch", 2, BATCH)
+    checked = checked_engine(cut, "torch", 2, fed(BATCH))
     assert (checked.engine.name, checked.refused) == ("torch", "")
     assert checked.parity.relative_error <= 1e-4
     run = checked.engine.session()
-    together = run(BATCH)
+    together = run(fed(BATCH))
     for row in range(len(BATCH)):
-        alone = run(BATCH[row : row + 1])
+        alone = run(fed(BATCH[row : row + 1]))
         assert all(np.abs(alone[n][0] - together[n][row]).max() <= 1e-5 for n in together)
 
 
@@ -56,7 +57,7 @@ def _three_threads():
 def test_each_worker_computes_in_one_thread_and_no_other_thread_notices() -> None:
     """The process is set to three, as a user's own loop might be."""
     parts = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), CountsThreads(), nn.Conv2d(4, 4, 1))
-    engine = checked_engine(torch_cut(nn.Sequential(*parts), taps("3/gap")), "torch", 2, BATCH)
+    engine = checked_engine(torch_cut(nn.Sequential(*parts), taps("3/gap")), "torch", 2, fed(BATCH))
     assert engine.engine.name == "torch"
     CountsThreads.seen.clear()
     both, counts_after = threading.Barrier(2), []
@@ -65,7 +66,7 @@ def test_each_worker_computes_in_one_thread_and_no_other_thread_notices() -> Non
         run = engine.engine.session()
         both.wait(60)
         for _ in range(3):
-            run(BATCH)
+            run(fed(BATCH))
         counts_after.append(torch.get_num_threads())
 
     with ThreadPoolExecutor(2) as pool:
@@ -75,7 +76,7 @@ def test_each_worker_computes_in_one_thread_and_no_other_thread_notices() -> Non
     assert {count for _, count in CountsThreads.seen} == {1}
     assert len({thread for thread, _ in CountsThreads.seen}) == 2
     assert counts_after == [3, 3]
-    engine.engine.session()(BATCH)  # by the caller itself
+    engine.engine.session()(fed(BATCH))  # by the caller itself
     assert CountsThreads.seen[-1] == (threading.get_ident(), 1)
     assert torch.get_num_threads() == 3
     with ThreadPoolExecutor(1) as pool:
@@ -89,7 +90,7 @@ def test_a_wrong_fold_is_refused_with_the_figure_and_native_runs(
         pair[1].__dict__["forward"] = lambda x: x
 
     monkeypatch.setattr(convert, "fuse", forgets_the_norm)
-    checked = checked_engine(cut, "torch", 1, BATCH)
+    checked = checked_engine(cut, "torch", 1, fed(BATCH))
     assert checked.engine.name == "native"
     assert "engine torch refused by the parity gate (cosine" in checked.refused
 
@@ -101,7 +102,7 @@ def test_a_network_it_fails_on_runs_natively_and_that_is_said(
         raise RuntimeError("no such kernel")
 
     monkeypatch.setitem(convert.CONVERTERS, "torch", fails)
-    checked = checked_engine(cut, "torch", 1, BATCH)
+    checked = checked_engine(cut, "torch", 1, fed(BATCH))
     assert checked.engine.name == "native"
     assert "engine torch can't run this cut (RuntimeError: no such kernel)" in checked.refused
 
@@ -125,21 +126,21 @@ def test_auto_takes_it_where_openvino_is_absent_and_norms_can_be_folded(
 
 
 def test_an_engine_that_passed_before_is_made_again_and_gives_the_same_bits(cut: TorchCut) -> None:
-    first = checked_engine(cut, "torch", 2, BATCH)
+    first = checked_engine(cut, "torch", 2, fed(BATCH))
     again = known_engine(cut, "torch", 2, "fp32", KeptModel(Path("nowhere")))
     assert again is not None
-    for name, rows in again.session()(BATCH).items():
+    for name, rows in again.session()(fed(BATCH)).items():
         np.testing.assert_array_equal(rows, first.features[name])
 
 
 def test_it_does_without_onednn(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert checked_engine(cut, "torch", 1, BATCH).parity.relative_error <= 1e-4
+    assert checked_engine(cut, "torch", 1, fed(BATCH)).parity.relative_error <= 1e-4
 
 
 def test_it_computes_in_fp32_alone(cut: TorchCut) -> None:
     with pytest.raises(UsageError, match="The engine torch computes in fp32"):
-        checked_engine(cut, "torch", 1, BATCH, "bf16")
+        checked_engine(cut, "torch", 1, fed(BATCH), "bf16")
 
 
 def test_an_extraction_by_it_gives_the_native_rows(tmp_path: Path, colour_folder) -> None:

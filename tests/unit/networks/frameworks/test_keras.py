@@ -15,7 +15,7 @@ import pytest
 import cutpoint as cp
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec
-from cutpoint.items.preprocess import recipe_named
+from cutpoint.items.kinds.image import recipe_named
 from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import (
     blocks,
@@ -121,12 +121,14 @@ def test_channels_first_networks_are_fed_channels_first() -> None:
     )
 
 
-def test_a_network_with_several_inputs_is_refused() -> None:
+def test_a_network_with_several_inputs_is_fed_no_photos() -> None:
     keras = import_keras()
     a, b = keras.Input((SIDE, SIDE, 3)), keras.Input((SIDE, SIDE, 3))
     network = keras.Model([a, b], keras.layers.Add()([a, b]))
     with pytest.raises(UsageError, match="2 inputs"):
-        cp.load(network, TF).layers()
+        cp.load(network, TF)
+    with pytest.raises(UsageError, match="2 inputs"):
+        cp.load(network, "tf")
 
 
 @pytest.mark.parametrize("wrap", [list, dict])

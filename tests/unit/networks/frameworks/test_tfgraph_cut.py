@@ -25,6 +25,7 @@ from tests.conformance.networks.tfgraph import (  # noqa: E402
     tiny_reference,
     write_saved_model,
 )
+from tests.conftest import fed  # noqa: E402
 from tests.unit.networks.frameworks.test_tfgraph_layers import network_of  # noqa: E402
 
 
@@ -91,7 +92,7 @@ def test_openvino_gives_the_same(backbone: Backbone, images: np.ndarray) -> None
     from cutpoint.networks.engines.openvino import OpenVINOEngine
 
     cut = backbone.cut("relu1", "logits", pool="none")
-    parity = compare(OpenVINOEngine(cut, 1).session()(images), cut(images))
+    parity = compare(OpenVINOEngine(cut, 1).session()(fed(images)), cut(images))
     assert parity.relative_error < 1e-5
 
 

@@ -36,9 +36,9 @@ def drawn(network: nn.Module) -> nn.Module:
 def test_a_resnet_with_all_norms_folded_agrees_with_the_framework() -> None:
     """Asked for: 1e-4 relative, ten times below the gate; float32 rounds at 6e-8 an operation."""
     cut = torch_cut(resnet(), taps("layer1/gmp", "layer2/none", "layer4.1.bn2/gap", "layer4/gem"))
-    assert len(pairs(cut.module, PIXELS)) == 20  # all that ResNet-18 has
+    assert len(pairs(cut.module, [PIXELS])) == 20  # all that ResNet-18 has
     found = to_torch(cut)
-    assert pairs(found.module, PIXELS) == []
+    assert pairs(found.module, [PIXELS]) == []
     for size in (1, 2, 6):
         assert compare(found(BATCH[:size]), cut(BATCH[:size])).relative_error <= 1e-4
 
@@ -46,7 +46,7 @@ def test_a_resnet_with_all_norms_folded_agrees_with_the_framework() -> None:
 def test_a_tapped_convolution_keeps_its_own_values() -> None:
     names = [f"layer1.0.{name}/none" for name in ("conv1", "bn1", "relu_1", "conv2", "bn2", "add")]
     cut = torch_cut(resnet(), taps(*names))
-    assert len(pairs(cut.module, PIXELS)) == 1  # of conv1, layer1.0.conv1 and layer1.0.conv2
+    assert len(pairs(cut.module, [PIXELS])) == 1  # of conv1, layer1.0.conv1 and layer1.0.conv2
     parity = compare(to_torch(cut)(BATCH), cut(BATCH))
     assert parity.relative_error <= 1e-4
     assert parity.cosine > 0.999999
@@ -59,7 +59,7 @@ def test_timms_norms_keep_their_activation() -> None:
     network = drawn(timm.create_model("tf_efficientnet_lite0", pretrained=False))
     cut = torch_cut(network, taps("blocks.1.0.conv_pw/gap", "blocks.1.0.bn1/none", "blocks.6/gmp"))
     n_norms = sum(type(each).__name__ == "BatchNormAct2d" for each in cut.module.modules())
-    assert len(pairs(cut.module, PIXELS)) == n_norms - 1 == 47
+    assert len(pairs(cut.module, [PIXELS])) == n_norms - 1 == 47
     assert compare(to_torch(cut)(BATCH), cut(BATCH)).relative_error <= 1e-4
 
 
@@ -197,7 +197,7 @@ def test_a_norm_is_folded_only_where_it_alone_reads_the_convolution(
 ) -> None:
     torch.manual_seed(0)
     cut = torch_cut(drawn(nn.Sequential(kind())), taps("0.last/none"))
-    assert len(pairs(cut.module, PIXELS)) == n_pairs
+    assert len(pairs(cut.module, [PIXELS])) == n_pairs
     assert compare(to_torch(cut)(BATCH), cut(BATCH)).relative_error <= 1e-5
 
 
@@ -207,7 +207,7 @@ def test_one_dimension_is_folded_too() -> None:
     spec = ArraySpec((4, 50), "float32")
     cut = TorchCut(network, spec, [TapSpec("2", "gap")], list_layers(network, spec))
     batch = np.random.default_rng(0).normal(size=(3, 4, 50)).astype(np.float32)
-    assert len(pairs(cut.module, torch.from_numpy(batch[:1]))) == 1
+    assert len(pairs(cut.module, [torch.from_numpy(batch[:1])])) == 1
     assert compare(to_torch(cut)(batch), cut(batch)).relative_error <= 1e-5
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import cutpoint as cp
 from cutpoint.base.errors import UsageError
-from cutpoint.items.preprocess import recipe_named
+from cutpoint.items.kinds.image import recipe_named
 from cutpoint.networks.frameworks.torch import list_layers
 
 SMALL = recipe_named("tf", 16)

@@ -21,6 +21,7 @@ from cutpoint.networks.frameworks.torch import TorchCut, list_layers
 from cutpoint.networks.frameworks.torch.graph import capture
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import LayerTable
+from tests.conftest import fed
 
 torchvision = import_with_shim("torchvision")
 SPEC = PreprocessSpec(64, 64, "bilinear", (120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
@@ -277,7 +278,7 @@ def test_macs_of_operations_rise_with_those_of_modules() -> None:
 
 def test_openvino_runs_a_cut_at_nodes() -> None:
     cut = cut_at(built("resnet18"), "layer2.0.add/gap", "layer3.1.relu_1/gmp")
-    checked = checked_engine(cut, "openvino", 1, BATCH)
+    checked = checked_engine(cut, "openvino", 1, fed(BATCH))
     assert checked.engine.name == "openvino", checked.refused
     assert checked.parity.passes
 

@@ -19,6 +19,11 @@ def rounded(batch: Array) -> list[Array]:
     return [batch * (1 + 0.03 * noise)]
 
 
+def why_alone(run: Run, items: Array) -> str:
+    """Return what is said of a network of one input."""
+    return why_one_by_one(lambda batch: run(batch["x"]), {"x": items})
+
+
 def mean_of_all(batch: Array) -> list[Array]:
     return [batch - 0.01 * batch.mean(0)]
 
@@ -42,18 +47,18 @@ def scaled_by_the_loudest(batch: Array) -> list[Array]:
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 @pytest.mark.parametrize("run", [rounded, lambda batch: [batch * 1.0]])
 def test_rounding_keeps_batches(run: Run, dtype: str) -> None:
-    assert why_one_by_one(run, probe((4, 5), dtype)) == ""
+    assert why_alone(run, probe((4, 5), dtype)) == ""
 
 
 @pytest.mark.parametrize(
     "run", [mean_of_all, normalised_by_all, attends_to_all, scaled_by_the_loudest]
 )
 def test_mixing_is_found_however_small(run: Run) -> None:
-    assert "depends on its batch mates" in why_one_by_one(run, probe((4, 5), "float32"))
+    assert "depends on its batch mates" in why_alone(run, probe((4, 5), "float32"))
 
 
 def test_a_network_that_computes_with_the_size_of_its_batch_is_found() -> None:
-    why = why_one_by_one(lambda batch: [batch / len(batch)], probe((4, 5), "float32"))
+    why = why_alone(lambda batch: [batch / len(batch)], probe((4, 5), "float32"))
     assert "depends on the size of its batch" in why
 
 
@@ -61,7 +66,7 @@ def test_a_network_for_one_item_is_found() -> None:
     def single(batch: Array) -> list[Array]:
         return [batch.reshape(1, 20)]
 
-    assert "one item at a time" in why_one_by_one(single, probe((4, 5), "float32"))
+    assert "one item at a time" in why_alone(single, probe((4, 5), "float32"))
 
 
 def test_token_ids_of_a_probe_are_in_every_vocabulary() -> None:

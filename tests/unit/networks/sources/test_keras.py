@@ -19,12 +19,13 @@ import pytest
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.items.reading import read_dataset
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras import _own_preprocess, _trained_side
 from tests.conformance.networks.keras import functional, plain
+from tests.conftest import shape_of
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 APPLICATIONS = [
@@ -359,7 +360,7 @@ def test_the_kitten_is_a_tabby(shared: Path) -> None:
     file = models / "mobilenet_v1_025_keras" / "mobilenet_2_5_224_tf.h5"
     backbone = cp.load(f"keras:MobileNet?alpha=0.25&weights={file}")
     photo = (models / "squeezenet11" / "kitten_224.png").read_bytes()
-    image, _ = prepare_item(photo, backbone.spec.preprocess)
+    image = prepare_item(photo, backbone.spec.preprocess)[0]["image"]
     with pytest.warns(ClassProbabilities):
         cut = backbone.cut("predictions", pool="none")
     scores = cut(image[None])["predictions/none"][0]
@@ -389,7 +390,7 @@ def test_resnet8_knows_cifar10(shared: Path) -> None:
     dataset = read_dataset(shared / "data" / "cifar10")
     items = dataset.only("test").items[::10]
     side = replace(backbone.spec.preprocess, fit="squash")
-    batch = np.stack([prepare_item(item.payload.read_bytes(), side)[0] for item in items])
+    batch = np.stack([prepare_item(item.payload.read_bytes(), side)[0]["image"] for item in items])
     with pytest.warns(ClassProbabilities):
         cut = backbone.cut(-1, pool="none")
     found = next(iter(cut(batch).values())).argmax(1)
@@ -447,7 +448,7 @@ def test_without_its_classifier_a_network_keeps_its_size(tmp_path: Path) -> None
         tmp_path / "x.weights.h5"
     )
     backbone = cp.load(f"keras:Xception?weights={tmp_path}/x.weights.h5")
-    assert backbone.spec.preprocess.array_shape == (299, 299, 3)
+    assert shape_of(backbone.spec.preprocess) == (299, 299, 3)
 
 
 def test_a_path_with_odd_letters_loads_again(tmp_path: Path) -> None:

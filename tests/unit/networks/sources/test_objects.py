@@ -13,7 +13,7 @@ from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.sources.torch_weights import state_sha256
-from tests.conftest import noisy_image
+from tests.conftest import noisy_image, shape_of
 
 SMALL = PreprocessSpec(16, 16, "bilinear", (127.5,) * 3, (127.5,) * 3)
 
@@ -148,8 +148,8 @@ def test_a_recipe_takes_the_side_a_network_says_it_was_trained_on(
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
     for name, value in said.items():
         setattr(network, name, value)
-    assert cp.load(network, "imagenet").spec.preprocess.array_shape == (side, side, 3)
-    assert cp.load(network, "imagenet(160)").spec.preprocess.array_shape == (160, 160, 3)
+    assert shape_of(cp.load(network, "imagenet").spec.preprocess) == (side, side, 3)
+    assert shape_of(cp.load(network, "imagenet(160)").spec.preprocess) == (160, 160, 3)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from PIL import Image
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, Preprocess, PreprocessSpec
-from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.kinds.image import prepare_image
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.layer_table import ClassProbabilities
@@ -33,6 +33,7 @@ from tests.conformance.networks.onnx import (
     normalised,
     own_output,
 )
+from tests.conftest import shape_of
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 # As Caffe's SqueezeNet was trained; SOURCES.md.
@@ -90,7 +91,7 @@ def test_preprocessing_is_never_guessed_and_must_fit(tmp_path: Path) -> None:
         load(path, None)
     with pytest.raises(UsageError, match=r"float32 of shape 1×3×32×32.*\(3, 224, 224\)"):
         load(path, PreprocessSpec(256, 224, "bilinear", (0, 0, 0), (1, 1, 1)))
-    assert load(path, "tf").spec.preprocess.array_shape == (32, 32, 3)
+    assert shape_of(load(path, "tf").spec.preprocess) == (32, 32, 3)
     with pytest.raises(UsageError, match=r"float32 of shape 1×3×32×32.*\(3, 16, 16\)"):
         load(path, ArraySpec((3, 16, 16)))
     ready = load(path, ArraySpec((3, 32, 32))).cut("relu2", pool="none")
@@ -109,11 +110,11 @@ def test_where_height_and_width_are_free_the_stated_preprocessing_decides(tmp_pa
     assert load(path, "imagenet").layers()["relu2"].shape == (None, 16, 56, 56)
 
 
-def test_arrays_of_undeclared_shape_must_be_stated(tmp_path: Path) -> None:
+def test_a_size_that_is_left_open_is_free_unless_one_is_stated(tmp_path: Path) -> None:
     model = model_of([helper.make_node("Relu", ["pixels"], ["out"])], {}, ["n", "t"], "out")
     path = saved(tmp_path / "net.onnx", model)
-    with pytest.raises(UsageError, match="must be stated"):
-        load(path, "none")
+    assert load(path, "none").spec.preprocess == ArraySpec((None,))
+    assert load(path, "none").layers()["out"].shape == (None, None)
     stated = tmp_path / "items.json"
     stated.write_text('{"shape": [7], "dtype": "float32"}')
     assert load(path, str(stated)).layers()["out"].shape == (None, 7)
@@ -138,8 +139,10 @@ def test_several_inputs_are_told_unless_all_but_one_have_defaults(tmp_path: Path
     mask = helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 4])
     model.graph.input.append(mask)
     path = saved(tmp_path / "net.onnx", model)
-    with pytest.raises(UsageError, match='"pixels", "mask"'):
+    with pytest.raises(UsageError, match=r"pixels \(float32 of shape 3×32×32\), mask \(float32"):
         load(path)
+    held = load_backbone(f"onnx:{path}", LoadOptions(PREPROCESS, inputs={"mask": "ones"}))
+    assert len(held.layers()) == 7
     model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 4), np.float32), "mask"))
     assert len(load(saved(path, model)).layers()) == 7
 
@@ -409,7 +412,7 @@ def test_real_audio_networks_equal_onnxruntime_at_an_inner_tensor(
     path = shared / "models" / file
     backbone = load(path, "none")
     assert backbone.spec.modality == "array"
-    items = np.random.default_rng(0).normal(0, 1, (3, *backbone.spec.preprocess.array_shape))
+    items = np.random.default_rng(0).normal(0, 1, (3, *shape_of(backbone.spec.preprocess)))
     cut = backbone.cut(layer, pool="none")
     found = cut(items.astype(np.float32))[f"{layer}/none"]
     truth = own_output(onnx.load(path), layer, items.astype(np.float32))

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from cutpoint.base.errors import BackboneNotFound, TapNotFound, WeightsError
-from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.kinds.image import prepare_image
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources import load_backbone, packaged
 from tests.unit.networks.sources.training import refused_after_a_step_of_training

@@ -131,8 +131,12 @@ def test_every_output_can_be_tapped(tmp_path: Path) -> None:
 
 def test_several_inputs_are_listed(tmp_path: Path) -> None:
     folder = save(tmp_path, lambda module, x, y: x + y, numbers("x"), numbers("y"))
-    with pytest.raises(UsageError, match="takes 2 arrays"):
+    with pytest.raises(UsageError, match=r"takes 2 inputs: x .*, y "):
         load(str(folder), NUMBERS)
+    both = load(str(folder), LoadOptions("none", True))
+    ones = np.ones((2, 4), "float32")
+    (found,) = both.cut(-1, pool="none")({"x": ones, "y": 2 * ones}).values()
+    assert (found == 3).all()
 
 
 def test_several_signatures_without_a_default_are_listed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, TapNotFound, UsageError, WeightsError
-from cutpoint.items.preprocess import prepare_item
+from cutpoint.items.kinds import prepare_item
 from cutpoint.networks.layer_table import ClassProbabilities
 from cutpoint.networks.runtimes.keras import import_keras
 from tests.conformance.networks.keras import plain
@@ -245,7 +245,7 @@ def test_mobilenet_is_the_same_in_tfjs_and_h5(shared: Path) -> None:
     other = cp.load(f"keras:MobileNet?alpha=0.25&weights={file}")
     assert one.get_layer("conv_pw_13_relu").shape == (None, 7, 7, 256)
     photo = (models / "squeezenet11" / "kitten_224.png").read_bytes()
-    image = prepare_item(photo, one.spec.preprocess)[0][None]
+    image = prepare_item(photo, one.spec.preprocess)[0]["image"][None]
     names = ("conv1_relu", "conv_dw_5_relu", "conv_pw_13_relu", "conv_preds")
     found = one.cut(*names, pool="none")(image)
     for name, truth in other.cut(*names, pool="none")(image).items():
@@ -258,7 +258,7 @@ def test_the_quantised_model_has_its_layers(shared: Path) -> None:
     backbone = cp.load(f"tfjs:{path}", preprocess="unit")
     assert backbone.get_layer("out_relu").shape == (None, 7, 7, 1280)
     photo = (shared / "models" / "squeezenet11" / "kitten_224.png").read_bytes()
-    image = prepare_item(photo, backbone.spec.preprocess)[0][None]
+    image = prepare_item(photo, backbone.spec.preprocess)[0]["image"][None]
     with pytest.warns(ClassProbabilities):
         cut = backbone.cut(-1, pool="none")
     scores = cut(image)["dense_3/none"][0]

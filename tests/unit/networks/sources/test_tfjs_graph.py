@@ -189,8 +189,13 @@ def test_a_constant_without_weights_is_named(tmp_path: Path) -> None:
 def test_several_inputs_are_listed(tmp_path: Path) -> None:
     second = {"name": "state", "op": "Placeholder", "attr": {"dtype": {"type": "DT_FLOAT"}}}
     both = {"name": "y", "op": "AddV2", "input": ["x", "state"], "attr": FLOAT}
-    with pytest.raises(UsageError, match="takes 2 arrays: x, state"):
-        read_graph_model(write_model(tmp_path, [second, both]))
+    path = write_model(tmp_path, [second, both])
+    assert read_graph_model(path).inputs == ("x", "state")
+    with pytest.raises(UsageError, match=r'"state" of .* takes no batch of arrays'):
+        load_graph_model(path, LoadOptions("none"))
+    held = load_graph_model(path, LoadOptions(ArraySpec((4,)), inputs={"state": 2}))
+    found = held.cut("y", pool="none")(np.ones((3, 4), "float32"))
+    assert (found["y/none"] == 3).all()
 
 
 def test_integers_that_tfjs_made_shorter_get_their_type_back(

@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 
 import cutpoint as cp
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
-from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.kinds.image import prepare_image
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
 

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
-from cutpoint.items.preprocess import prepare_image
+from cutpoint.items.kinds.image import prepare_image
 from cutpoint.networks.backbone import LoadOptions
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from cutpoint.networks.sources import load_backbone
+from tests.conftest import shape_of
 from tests.unit.networks.sources.training import refused_after_a_step_of_training
 
 models = import_with_shim("torchvision").models
@@ -138,7 +139,7 @@ def test_weights_of_a_file_fill_the_network(tmp_path: Path, suffix: str, n_class
     assert load_backbone(backbone.load_name).spec == backbone.spec
     # SqueezeNet 1.1 has one set of weights at torchvision, so one way to be fed.
     known = models.SqueezeNet1_1_Weights.DEFAULT.transforms()
-    assert backbone.spec.preprocess.array_shape == (known.crop_size[0],) * 2 + (3,)
+    assert shape_of(backbone.spec.preprocess) == (known.crop_size[0],) * 2 + (3,)
     batch = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype(np.uint8)
     mean, std = ([255 * value for value in each] for each in (known.mean, known.std))
     fed = torch.from_numpy(((batch - mean) / std).astype(np.float32)).permute(0, 3, 1, 2)

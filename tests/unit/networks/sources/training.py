@@ -9,6 +9,7 @@ import pytest
 
 from cutpoint.base.errors import WeightsError
 from cutpoint.networks.backbone import Backbone
+from tests.conftest import shape_of
 
 
 def refused_after_a_step_of_training(backbone: Backbone, layer: str) -> None:
@@ -24,7 +25,7 @@ def refused_after_a_step_of_training(backbone: Backbone, layer: str) -> None:
 def _step_of_torch(backbone: Backbone, part: Any) -> None:
     import torch
 
-    shape = backbone.spec.preprocess.array_shape
+    shape = shape_of(backbone.spec.preprocess)
     images = torch.randn(2, shape[2], *shape[:2], generator=torch.Generator().manual_seed(0))
     optimiser = torch.optim.SGD(part.parameters(), 0.1)
     part(images).square().mean().backward()
@@ -38,5 +39,5 @@ def _step_of_keras(backbone: Backbone, part: Any) -> None:
     head = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(part))
     model = keras.Model(backbone.network.input, head)
     model.compile("sgd", "mse")
-    images = np.random.default_rng(0).normal(size=(2, *backbone.spec.preprocess.array_shape))
+    images = np.random.default_rng(0).normal(size=(2, *shape_of(backbone.spec.preprocess)))
     model.fit(images, np.ones((2, 1)), verbose=0)

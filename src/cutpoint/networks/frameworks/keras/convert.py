@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def to_openvino(cut: KerasCut) -> Any:
     """Return the cut as an ``openvino.Model``: prepared batch in, any batch size."""
     model = tensorflow.to_openvino(cut.concrete, len(cut.taps))
-    model.reshape([-1, *cut.input_shape])
+    shapes = ([-1, *(size or -1 for size in each.shape)] for each in cut.inputs.values())
+    model.reshape(dict(zip(model.inputs, shapes, strict=True)))
     return model
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from cutpoint.base.contracts import Cut
-from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Features, check_batch
+from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
+from cutpoint.base.types import Array, Batch, Features, checked_batch
+from cutpoint.networks.frameworks.inputs import mask_of_tap
 from cutpoint.networks.frameworks.keras.ops import KERAS
 from cutpoint.networks.frameworks.keras.watch import (
     DeepestTapReached,
     all_layers,
     call_network,
     is_channels_first,
-    network_input,
     watched,
 )
 from cutpoint.networks.layer_table import LayerTable
@@ -41,41 +41,45 @@ class KerasCut:
     ----------
     network : keras.Model
         Left as it is.
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Mean and standard deviation are applied in the graph.
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
         Of the network; says how each tap's axes are laid out.
+    constants : Constants
+        What the other inputs are given.
     """
 
     def __init__(
-        self, network: Any, preprocess: Preprocess, taps: Sequence[TapSpec], table: LayerTable
+        self,
+        network: Any,
+        preprocess: Preprocess,
+        taps: Sequence[TapSpec],
+        table: LayerTable,
+        constants: Constants = (),
     ) -> None:
         self.taps = tuple(taps)
-        self.input_shape = preprocess.array_shape
-        self.input_dtype = preprocess.dtype
+        self.inputs = preprocess.inputs
         on_torch = keras.backend.backend() == "torch"
         self.converts_to: tuple[str, ...] = () if on_torch else ("openvino",)
         self.why_native = _ON_TORCH if on_torch else ""
-        layouts = {tap.layer: table[tap.layer].layout for tap in taps}
-        forward = _truncated(network, preprocess, self.taps, layouts)
+        forward = _truncated(network, preprocess, self.taps, table, constants)
         self._run: _Runner = (_Eager if on_torch else _Graph)(forward, self, network)
 
-    def __call__(self, batch: Batch) -> Features:
+    def __call__(self, batch: Batch | Array) -> Features:
         """Return features of a batch.
 
         Parameters
         ----------
-        batch : array of shape (n_items, *input_shape)
-            Images uint8 RGB, 0–255.
+        batch : mapping of input → array of shape (n_items, …)
+            As `inputs` says; of one input its array will do.
 
         Returns
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
-        check_batch(batch, self.input_shape, self.input_dtype)
-        outputs = self._run(batch)
+        outputs = self._run(checked_batch(batch, self.inputs))
         return {tap.name: output for tap, output in zip(self.taps, outputs, strict=True)}
 
     def convert(self, engine: str) -> Any:
@@ -97,35 +101,42 @@ class KerasCut:
 
 def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable) -> Cut:
     """Return `network` cut at `taps`."""
-    return KerasCut(network, spec.preprocess, taps, table)
+    return KerasCut(network, spec.preprocess, taps, table, spec.constants)
 
 
-Forward = Callable[[Any], list[Any]]
+Forward = Callable[[Mapping[str, Any]], list[Any]]
 
 
 def _truncated(
-    network: Any, preprocess: Preprocess, taps: tuple[TapSpec, ...], layouts: dict[str, str]
+    network: Any,
+    preprocess: Preprocess,
+    taps: tuple[TapSpec, ...],
+    table: LayerTable,
+    constants: Constants,
 ) -> Forward:
     """Return prepared batch → pooled taps, stopping at the deepest."""
     layers = all_layers(network)
     wanted = {layer: layers[layer] for layer in dict.fromkeys(tap.layer for tap in taps)}
     first = is_channels_first(network)
+    masks = {tap.layer: mask_of_tap(table[tap.layer], preprocess.inputs) for tap in taps}
 
-    def forward(batch: Any) -> list[Any]:
+    def forward(batch: Mapping[str, Any]) -> list[Any]:
         pooled: dict[str, Any] = {}
         waiting = set(wanted)
 
         def read(name: str, output: Any) -> None:
+            layout, mask = table[name].layout, masks[name]
+            counted = keras.ops.cast(batch[mask], output.dtype) if mask else None
             for tap in taps:
                 if tap.layer == name:
-                    found = apply_pool(tap.pool, output, layouts[name], KERAS)
+                    found = apply_pool(tap.pool, output, layout, KERAS, counted, tap.revision)
                     pooled[tap.name] = keras.ops.cast(found, "float32")
             waiting.discard(name)
             if not waiting:
                 raise DeepestTapReached
 
         with watched(wanted, read), contextlib.suppress(DeepestTapReached):
-            call_network(network, network_input(batch, preprocess, first))
+            call_network(network, batch, preprocess, first, constants, table.backbone)
         return [pooled[tap.name] for tap in taps]
 
     return forward
@@ -137,16 +148,21 @@ class _Graph:
     def __init__(self, forward: Forward, cut: KerasCut, network: Any) -> None:
         tf = import_tensorflow()
 
-        def named(batch: Any) -> list[Any]:
-            return [tf.identity(x, name=f"tap_{place}") for place, x in enumerate(forward(batch))]
+        def named(*arrays: Any) -> list[Any]:
+            found = forward(dict(zip(cut.inputs, arrays, strict=True)))
+            return [tf.identity(x, name=f"tap_{place}") for place, x in enumerate(found)]
 
-        signature = tf.TensorSpec((None, *cut.input_shape), cut.input_dtype, name="batch")
-        traced = tf.function(named, autograph=False).get_concrete_function(signature)
+        specs = [
+            tf.TensorSpec((None, *each.shape), each.dtype, name=f"batch_{place}")
+            for place, each in enumerate(cut.inputs.values())
+        ]
+        traced = tf.function(named, autograph=False).get_concrete_function(*specs)
         self.concrete = frozen(traced)
         self._constant = tf.constant
 
     def __call__(self, batch: Batch) -> list[Any]:
-        return [output.numpy() for output in self.concrete(self._constant(batch))]
+        arrays = (self._constant(each) for each in batch.values())
+        return [output.numpy() for output in self.concrete(*arrays)]
 
     def state_sha256(self) -> str:
         return constants_sha256(self.concrete)
@@ -163,7 +179,8 @@ class _Eager:
         import torch
 
         with self._lock, torch.no_grad():
-            return [output.cpu().numpy() for output in self._forward(np.ascontiguousarray(batch))]
+            arrays = {name: np.ascontiguousarray(each) for name, each in batch.items()}
+            return [output.cpu().numpy() for output in self._forward(arrays)]
 
     def state_sha256(self) -> str:
         digest = hashlib.sha256()

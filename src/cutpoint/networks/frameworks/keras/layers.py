@@ -8,15 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
-from cutpoint.base.errors import UsageError
-from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.base.spec import Constants, Preprocess
+from cutpoint.base.types import blank_batch
+from cutpoint.networks.frameworks.inputs import (
+    FREE,
+    OTHER,
+    first_shape,
+    free_shape,
+    is_free,
+    picture_sides,
+)
 from cutpoint.networks.frameworks.keras.watch import (
     all_layers,
     call_network,
     is_channels_first,
-    network_input,
     watched,
 )
 from cutpoint.networks.layer_table import (
@@ -46,17 +52,20 @@ class _Call:
         self.shape = tuple(shape) if shape is not None else ()
 
 
-def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
+def list_layers(
+    network: Any, preprocess: Preprocess, name: str = "", constants: Constants = ()
+) -> LayerTable:
     """Return all layers in the order of ``model.layers``, so that indices mean what Keras means.
 
     Parameters
     ----------
     network : keras.Model
-        With one input.
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Says what one item looks like.
     name : str
         How the backbone is called in messages.
+    constants : Constants
+        What the other inputs are given.
 
     Notes
     -----
@@ -64,9 +73,8 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     are no taps. Layers of a subclassed network stand in the order in which they finish.
     MACs are those of convolutions and matrix products.
     """
-    _refuse_several_inputs(network, name)
     layers = all_layers(network)
-    calls = _record(network, layers, preprocess)
+    calls, others = _recorded(network, layers, preprocess, constants, name)
     by_name = {call.name: call for call in reversed(calls)}
     times = Counter(call.name for call in calls)
     has_order = bool(getattr(network, "inputs", None))  # functional or sequential
@@ -78,6 +86,9 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         if each in by_name or type(layers[each]).__name__ == "InputLayer":
             call = by_name.get(each)
             row = _layer(len(rows), each, layers[each], call, times[each], preprocess, first)
+            row = replace(
+                row, shape=(None, *free_shape(row.shape, others.get(each, row.shape))[1:])
+            )
             is_given = row.kind == _OPERATION and not any(
                 before.macs or before.params for before in (*rows, row)
             )
@@ -125,27 +136,25 @@ def _only_before(layer: Any) -> Any | None:
     return before[0].operation if len(before) == 1 else None
 
 
-def _refuse_several_inputs(network: Any, name: str) -> None:
-    inputs = getattr(network, "inputs", None) or ()
-    if len(inputs) > 1:
-        raise UsageError(
-            f'The layers of "{name}" were asked for.',
-            f"The network takes {len(inputs)} inputs.",
-            "A network with one input.",
-            "Wrap it:  keras.Model(one_input, network({...}))",
-        )
+def _recorded(
+    network: Any, layers: dict[str, Any], preprocess: Preprocess, constants: Constants, name: str
+) -> tuple[list[_Call], dict[str, tuple[int, ...]]]:
+    """Run the network once on one item of zeros and note every layer's output.
 
-
-def _record(network: Any, layers: dict[str, Any], preprocess: Preprocess) -> list[_Call]:
-    """Run the network once on one item of zeros and note every layer's output."""
-    item = np.zeros((1, *preprocess.array_shape), preprocess.dtype)
+    Beside them, their shapes where inputs are of another size, if they are free.
+    """
     first = is_channels_first(network)
 
     def run(batch: Any) -> Any:
-        return call_network(network, network_input(batch, preprocess, first))
+        return call_network(network, batch, preprocess, first, constants, name)
 
     on_torch = keras.backend.backend() == "torch"
-    return (_record_torch if on_torch else _record_tensorflow)(run, layers, item)
+    record = _record_torch if on_torch else _record_tensorflow
+    calls = record(run, layers, blank_batch(preprocess.inputs, 1, FREE))
+    if not is_free(preprocess):
+        return calls, {}
+    again = record(run, layers, blank_batch(preprocess.inputs, 1, OTHER))
+    return calls, {call.name: call.shape for call in again}
 
 
 def _record_tensorflow(run: Callable[[Any], Any], layers: dict[str, Any], item: Any) -> list[_Call]:
@@ -164,7 +173,8 @@ def _record_tensorflow(run: Callable[[Any], Any], layers: dict[str, Any], item: 
         with watched(layers, note):
             return run(batch)
 
-    tf.function(trace, autograph=False).get_concrete_function(tf.TensorSpec(item.shape, item.dtype))
+    specs = {name: tf.TensorSpec(each.shape, each.dtype) for name, each in item.items()}
+    tf.function(trace, autograph=False).get_concrete_function(specs)
     assert graph is not None
     totals = [0]
     for operation in graph.get_operations():
@@ -196,9 +206,10 @@ def _layer(
     preprocess: Preprocess,
     channels_first: bool,
 ) -> Layer:
-    side, is_image = preprocess.array_shape[0], isinstance(preprocess, PreprocessSpec)
+    side, sides = first_shape(preprocess)[0], picture_sides(preprocess)
     shape = call.shape if call else tuple(layer.batch_shape)
-    layout = _layout(layer, shape, channels_first, is_image)
+    is_square = sides is not None and sides[0] == sides[1]
+    layout = _layout(layer, shape, channels_first, is_square)
     height = shape[layout.index("H")] if "H" in layout else None
     why = _why_no_tap(call, n_calls)
     return Layer(
@@ -225,12 +236,14 @@ def _why_no_tap(call: _Call | None, n_calls: int) -> str:
     return "" if n_calls == 1 else f"it is called {n_calls} times, on different data"
 
 
-def _layout(layer: Any, shape: tuple[int | None, ...], channels_first: bool, is_image: bool) -> str:
+def _layout(
+    layer: Any, shape: tuple[int | None, ...], channels_first: bool, is_square: bool
+) -> str:
     """Return the axes' letters; images are square, so what is higher than wide is no map."""
     given = getattr(layer, "data_format", None)
     first = given == "channels_first" if given else channels_first
     last = {2: "NC", 3: "NTC", 4: "NHWC", 5: "NDHWC"}
     found = ({**last, 4: "NCHW", 5: "NCDHW"} if first else last).get(len(shape), "")
-    if is_image and len(shape) == 4 and shape[found.index("H")] != shape[found.index("W")]:
+    if is_square and len(shape) == 4 and shape[found.index("H")] != shape[found.index("W")]:
         return ""
     return found

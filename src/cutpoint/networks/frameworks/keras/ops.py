@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from cutpoint.base.ops import Axes
+from cutpoint.base.ops import Axes, kept_sizes
 
 
 class KerasOps:
@@ -37,8 +37,9 @@ class KerasOps:
     def permute(self, x: Any, order: Axes) -> Any:
         return ops.transpose(x, order)
 
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        return ops.reshape(x, (-1, *shape))
+    def reshape(self, x: Any, shape: Sequence[int | None]) -> Any:
+        sizes = kept_sizes(ops.shape(x), shape) if None in shape else (-1, *shape)
+        return ops.reshape(x, sizes)
 
     def matmul(self, x: Any, y: Any) -> Any:
         return ops.matmul(x, y)

@@ -7,12 +7,14 @@ from typing import Any
 import keras
 
 from cutpoint.base.errors import UsageError
-from cutpoint.base.spec import Preprocess
+from cutpoint.base.spec import Constants, Preprocess
 from cutpoint.networks.frameworks.keras.watch import all_layers
 from cutpoint.networks.layer_table import Layer
 
 
-def symbolic(network: Any, layer: Layer, preprocess: Preprocess, trainable: bool) -> Any:
+def symbolic(
+    network: Any, layer: Layer, preprocess: Preprocess, trainable: bool, constants: Constants = ()
+) -> Any:
     """Return the ``keras.KerasTensor`` at `layer`: ``keras.Model(network.input, head(tensor))``.
 
     Trainable, it is the network's own tensor there. Frozen, it is what a `Frozen` part of the

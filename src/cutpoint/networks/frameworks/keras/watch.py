@@ -7,7 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.base.contracts import InGraph
+from cutpoint.base.spec import Constants, Preprocess
+from cutpoint.items.kinds import in_graph
+from cutpoint.networks.constants import constant_array
+from cutpoint.networks.frameworks.inputs import fed_by
 
 OnOutput = Callable[[str, Any], None]
 
@@ -70,27 +74,71 @@ def is_channels_first(network: Any) -> bool:
     return next((each == "channels_first" for each in formats if each), False)
 
 
-def network_input(batch: Any, preprocess: Preprocess, channels_first: bool) -> Any:
-    """Return a prepared batch as the network takes it."""
+def input_names(network: Any) -> list[str]:
+    """Return what the network calls its inputs: the keys of a dict, else their own names.
+
+    A subclassed network has none; it is given what the preprocessing names.
+    """
+    wanted = _declared(network)
+    if isinstance(wanted, Mapping):
+        return [str(name) for name in wanted]
+    return [str(each.name) for each in getattr(network, "inputs", None) or ()]
+
+
+def _declared(network: Any) -> Any:
+    return getattr(network, "input", None) if getattr(network, "inputs", None) else None
+
+
+def call_network(
+    network: Any,
+    batch: Mapping[str, Any],
+    preprocess: Preprocess,
+    channels_first: bool,
+    constants: Constants = (),
+    what: str = "it",
+) -> Any:
+    """Run `network` on a prepared batch in inference mode, fed as it declares its inputs."""
+    ways = in_graph(preprocess)
+    own = [name for name in input_names(network) if name not in dict(constants)]
+    fed = fed_by(preprocess.inputs, own or _names_of(preprocess), what)
+    given = {n: _network_input(batch[each], ways[each], channels_first) for n, each in fed.items()}
+    given |= _constants(network, constants, next(iter(given.values())))
+    wanted = _declared(network)
+    if isinstance(wanted, Mapping):
+        return network({name: given[name] for name in wanted}, training=False)
+    if isinstance(wanted, list | tuple):
+        return network([given[str(each.name)] for each in network.inputs], training=False)
+    inputs = given if len(given) > 1 else next(iter(given.values()))
+    return network(inputs, training=False)
+
+
+def _names_of(preprocess: Preprocess) -> list[str]:
+    return list(preprocess.inputs)
+
+
+def _constants(network: Any, constants: Constants, batch: Any) -> dict[str, Any]:
+    """Return the constants, each as long as the batch where the network wants a row an item."""
     from keras import ops
 
-    if not isinstance(preprocess, PreprocessSpec):
+    declared = dict(zip(input_names(network), getattr(network, "inputs", None) or (), strict=True))
+    found = {}
+    for name, value in constants:
+        shape, dtype = declared[name].shape, str(declared[name].dtype)
+        rows = ops.convert_to_tensor(constant_array(value, (1, *shape[1:]), dtype))
+        sizes = (ops.shape(batch)[0], *rows.shape[1:])
+        found[name] = ops.broadcast_to(rows, sizes)
+    return found
+
+
+def _network_input(batch: Any, way: InGraph, channels_first: bool) -> Any:
+    """Return one input of a prepared batch as the network takes it."""
+    from keras import ops
+
+    if not way:
         return batch
     images = ops.cast(batch, "float32")
-    if preprocess.channels == "BGR":
-        images = ops.flip(images, axis=3)
-    mean, std = (
-        ops.convert_to_tensor(list(each), "float32") for each in (preprocess.mean, preprocess.std)
-    )
+    if way.order:
+        images = ops.take(images, list(way.order), axis=3)
+    mean, std = (ops.convert_to_tensor(list(each), "float32") for each in (way.mean, way.std))
     images = (images - mean) / std
     return ops.transpose(images, (0, 3, 1, 2)) if channels_first else images
-
-
-def call_network(network: Any, inputs: Any) -> Any:
-    """Run `network` in inference mode, its one input wrapped as the network declares it."""
-    wanted = getattr(network, "input", None)
-    if isinstance(wanted, dict):
-        inputs = dict.fromkeys(wanted, inputs)
-    elif isinstance(wanted, (list, tuple)):
-        inputs = [inputs]
-    return network(inputs, training=False)

@@ -1,7 +1,7 @@
-"""ONNX: any ``onnx.ModelProto`` with one data input; every tensor it computes is a layer."""
+"""ONNX: any ``onnx.ModelProto`` with inputs of data; every tensor it computes is a layer."""
 
 from cutpoint.networks.frameworks.onnx.cut import OnnxCut, make_cut
-from cutpoint.networks.frameworks.onnx.graph import NetworkInput, data_inputs, network_input
+from cutpoint.networks.frameworks.onnx.graph import NetworkInput, data_inputs
 from cutpoint.networks.frameworks.onnx.layers import list_layers
 from cutpoint.networks.frameworks.onnx.symbolic import symbolic
 from cutpoint.networks.frameworks.onnx.weights import WHEN_CHANGED, weights_digests
@@ -13,7 +13,6 @@ __all__ = [
     "data_inputs",
     "list_layers",
     "make_cut",
-    "network_input",
     "symbolic",
     "weights_digests",
 ]

@@ -11,14 +11,15 @@ from onnx import numpy_helper
 
 from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Array, Batch, Features, check_batch
+from cutpoint.base.types import Array, Batch, Features, checked_batch, n_items_of
+from cutpoint.networks.frameworks.inputs import FREE, mask_of_tap
 from cutpoint.networks.frameworks.onnx.graph import Graph
-from cutpoint.networks.frameworks.onnx.inputs import add_input
+from cutpoint.networks.frameworks.onnx.inputs import add_inputs
 from cutpoint.networks.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
 from cutpoint.networks.frameworks.onnx.shapes import cannot_run
 from cutpoint.networks.layer_table import LayerTable
 from cutpoint.networks.pooling import apply_pool
-from cutpoint.networks.runtimes.batch_mates import probe, why_one_by_one
+from cutpoint.networks.runtimes.batch_mates import probes, why_one_by_one
 from cutpoint.networks.runtimes.onnx import Session
 
 
@@ -29,7 +30,7 @@ class OnnxCut:
     ----------
     network : onnx.ModelProto
         Left as it is.
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Mean, deviation and the order of colours are nodes of the cut's graph.
     taps : sequence of TapSpec
         All are read in one pass.
@@ -52,38 +53,38 @@ class OnnxCut:
         self, network: Any, preprocess: Preprocess, taps: Sequence[TapSpec], table: LayerTable
     ) -> None:
         self.taps = tuple(taps)
-        self.input_shape = preprocess.array_shape
-        self.input_dtype = preprocess.dtype
+        self.inputs = preprocess.inputs
         graph = Graph(network)
         self.model = _cut_model(graph, preprocess, self.taps, table)
         try:
-            self._session = Session(self.model)
-            why = why_one_by_one(self._session, probe(self.input_shape, self.input_dtype))
+            self._session = Session(self.model, inputs=list(self.inputs))
+            why = why_one_by_one(self._session, probes(self.inputs, FREE))
         except Exception as error:  # whatever onnxruntime meets in a file it can't run
             raise cannot_run(table.backbone, error) from error
         self.is_one_by_one = bool(why)
         if why:
             self.converts_to, self.why_native = (), why
 
-    def __call__(self, batch: Batch) -> Features:
+    def __call__(self, batch: Batch | Array) -> Features:
         """Return features of a batch.
 
         Parameters
         ----------
-        batch : array of shape (n_items, *input_shape)
-            Images uint8 RGB, 0–255.
+        batch : mapping of input → array of shape (n_items, …)
+            As `inputs` says; of one input its array will do.
 
         Returns
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
-        check_batch(batch, self.input_shape, self.input_dtype)
-        outputs = self._one_by_one(batch) if self.is_one_by_one else self._session(batch)
+        given = checked_batch(batch, self.inputs)
+        outputs = self._one_by_one(given) if self.is_one_by_one else self._session(given)
         return {tap.name: output for tap, output in zip(self.taps, outputs, strict=True)}
 
     def _one_by_one(self, batch: Batch) -> list[Array]:
-        each = [self._session(batch[row : row + 1]) for row in range(len(batch))]
-        return [np.concatenate(rows) for rows in zip(*each, strict=True)]
+        rows = range(n_items_of(batch))
+        each = [self._session({n: x[row : row + 1] for n, x in batch.items()}) for row in rows]
+        return [np.concatenate(found) for found in zip(*each, strict=True)]
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
@@ -112,26 +113,40 @@ def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: L
 def _cut_model(
     graph: Graph, preprocess: Preprocess, taps: tuple[TapSpec, ...], table: LayerTable
 ) -> Any:
-    taken = set(graph.producers) | set(graph.weights) | {graph.input.name}
+    taken = set(graph.producers) | set(graph.weights) | {each.name for each in graph.inputs}
     front = Builder(graph.opset, taken, "before")
     behind = Builder(graph.opset, taken, "behind")
-    batch = front.name("batch")
-    add_input(front, batch, graph.input, preprocess)
-    outputs = [_add_tap(behind, place, tap, table) for place, tap in enumerate(taps)]
+    batch = {name: front.name(f"batch/{name}") for name in preprocess.inputs}
+    add_inputs(front, batch, graph, preprocess, table.backbone)
+    masks = {
+        name: Value(behind.cast(batch[name], "float32"), (None, *each.shape))
+        for name, each in preprocess.inputs.items()
+        if each.mask_of
+    }
+    inputs = preprocess.inputs
+    outputs = [
+        _add_tap(behind, place, tap, table, masks.get(mask_of_tap(table[tap.layer], inputs)))
+        for place, tap in enumerate(taps)
+    ]
     return graph.part(
         [tensor_info(value.name, "float32", value.shape) for value in outputs],
-        inputs=[tensor_info(batch, preprocess.dtype, (None, *preprocess.array_shape))],
+        inputs=[
+            tensor_info(batch[n], each.dtype, (None, *each.shape)) for n, each in inputs.items()
+        ],
         front=front.nodes,
         rest=behind.nodes,
         constants=[*front.constants, *behind.constants],
     )
 
 
-def _add_tap(builder: Builder, place: int, tap: TapSpec, table: LayerTable) -> Value:
+def _add_tap(
+    builder: Builder, place: int, tap: TapSpec, table: LayerTable, mask: Value | None
+) -> Value:
     """Append a tap's pool, in float32 whatever the network computes in."""
     layer = table[tap.layer]
     activation = Value(builder.cast(layer.name, "float32"), layer.shape)
-    pooled = apply_pool(tap.pool, activation, layer.layout, OnnxOps(builder))
+    ops = OnnxOps(builder)
+    pooled = apply_pool(tap.pool, activation, layer.layout, ops, mask, tap.revision)
     return Value(
         builder.add("Identity", pooled.name, result=builder.name(f"tap_{place}")), pooled.shape
     )

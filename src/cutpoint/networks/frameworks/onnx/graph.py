@@ -9,6 +9,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from cutpoint.base.types import shape_text
+
 # Their further outputs are masks and statistics of training.
 _ONE_OUTPUT = ("Dropout", "BatchNormalization")
 # They tell the size of data, not the data: what is computed from them is the same for every item.
@@ -17,7 +19,7 @@ _SIZES_ONLY = ("EyeLike", "Shape", "Size")
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input that takes the data.
+    """An input that takes data.
 
     Attributes
     ----------
@@ -40,17 +42,14 @@ class NetworkInput:
             return ""
         return "NCHW" if self.dims[1] == 3 else "NHWC"
 
+    def __str__(self) -> str:
+        return f"{self.dtype or 'no numbers'} of shape {shape_text(self.dims)}"
+
 
 def data_inputs(model: Any) -> list[NetworkInput]:
     """Return the inputs that have no default."""
     defaults = {tensor.name for tensor in model.graph.initializer}
     return [_input(info) for info in model.graph.input if info.name not in defaults]
-
-
-def network_input(model: Any) -> NetworkInput:
-    """Return the one input of a network that has one."""
-    (found,) = data_inputs(model)
-    return found
 
 
 def _input(info: Any) -> NetworkInput:
@@ -67,7 +66,7 @@ class Graph:
     Attributes
     ----------
     model : onnx.ModelProto
-    input : NetworkInput
+    inputs : list of NetworkInput
     weights : dict
         Name → initializer.
     nodes : list
@@ -80,10 +79,10 @@ class Graph:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.input = network_input(model)
+        self.inputs = data_inputs(model)
         self.weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self.producers = {name: node for node in model.graph.node for name in node.output if name}
-        self.data = {self.input.name}
+        self.data = {each.name for each in self.inputs}
         self.nodes: list[Any] = []
         for node in model.graph.node:
             if node.op_type not in _SIZES_ONLY and not self.data.isdisjoint(names_read(node)):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cutpoint.base.spec import Preprocess
+from cutpoint.base.spec import Constants, Preprocess
+from cutpoint.networks.frameworks.inputs import OTHER, first_shape, free_shape, is_free
 from cutpoint.networks.frameworks.onnx.cost import is_learned, node_macs, node_params
 from cutpoint.networks.frameworks.onnx.graph import Graph, outputs_of
-from cutpoint.networks.frameworks.onnx.inputs import item_shape
+from cutpoint.networks.frameworks.onnx.inputs import item_shapes
 from cutpoint.networks.frameworks.onnx.layouts import tensor_layouts
 from cutpoint.networks.frameworks.onnx.shapes import TensorType, tensor_types
 from cutpoint.networks.layer_table import (
@@ -27,14 +28,16 @@ _NO_ACTIVATIONS = ("bool", "int64", "uint64")  # quantised activations have 8 bi
 _SHAPED_BY_VALUES = ("NonZero", "NonMaxSuppression", "Unique", "Compress")
 
 
-def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
+def list_layers(
+    network: Any, preprocess: Preprocess, name: str = "", constants: Constants = ()
+) -> LayerTable:
     """Return every tensor that is computed from the data, in the order of computation.
 
     Parameters
     ----------
     network : onnx.ModelProto
-        With one input that has no default.
-    preprocess : PreprocessSpec or ArraySpec
+        Its inputs without a default are those of `preprocess`; constants have become defaults.
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Says what one item looks like.
     name : str
         How the backbone is called in messages.
@@ -43,15 +46,16 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     -----
     Names are those of the file's tensors, kinds those of the nodes that compute them. What is
     computed from weights or sizes alone is no layer. A tensor is a tap if its first axis is the
-    batch and its shape is the same for every item.
+    batch and its shape is the same for every item, but for sizes that the input leaves free.
     """
     graph = Graph(network)
-    types = tensor_types(graph, item_shape(graph.input, preprocess), name)
+    types = tensor_types(graph, item_shapes(graph, preprocess, name), name)
+    others = types
+    if is_free(preprocess):
+        others = tensor_types(graph, item_shapes(graph, preprocess, name, OTHER), name)
     shapes = {each: kind.shape for each, kind in types.items()}
     layouts = tensor_layouts(graph, shapes)
-    side = _height(layouts[graph.input.name], shapes[graph.input.name])
-    if side is None and len(preprocess.array_shape) > 1:  # spectra, whose axes nobody names
-        side = preprocess.array_shape[0]
+    side = _side(graph, layouts, shapes, preprocess)
     loose = _shaped_by_values(graph)
     learned, answers = _learned(graph), _answers(graph)
     macs = 0
@@ -61,11 +65,22 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         for place, tensor in enumerate(outputs_of(node)):
             params = 0 if place else node_params(graph, node)
             row = _layer(len(rows), tensor, node.op_type, types[tensor], layouts[tensor], side)
+            row = replace(row, shape=free_shape(row.shape, (None, *others[tensor].shape[1:])))
             why = "its shape is not the same for every item" if tensor in loose else row.why_no_tap
             holds = ANSWER if tensor in answers else FEATURES if tensor in learned else INPUT
             row = replace(row, holds=holds, why_no_tap=why, tappable=not why)
             rows.append(replace(row, params=params, macs=macs))
-    return LayerTable(name, tuple(rows), graph.input.name)
+    return LayerTable(name, tuple(rows), graph.inputs[0].name)
+
+
+def _side(
+    graph: Graph, layouts: dict[str, str], shapes: dict[str, Any], preprocess: Preprocess
+) -> int | None:
+    """Return the height that strides count from."""
+    source = graph.inputs[0].name
+    side = _height(layouts[source], shapes[source])
+    first = first_shape(preprocess)
+    return first[0] if side is None and len(first) > 1 else side  # spectra, whose axes nobody names
 
 
 def _learned(graph: Graph) -> set[str]:

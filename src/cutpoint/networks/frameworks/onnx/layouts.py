@@ -35,8 +35,9 @@ def tensor_layouts(graph: Graph, shapes: Shapes) -> dict[str, str]:
         for name in (*node.input[:1], *node.output[:1])
         if name in shapes
     }
-    source = graph.input
-    found: dict[str, str | None] = {source.name: known.get(source.name) or source.layout or None}
+    found: dict[str, str | None] = {
+        source.name: known.get(source.name) or source.layout or None for source in graph.inputs
+    }
     for node in graph.nodes:
         for name in outputs_of(node):
             found[name] = known.get(name) or _followed(graph, node, shapes[name], found, shapes)

@@ -110,8 +110,8 @@ class OnnxOps:
         shape = tuple(x.shape[axis] for axis in order)
         return Value(self._builder.add("Transpose", x.name, perm=order), shape)
 
-    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
-        sizes = self._builder.constant((-1, *shape), "int64")
+    def reshape(self, x: Value, shape: Sequence[int | None]) -> Value:
+        sizes = self._builder.constant((-1, *(size or 0 for size in shape)), "int64")  # 0: as it is
         return Value(self._builder.add("Reshape", x.name, sizes), (None, *shape))
 
     def matmul(self, x: Value, y: Value) -> Value:
@@ -163,6 +163,8 @@ def _without(shape: Shape, axes: Axes) -> Shape:
 
 
 def tensor_info(name: str, dtype: str, shape: Shape) -> Any:
-    """Return the declaration of an input or output; None is the batch."""
+    """Return the declaration of an input or output; None is the batch, or another free size."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return helper.make_tensor_value_info(name, kind, [size or "batch" for size in shape])
+    free = ("batch", *(f"free_{axis}" for axis in range(1, len(shape))))
+    sizes = [free[axis] if size is None else size for axis, size in enumerate(shape)]
+    return helper.make_tensor_value_info(name, kind, sizes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,31 +29,35 @@ class TensorType:
         self.shape, self.dtype = shape, dtype
 
 
-def tensor_types(graph: Graph, item: tuple[int, ...], name: str) -> dict[str, TensorType]:
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of one item, by input of the network."""
+
+
+def tensor_types(graph: Graph, items: Shapes, name: str) -> dict[str, TensorType]:
     """Return the type of every tensor that depends on the data, and of all weights.
 
     ONNX's shape inference tells most; the rest is told by running the network once on zeros.
     """
-    found = _inferred(graph, (1, *item))
+    found = _inferred(graph, {each: (1, *shape) for each, shape in items.items()})
     _refuse_huge(found, name)
     unknown = [each for node in graph.nodes for each in outputs_of(node) if each not in found]
     if unknown:
-        found |= _observed(graph, unknown, item, name)
+        found |= _observed(graph, unknown, items, name)
     weights = ((tensor.name, tensor) for tensor in graph.weights.values())
     return found | {each: TensorType(tuple(tensor.dims), "") for each, tensor in weights}
 
 
-def _inferred(graph: Graph, shape: tuple[int, ...]) -> dict[str, TensorType]:
+def _inferred(graph: Graph, shapes: Shapes) -> dict[str, TensorType]:
     try:
-        model = onnx.shape_inference.infer_shapes(_skeleton(graph, shape), data_prop=True)
+        model = onnx.shape_inference.infer_shapes(_skeleton(graph, shapes), data_prop=True)
     except onnx.shape_inference.InferenceError:  # running the network tells more, or what is wrong
-        return {graph.input.name: TensorType(shape, graph.input.dtype)}
+        return {each.name: TensorType(shapes[each.name], each.dtype) for each in graph.inputs}
     infos = [*model.graph.value_info, *model.graph.output, *model.graph.input]
     known = ((info.name, _type_of(info)) for info in infos)
     return {name: kind for name, kind in known if kind is not None}
 
 
-def _skeleton(graph: Graph, shape: tuple[int, ...]) -> Any:
+def _skeleton(graph: Graph, shapes: Shapes) -> Any:
     """Return the model without its large weights and without what it says of shapes itself."""
     weights = list(graph.weights.values())
     small = [tensor for tensor in weights if math.prod(tensor.dims) <= _FEW_VALUES]
@@ -61,7 +66,8 @@ def _skeleton(graph: Graph, shape: tuple[int, ...]) -> Any:
         for tensor in weights
         if math.prod(tensor.dims) > _FEW_VALUES
     ]
-    inputs = [tensor_info(graph.input.name, graph.input.dtype, shape), *large]
+    own = [tensor_info(each.name, each.dtype, shapes[each.name]) for each in graph.inputs]
+    inputs = [*own, *large]
     outputs = [helper.make_empty_tensor_value_info(info.name) for info in graph.model.graph.output]
     inner = helper.make_graph(graph.model.graph.node, "skeleton", inputs, outputs, small)
     version = max(graph.model.ir_version, 4)
@@ -96,15 +102,12 @@ def _refuse_huge(found: dict[str, TensorType], name: str) -> None:
             )
 
 
-def _observed(
-    graph: Graph, names: list[str], item: tuple[int, ...], name: str
-) -> dict[str, TensorType]:
-    source = graph.input
-    inputs = [tensor_info(source.name, source.dtype, (None, *item))]
+def _observed(graph: Graph, names: list[str], items: Shapes, name: str) -> dict[str, TensorType]:
+    inputs = [tensor_info(e.name, e.dtype, (None, *items[e.name])) for e in graph.inputs]
     outputs = [onnx.ValueInfoProto(name=each) for each in names]
     try:
         session = Session(graph.part(outputs, inputs=inputs), is_optimised=False)
-        values = session(np.zeros((1, *item), source.dtype))
+        values = session({e.name: np.zeros((1, *items[e.name]), e.dtype) for e in graph.inputs})
     except Exception as error:  # whatever onnxruntime meets in a file it can't run
         raise cannot_run(name, error) from error
     return {each: _seen(value) for each, value in zip(names, values, strict=True)}

@@ -1,4 +1,4 @@
-"""TensorFlow graphs: frozen, with one data input."""
+"""TensorFlow graphs: frozen, with inputs of data."""
 
 from cutpoint.networks.frameworks.tfgraph.cut import GraphCut, make_cut
 from cutpoint.networks.frameworks.tfgraph.layers import list_layers

@@ -9,8 +9,9 @@ import numpy as np
 
 from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Features, check_batch
-from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch
+from cutpoint.base.types import Array, Batch, Features, checked_batch, n_items_of
+from cutpoint.networks.frameworks.inputs import mask_of_tap
+from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch, network_inputs
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
 from cutpoint.networks.frameworks.tfgraph.ops import TENSORFLOW
 from cutpoint.networks.layer_table import LayerTable
@@ -18,7 +19,6 @@ from cutpoint.networks.pooling import apply_pool
 from cutpoint.networks.runtimes.tensorflow import (
     constants_sha256,
     import_tensorflow,
-    network_input,
 )
 
 tf = import_tensorflow()
@@ -31,7 +31,7 @@ class GraphCut:
     ----------
     network : GraphNetwork
         Left as it is.
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Mean and standard deviation are applied in the graph.
     taps : sequence of TapSpec
         All are read in one pass.
@@ -51,8 +51,7 @@ class GraphCut:
         table: LayerTable,
     ) -> None:
         self.taps = tuple(taps)
-        self.input_shape = preprocess.array_shape
-        self.input_dtype = preprocess.dtype
+        self.inputs = preprocess.inputs
         layers = list(dict.fromkeys(tap.layer for tap in taps))
         self._is_batched = grows_with_batch(network, preprocess, layers)
         n_items = None if self._is_batched else 1
@@ -61,21 +60,23 @@ class GraphCut:
         self.converts_to: tuple[str, ...] = ("openvino",) if self._is_batched else ()
         self.why_native = "" if self._is_batched else "its graph is made for one item at a time"
 
-    def __call__(self, batch: Batch) -> Features:
+    def __call__(self, batch: Batch | Array) -> Features:
         """Return features of a batch.
 
         Parameters
         ----------
-        batch : array of shape (n_items, *input_shape)
-            Images uint8 RGB, 0–255.
+        batch : mapping of input → array of shape (n_items, …)
+            As `inputs` says; of one input its array will do.
 
         Returns
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
-        check_batch(batch, self.input_shape, self.input_dtype)
-        step = len(batch) if self._is_batched else 1
-        parts = [self._pass(batch[start : start + step]) for start in range(0, len(batch), step)]
+        given = checked_batch(batch, self.inputs)
+        n_items = n_items_of(given)
+        step = n_items if self._is_batched else 1
+        starts = range(0, n_items, step)
+        parts = [self._pass({n: x[at : at + step] for n, x in given.items()}) for at in starts]
         names = [tap.name for tap in self.taps]
         return {
             name: np.concatenate([part[place] for part in parts])
@@ -84,7 +85,8 @@ class GraphCut:
 
     def _pass(self, batch: Batch) -> list[Any]:
         outputs = [f"tap_{place}:0" for place in range(len(self.taps))]
-        found: list[Any] = self._session.run(outputs, {self.concrete.inputs[0].name: batch})
+        fed = zip(self.concrete.inputs, self.inputs, strict=True)
+        found: list[Any] = self._session.run(outputs, {x.name: batch[n] for x, n in fed})
         return found
 
     def convert(self, engine: str) -> Any:
@@ -124,17 +126,26 @@ def _traced(
     n_items: int | None,
 ) -> Any:
     """Return the function from a prepared batch to the pooled taps ``tap_0``, ``tap_1``, …"""
+    inputs = preprocess.inputs
 
-    def run(batch: Any) -> list[Any]:
-        fed = network_input(tf, batch, preprocess)
+    def run(*arrays: Any) -> list[Any]:
+        batch = dict(zip(inputs, arrays, strict=True))
+        fed = network_inputs(network, batch, preprocess, table.backbone)
         activations = import_network(network, fed, [tap.layer for tap in taps])
         outputs = []
         for place, (tap, activation) in enumerate(zip(taps, activations, strict=True)):
+            layer = table[tap.layer]
             # An open batch can hide the other sizes where a graph computes shapes.
-            activation.set_shape((n_items, *table[tap.layer].shape[1:]))
-            pooled = apply_pool(tap.pool, activation, table[tap.layer].layout, TENSORFLOW)
+            activation.set_shape((n_items, *layer.shape[1:]))
+            mask = mask_of_tap(layer, inputs)
+            counted = tf.cast(batch[mask], activation.dtype) if mask else None
+            how = (layer.layout, TENSORFLOW, counted, tap.revision)
+            pooled = apply_pool(tap.pool, activation, *how)
             outputs.append(tf.identity(tf.cast(pooled, tf.float32), name=f"tap_{place}"))
         return outputs
 
-    shape = (n_items, *preprocess.array_shape)
-    return tf.function(run).get_concrete_function(tf.TensorSpec(shape, preprocess.dtype))
+    specs = [
+        tf.TensorSpec((n_items, *each.shape), each.dtype, name=f"batch_{place}")
+        for place, each in enumerate(inputs.values())
+    ]
+    return tf.function(run).get_concrete_function(*specs)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.base.spec import Constants, Preprocess
+from cutpoint.items.kinds import in_graph
+from cutpoint.networks.frameworks.inputs import (
+    FREE,
+    OTHER,
+    fed_by,
+    first_shape,
+    free_shape,
+    is_free,
+    picture_sides,
+)
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
 from cutpoint.networks.layer_table import (
     ANSWER,
@@ -41,13 +51,16 @@ _SHAPE_ONLY = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
 _LAYOUTS = {4: "NHWC", 3: "NTC", 2: "NC"}
 
 
-def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
+def list_layers(
+    network: Any, preprocess: Preprocess, name: str = "", constants: Constants = ()
+) -> LayerTable:
     """Return the nodes that depend on the input's values, in execution order.
 
     Parameters
     ----------
     network : GraphNetwork
-    preprocess : PreprocessSpec or ArraySpec
+        In which `constants` are nodes already.
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Says what one item looks like.
     name : str
         How the backbone is called in messages.
@@ -61,7 +74,9 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
     """
     single = _operations(network, preprocess, 1)
     double = _shapes_of_two(network, preprocess)
-    layouts = _layouts(single, isinstance(preprocess, PreprocessSpec))
+    others = _shapes_of_other_sizes(network, preprocess)
+    sides = picture_sides(preprocess)
+    layouts = _layouts(single, sides is not None and sides[0] == sides[1])
     costs = itertools.accumulate(operation_macs(operation) for operation in single)
     listed = [
         (operation, macs)
@@ -76,7 +91,7 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
             index=index,
             name=operation.name.removeprefix(_SCOPE),
             kind=operation.type,
-            shape=(None, *_shape(operation)[1:]),
+            shape=(None, *free_shape(_shape(operation), _other(operation, others))[1:]),
             stride=_stride(operation, layouts[operation.name], height),
             params=_n_params(operation, layouts.keys()),
             macs=macs,
@@ -91,7 +106,21 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         )
         for index, (operation, macs) in enumerate(listed)
     )
-    return LayerTable(name, tuple(rows), network.input)
+    return LayerTable(name, tuple(rows), network.inputs[0])
+
+
+def _shapes_of_other_sizes(
+    network: GraphNetwork, preprocess: Preprocess
+) -> dict[str, tuple[Any, ...]]:
+    """Return every node's shape where inputs are of another size; nothing if none is free."""
+    if not is_free(preprocess):
+        return {}
+    operations = _operations(network, preprocess, 1, free=OTHER)
+    return {operation.name: _shape(operation) for operation in operations}
+
+
+def _other(operation: Any, others: dict[str, tuple[Any, ...]]) -> tuple[Any, ...]:
+    return others.get(operation.name, _shape(operation))
 
 
 def _learned(operations: Sequence[Any]) -> set[str]:
@@ -153,25 +182,41 @@ def grows_with_batch(network: GraphNetwork, preprocess: Preprocess, outputs: Seq
 
 
 def has_open_batch(network: GraphNetwork) -> bool:
-    shape = network.input_shape
-    return shape is None or (len(shape) > 0 and shape[0] is None)
+    shapes = [network.shape_of(name) for name in network.inputs]
+    return all(shape is None or (len(shape) > 0 and shape[0] is None) for shape in shapes)
 
 
 def _operations(
-    network: GraphNetwork, preprocess: Preprocess, n_items: int, outputs: Sequence[str] = ()
+    network: GraphNetwork,
+    preprocess: Preprocess,
+    n_items: int,
+    outputs: Sequence[str] = (),
+    free: int = FREE,
 ) -> list[Any]:
     """Return what depends on the values of a batch, itself first; shapes are for `n_items`."""
     with tf.Graph().as_default() as graph:
-        shape = (n_items, *preprocess.array_shape)
-        batch = tf.compat.v1.placeholder(preprocess.dtype, shape)
-        fed = network_input(tf, batch, preprocess)
-        import_network(network, fed, outputs)
-    found = {batch.op.name: batch.op}
+        batch = {
+            name: tf.compat.v1.placeholder(each.dtype, (n_items, *each.sized(free)))
+            for name, each in preprocess.inputs.items()
+        }
+        import_network(network, network_inputs(network, batch, preprocess, "it"), outputs)
+    found = {each.op.name: each.op for each in batch.values()}
     for operation in graph.get_operations():
-        fed_by = (tensor.op.name for tensor in operation.inputs)
-        if operation.type not in _SHAPE_ONLY and any(name in found for name in fed_by):
+        fed_by_data = (tensor.op.name for tensor in operation.inputs)
+        if operation.type not in _SHAPE_ONLY and any(name in found for name in fed_by_data):
             found[operation.name] = operation
     return list(found.values())
+
+
+def network_inputs(
+    network: GraphNetwork, batch: Mapping[str, Any], preprocess: Preprocess, what: str
+) -> dict[str, Any]:
+    """Return a prepared batch as the network takes it, by the names of its inputs."""
+    ways = in_graph(preprocess)
+    return {
+        own: network_input(tf, batch[name], ways[name])
+        for own, name in fed_by(preprocess.inputs, network.inputs, what).items()
+    }
 
 
 def _is_of_network(operation: Any) -> bool:
@@ -217,11 +262,11 @@ def _shape(operation: Any) -> tuple[Any, ...]:
 
 def _height(preprocess: Preprocess) -> int:
     """Return the input's height, also of arrays that have their channels first."""
-    shape = preprocess.array_shape
+    shape = first_shape(preprocess)
     return shape[1] if len(shape) == 3 and shape[0] < shape[2] else shape[0]
 
 
-def _layouts(operations: Sequence[Any], is_image: bool) -> dict[str, str]:
+def _layouts(operations: Sequence[Any], is_square: bool) -> dict[str, str]:
     """Return a letter for each axis, by name of node.
 
     An operation that names its own data format is believed; others keep that of the first input
@@ -240,7 +285,7 @@ def _layouts(operations: Sequence[Any], is_image: bool) -> dict[str, str]:
         elif operation.type == "Reshape":
             layout = ""
         found = layout if len(layout) == rank > 1 else _LAYOUTS.get(rank, "")
-        known[operation.name] = "" if is_image and _is_oblong(operation, found) else found
+        known[operation.name] = "" if is_square and _is_oblong(operation, found) else found
     return known
 
 

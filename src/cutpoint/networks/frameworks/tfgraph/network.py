@@ -21,38 +21,35 @@ _V1_CONTROL_FLOW = {"Switch", "RefSwitch"}
 
 @dataclass(frozen=True)
 class GraphNetwork:
-    """A frozen graph: constants instead of variables, and one data input.
+    """A frozen graph: constants instead of variables, and inputs of data.
 
     Attributes
     ----------
     graph_def : GraphDef
-    input : str
-        Name of the placeholder.
+    inputs : tuple of str
+        Names of the placeholders.
     outputs : tuple of str
         Names of the nodes at which the network ends.
     """
 
     graph_def: Any
-    input: str
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
-    @property
-    def input_dtype(self) -> Any:
-        """TensorFlow's type of the input."""
-        return tf.dtypes.as_dtype(self._placeholder.attr["dtype"].type)
+    def dtype_of(self, name: str) -> Any:
+        """Return TensorFlow's type of an input."""
+        return tf.dtypes.as_dtype(self._placeholder(name).attr["dtype"].type)
 
-    @property
-    def input_shape(self) -> tuple[int | None, ...] | None:
-        """Shape the placeholder declares, batch first; None for sizes, or all, left open."""
-        shape = tf.TensorShape(self._placeholder.attr["shape"].shape)
+    def shape_of(self, name: str) -> tuple[int | None, ...] | None:
+        """Return the shape an input declares, batch first; None for sizes, or all, left open."""
+        shape = tf.TensorShape(self._placeholder(name).attr["shape"].shape)
         return None if shape.rank is None else tuple(shape.as_list())
 
-    @property
-    def _placeholder(self) -> Any:
-        return next(node for node in self.graph_def.node if node.name == self.input)
+    def _placeholder(self, name: str) -> Any:
+        return next(node for node in self.graph_def.node if node.name == name)
 
 
-def graph_network(graph_def: Any, input_name: str, outputs: Sequence[str], what: str) -> Any:
+def graph_network(graph_def: Any, inputs: Sequence[str], outputs: Sequence[str], what: str) -> Any:
     """Return a `GraphNetwork` of what `outputs` need, or refuse it.
 
     Notes
@@ -68,7 +65,7 @@ def graph_network(graph_def: Any, input_name: str, outputs: Sequence[str], what:
         batch it is given, or is of a kind this TensorFlow does not know.
     """
     plain = _plain(graph_def)
-    network = GraphNetwork(pruned(plain, [*outputs, input_name]), input_name, tuple(outputs))
+    network = GraphNetwork(pruned(plain, [*outputs, *inputs]), tuple(inputs), tuple(outputs))
     _refuse_unfit(network.graph_def, what)
     _refuse_broken(network.graph_def, what)
     return network
@@ -111,8 +108,10 @@ def node_of(text: str) -> str:
     return text.removeprefix("^").partition(":")[0]
 
 
-def import_network(network: GraphNetwork, batch: Any, outputs: Sequence[str] = ()) -> list[Any]:
-    """Add the network to the graph that is being built, fed with `batch`.
+def import_network(
+    network: GraphNetwork, fed: Mapping[str, Any], outputs: Sequence[str] = ()
+) -> list[Any]:
+    """Add the network to the graph that is being built, fed by the names of its inputs.
 
     Returns
     -------
@@ -122,11 +121,11 @@ def import_network(network: GraphNetwork, batch: Any, outputs: Sequence[str] = (
     Raises
     ------
     ValueError
-        If the shape of `batch` does not fit.
+        If a shape in `fed` does not fit.
     """
     names = [f"{name}:0" for name in outputs]
-    graph_def = pruned(network.graph_def, [*outputs, network.input]) if outputs else None
-    given = {f"{network.input}:0": tf.cast(batch, network.input_dtype)}
+    graph_def = pruned(network.graph_def, [*outputs, *network.inputs]) if outputs else None
+    given = {f"{name}:0": tf.cast(each, network.dtype_of(name)) for name, each in fed.items()}
     found = tf.graph_util.import_graph_def(
         graph_def or network.graph_def, given, names or None, name="network"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cutpoint.base.ops import Axes
+from cutpoint.base.ops import Axes, kept_sizes
 from cutpoint.networks.runtimes.tensorflow import import_tensorflow
 
 tf = import_tensorflow()
@@ -38,8 +38,9 @@ class TensorFlowOps:
     def permute(self, x: Any, order: Axes) -> Any:
         return tf.transpose(x, order)
 
-    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
-        return tf.reshape(x, (-1, *shape))
+    def reshape(self, x: Any, shape: Sequence[int | None]) -> Any:
+        sizes = kept_sizes(tf.shape(x), shape) if None in shape else (-1, *shape)
+        return tf.reshape(x, sizes)
 
     def matmul(self, x: Any, y: Any) -> Any:
         return tf.matmul(x, y)

@@ -1,12 +1,11 @@
 """PyTorch: any ``nn.Module``."""
 
-from cutpoint.networks.frameworks.torch.cut import MASKS_PADDING, TorchCut, make_cut
+from cutpoint.networks.frameworks.torch.cut import TorchCut, make_cut
 from cutpoint.networks.frameworks.torch.layers import list_layers
 from cutpoint.networks.frameworks.torch.symbolic import symbolic
 from cutpoint.networks.frameworks.torch.weights import WHEN_CHANGED, weights_digests
 
 __all__ = [
-    "MASKS_PADDING",
     "WHEN_CHANGED",
     "TorchCut",
     "list_layers",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cutpoint.base.types import InputSpec
+from cutpoint.networks.frameworks.inputs import FREE
 from cutpoint.networks.frameworks.torch.convolutions import take_onednn, turn_channels_last
 from cutpoint.networks.frameworks.torch.fusion import fuse, pairs
 from cutpoint.networks.frameworks.torch.modules import clone_tree
@@ -19,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def to_openvino(cut: TorchCut) -> Any:
-    """Return the cut as an ``openvino.Model``: uint8 NHWC in, any batch size.
+    """Return the cut as an ``openvino.Model``: its inputs in their order, any batch size.
 
     The module is traced, so what a hook reads is an output of the graph and what no tap needs
-    never enters it. Space is fixed, as `PreprocessSpec` says. OpenVINO's front end is called
+    never enters it. Space is fixed where the inputs' is. OpenVINO's front end is called
     directly, as `openvino.convert_model` would first report to its makers over the network.
     """
     import_openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = torch.zeros((2, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
+    example = tuple(_blank(each, 2) for each in cut.inputs.values())
     with warnings.catch_warnings(), torch.inference_mode():
         # Python values that decide shapes are constants here on purpose: space is fixed.
         warnings.simplefilter("ignore")
@@ -39,8 +41,14 @@ def to_openvino(cut: TorchCut) -> Any:
         )
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(traced))
-    model.reshape([-1, *cut.input_shape])
+    shapes = ([-1, *(size or -1 for size in each.shape)] for each in cut.inputs.values())
+    model.reshape(dict(zip(model.inputs, shapes, strict=True)))
     return model
+
+
+def _blank(each: InputSpec, n_items: int) -> torch.Tensor:
+    dtype = getattr(torch, each.dtype)
+    return torch.full((n_items, *each.sized(FREE)), bool(each.mask_of), dtype=dtype)
 
 
 def to_torch(cut: TorchCut) -> TorchCut:
@@ -50,7 +58,7 @@ def to_torch(cut: TorchCut) -> TorchCut:
     """
     fused = copy.copy(cut)
     fused.module = clone_tree(cut.module)
-    item = torch.zeros((1, *cut.input_shape), dtype=getattr(torch, cut.input_dtype))
+    item = [_blank(each, 1) for each in cut.inputs.values()]
     for pair in pairs(fused.module, item):
         fuse(pair)
     turn_channels_last(fused.module)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import nn
 
 from cutpoint.base.contracts import Cut
-from cutpoint.base.errors import ShapeError, UsageError
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess, TapSpec
-from cutpoint.base.types import Batch, Features, check_batch
+from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
+from cutpoint.base.types import Array, Batch, Features, checked_batch
+from cutpoint.networks.frameworks.inputs import mask_of_tap
 from cutpoint.networks.frameworks.torch.fusion import has_norms
-from cutpoint.networks.frameworks.torch.inputs import InputLayer, example_input
+from cutpoint.networks.frameworks.torch.inputs import Calling, Given, example_input, input_layers
 from cutpoint.networks.frameworks.torch.ops import TORCH
 from cutpoint.networks.frameworks.torch.reader import TapReader
 from cutpoint.networks.frameworks.torch.weights import bytes_of
@@ -31,12 +31,14 @@ class TorchCut:
     network : nn.Module
         Left as it is: the cut works on its own copy of the module tree, which shares the weights
         it needs and drops the rest.
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Mean and standard deviation are applied in the graph.
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
         Of the network; says how each tap's axes are laid out.
+    constants : Constants
+        What its other arguments are given.
     """
 
     why_native = ""
@@ -47,31 +49,31 @@ class TorchCut:
         preprocess: Preprocess,
         taps: Sequence[TapSpec],
         table: LayerTable,
+        constants: Constants = (),
     ) -> None:
         self.taps = tuple(taps)
-        self.input_shape = preprocess.array_shape
-        self.input_dtype = preprocess.dtype
-        layouts = {tap.layer: table[tap.layer].layout for tap in taps}
-        self.module = _CutModule(network, preprocess, self.taps, layouts).eval()
+        self.inputs = preprocess.inputs
+        self.module = _CutModule(network, preprocess, self.taps, table, constants).eval()
         # Without norms to fold it would gain nothing: ViT-S/16, ConvNeXt-Atto within 8 % of native.
         faster = ("torch",) if has_norms(self.module) else ()
         self.converts_to: tuple[str, ...] = ("openvino", *faster)
 
-    def __call__(self, batch: Batch) -> Features:
+    def __call__(self, batch: Batch | Array) -> Features:
         """Return features of a batch.
 
         Parameters
         ----------
-        batch : array of shape (n_items, *input_shape)
-            Images uint8 RGB, 0–255.
+        batch : mapping of input → array of shape (n_items, …)
+            As `inputs` says; of one input its array will do.
 
         Returns
         -------
         features : dict of tap name → float32 array of shape (n_items, …)
         """
-        check_batch(batch, self.input_shape, self.input_dtype)
+        arrays = checked_batch(batch, self.inputs).values()
         with torch.inference_mode():
-            outputs = self.module(torch.from_numpy(np.require(batch, requirements=["C", "W"])))
+            tensors = (torch.from_numpy(np.require(x, requirements=["C", "W"])) for x in arrays)
+            outputs = self.module(*tensors)
         names = (tap.name for tap in self.taps)
         return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
 
@@ -90,71 +92,46 @@ class TorchCut:
         return digest.hexdigest()
 
 
-MASKS_PADDING = True
-"""Whether cuts leave the padding of token ids out; `Backbone` asks."""
-
-
 def make_cut(network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], table: LayerTable) -> Cut:
     """Return `network` cut at `taps`."""
-    return TorchCut(network, spec.preprocess, taps, table)
+    return TorchCut(network, spec.preprocess, taps, table, spec.constants)
 
 
 class _CutModule(nn.Module):
-    """Prepared batch → tuple of pooled taps."""
+    """Prepared batch, its inputs in their order → tuple of pooled taps."""
 
     def __init__(
         self,
         network: nn.Module,
         preprocess: Preprocess,
         taps: tuple[TapSpec, ...],
-        layouts: dict[str, str],
+        table: LayerTable,
+        constants: Constants,
     ) -> None:
         super().__init__()
-        self.prepare = InputLayer(preprocess)
-        self.pad_id = preprocess.pad_id if isinstance(preprocess, ArraySpec) else None
+        self.prepare = input_layers(preprocess)
+        self.names = tuple(preprocess.inputs)
         self.taps = taps
-        self.layouts = layouts
-        layers = list(dict.fromkeys(tap.layer for tap in taps))
-        self.reader = TapReader(network, layers, example_input(preprocess), self._pooled)
-        if self.pad_id is not None and isinstance(self.reader.network, fx.GraphModule):
-            raise _cannot_mask(layers)
+        self.layouts = {tap.layer: table[tap.layer].layout for tap in taps}
+        self.masks = {t.layer: mask_of_tap(table[t.layer], preprocess.inputs) for t in taps}
+        layers = list(self.layouts)
+        call = Calling(network, preprocess, constants)
+        item = example_input(preprocess)
+        self.reader = TapReader(network, layers, item, call, self._pooled)
 
-    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        mask = None if self.pad_id is None else (batch != self.pad_id).long()
-        found = self.reader(self.prepare(batch), mask)
+    def forward(self, *batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        layers = zip(self.names, self.prepare, batch, strict=True)
+        found = self.reader({name: layer(each) for name, layer, each in layers})
         return tuple(found[tap.layer][tap.pool] for tap in self.taps)
 
     def _pooled(
-        self, layer: str, activation: torch.Tensor, mask: torch.Tensor | None
+        self, layer: str, activation: torch.Tensor, given: Given
     ) -> dict[str, torch.Tensor]:
         taps = [tap for tap in self.taps if tap.layer == layer]
-        layout = self.layouts[layer]
         single = activation.float()  # sums and powers overflow in half precision
-        if mask is not None and "T" in layout:
-            _check_tokens(layer, single.shape[layout.index("T")], mask.shape[1])
-            mask = mask.float()
+        mask = given[self.masks[layer]].float() if self.masks[layer] else None
+        layout = self.layouts[layer]
         return {
             tap.pool: apply_pool(tap.pool, single, layout, TORCH, mask, tap.revision).float()
             for tap in taps
         }
-
-
-def _check_tokens(layer: str, n_tokens: int, n_ids: int) -> None:
-    """Raise `ShapeError` if a layer's tokens are not those of the input."""
-    if n_tokens != n_ids:
-        raise ShapeError(
-            f'Layer "{layer}" was to be pooled over its valid tokens.',
-            f"It gives {n_tokens} tokens for {n_ids} ids: which of them are padding is not known.",
-            "A layer with one token an id, or all tokens counted.",
-            f'To count all:  cp.load(…, preprocess=ArraySpec(({n_ids},), "int64"))',
-        )
-
-
-def _cannot_mask(layers: Sequence[str]) -> UsageError:
-    return UsageError(
-        f"Taps {', '.join(layers)} were to be read of items with padding.",
-        "Some are operations, no modules; the network's graph, in which they have names, knows no "
-        "attention mask.",
-        "Taps that are modules.",
-        "List them with:  backbone.layers()",
-    )

@@ -24,14 +24,14 @@ def has_norms(module: nn.Module) -> bool:
     return next(_norms(module), None) is not None
 
 
-def pairs(module: nn.Module, item: torch.Tensor) -> list[Pair]:
+def pairs(module: nn.Module, item: Sequence[torch.Tensor]) -> list[Pair]:
     """Return the convolutions and norms of `module` of which each two may become one.
 
     Parameters
     ----------
     module : nn.Module
         In inference mode.
-    item : tensor
+    item : sequence of tensors
         An example of what it takes.
 
     Notes
@@ -44,7 +44,7 @@ def pairs(module: nn.Module, item: torch.Tensor) -> list[Pair]:
     """
     # Not in inference mode, which would show compound operations instead of these.
     with torch.no_grad(), _Watch() as watch:
-        module(item)
+        module(*item)
     return list(watch.pairs(module))
 
 

@@ -14,9 +14,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from cutpoint.base.errors import UsageError
-from cutpoint.base.spec import Preprocess
+from cutpoint.base.spec import Constants, Preprocess
+from cutpoint.networks.frameworks.inputs import OTHER, free_shape, is_free
 from cutpoint.networks.frameworks.torch.graph import Captured, capture
-from cutpoint.networks.frameworks.torch.inputs import cannot_take, random_input
+from cutpoint.networks.frameworks.torch.inputs import Calling, Given, cannot_take, random_input
 from cutpoint.networks.frameworks.torch.layout import Sides, image_sides, layouts, stride_of
 from cutpoint.networks.frameworks.torch.modules import first_tensor
 from cutpoint.networks.layer_table import Layer, LayerTable, end_in_probabilities
@@ -39,16 +40,20 @@ class _Output:
     macs: int
 
 
-def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTable:
+def list_layers(
+    network: Any, preprocess: Preprocess, name: str = "", constants: Constants = ()
+) -> LayerTable:
     """Return all layers in the order in which they finish.
 
     Parameters
     ----------
     network : nn.Module
-    preprocess : PreprocessSpec or ArraySpec
+    preprocess : PreprocessSpec, ArraySpec or another kind's
         Says what one item looks like.
     name : str
         How the backbone is called in messages.
+    constants : Constants
+        What its other arguments are given.
 
     Notes
     -----
@@ -65,25 +70,39 @@ def list_layers(network: Any, preprocess: Preprocess, name: str = "") -> LayerTa
         If the network can't take what it is fed, or gives other numbers when it is fed them again.
     """
     batch = random_input(preprocess, _GRAPH_BATCH)
-    item = batch[:1]
+    item = {name: each[:1] for name, each in batch.items()}
+    call = Calling(network, preprocess, constants)
     try:
-        outputs, result = _module_outputs(network, item)
+        outputs, result = _module_outputs(network, call, item)
         with _in_inference_mode(network):
-            again = network(item)
+            again = call(network, item)
+        others = _free_outputs(network, call, preprocess)
     except Exception as error:  # whatever the network's own code meets
         raise cannot_take(network, item, name, error) from error
     if not _is_repeated(again, result):
-        raise _is_random(network, item, name)
-    captured = capture(network)
+        raise _is_random(network, call, item, name)
+    captured = capture(network) if call.is_plain and not others else None
     if captured is not None:
-        outputs = _graph_outputs(captured, batch, outputs, result) or outputs
+        outputs = _graph_outputs(captured, batch[next(iter(batch))], outputs, result) or outputs
     rows = _rows(outputs, image_sides(preprocess))
+    if len(others) == len(rows):
+        rows = tuple(
+            replace(row, shape=(None, *free_shape(row.shape, (None, *other.shape[1:]))[1:]))
+            for row, other in zip(rows, others, strict=True)
+        )
     return LayerTable(name, tuple(end_in_probabilities(rows)))
 
 
-def _is_random(network: nn.Module, item: torch.Tensor, name: str) -> UsageError:
+def _free_outputs(network: nn.Module, call: Calling, preprocess: Preprocess) -> list[_Output]:
+    """Return the outputs for inputs of another size; none if no size is free."""
+    if not is_free(preprocess):
+        return []
+    return _module_outputs(network, call, random_input(preprocess, 1, OTHER))[0]
+
+
+def _is_random(network: nn.Module, call: Calling, item: Given, name: str) -> UsageError:
     """Return the error for a network that never gives the same twice, and say where that begins."""
-    first, second = _all_outputs(network, item), _all_outputs(network, item)
+    first, second = _all_outputs(network, call, item), _all_outputs(network, call, item)
     pairs = zip(first, second, strict=False)
     differ = (layer for (layer, one), (_, two) in pairs if not _is_repeated(one, two))
     where = next(differ, "the last")
@@ -97,7 +116,7 @@ def _is_random(network: nn.Module, item: torch.Tensor, name: str) -> UsageError:
     )
 
 
-def _all_outputs(network: nn.Module, item: torch.Tensor) -> list[tuple[str, Any]]:
+def _all_outputs(network: nn.Module, call: Calling, item: Given) -> list[tuple[str, Any]]:
     """Return copies of what all calls of modules give, in order."""
     found: list[tuple[str, Any]] = []
 
@@ -114,7 +133,7 @@ def _all_outputs(network: nn.Module, item: torch.Tensor) -> list[tuple[str, Any]
     ]
     try:
         with _in_inference_mode(network):
-            network(item)
+            call(network, item)
     finally:
         for handle in handles:
             handle.remove()
@@ -156,7 +175,7 @@ def _count_parameters(module: nn.Module | None) -> int:
     return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
 
 
-def _module_outputs(network: nn.Module, item: torch.Tensor) -> tuple[list[_Output], Any]:
+def _module_outputs(network: nn.Module, call: Calling, item: Given) -> tuple[list[_Output], Any]:
     """Return the outputs of all calls of modules, and of the network."""
     outputs: list[_Output] = []
     counter = _flop_counter()
@@ -173,7 +192,7 @@ def _module_outputs(network: nn.Module, item: torch.Tensor) -> tuple[list[_Outpu
     handles = [module.register_forward_hook(hook_for(name)) for name, module in modules]
     try:
         with _in_inference_mode(network), counter:
-            result = network(item)
+            result = call(network, item)
     finally:
         for handle in handles:
             handle.remove()

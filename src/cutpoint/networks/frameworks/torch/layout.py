@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cutpoint.base.spec import Preprocess, PreprocessSpec
+from cutpoint.base.spec import Preprocess
 from cutpoint.networks import layer_table
+from cutpoint.networks.frameworks.inputs import first_shape, picture_sides
 
 Shape = tuple[int, ...]
 Sides = tuple[int, int]
@@ -34,9 +35,10 @@ def image_sides(preprocess: Preprocess) -> Sides | None:
 
     Arrays of three axes are (channels, height, width), as PyTorch has images.
     """
-    if isinstance(preprocess, PreprocessSpec):
-        return (preprocess.crop_px, preprocess.crop_px)
-    shape = preprocess.array_shape
+    sides = picture_sides(preprocess)
+    if sides is not None:
+        return sides
+    shape = first_shape(preprocess)
     return (shape[1], shape[2]) if len(shape) == 3 else None
 
 

@@ -95,8 +95,10 @@ def refused_in(network: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def calls(network: nn.Module, item: torch.Tensor, until: Iterable[str] = ()) -> Counter[nn.Module]:
-    """Return how often a pass calls each module, up to the end of the last of `until`.
+def calls(
+    network: nn.Module, run: Callable[[nn.Module], Any], until: Iterable[str] = ()
+) -> Counter[nn.Module]:
+    """Return how often a pass, which `run` makes, calls each module, up to the last of `until`.
 
     `network` is in inference mode; without `until` the whole pass is run.
     """
@@ -120,22 +122,22 @@ def calls(network: nn.Module, item: torch.Tensor, until: Iterable[str] = ()) -> 
         handles.append(network.get_submodule(name).register_forward_hook(on_leave(name)))
     try:
         with suppress(DeepestTapReached), torch.inference_mode():
-            network(item)
+            run(network)
     finally:
         for handle in handles:
             handle.remove()
     return called
 
 
-def drop_after(network: nn.Module, layers: Iterable[str], item: torch.Tensor) -> None:
+def drop_after(network: nn.Module, layers: Iterable[str], run: Callable[[nn.Module], Any]) -> None:
     """Drop from `network`, in place, what runs only after the deepest of `layers`.
 
     A module is dropped if a whole pass calls it, but not before the deepest tap, and nothing in it
     is called before either. What no pass calls, such as lists of modules or weights that their
     parent reads itself, stays.
     """
-    early = calls(network, item, layers).keys()
-    late = calls(network, item).keys() - early
+    early = calls(network, run, layers).keys()
+    late = calls(network, run).keys() - early
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if child in late and early.isdisjoint(child.modules()):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cutpoint.base.ops import Axes
+from cutpoint.base.ops import Axes, kept_sizes
 
 
 class TorchOps:
@@ -36,8 +36,9 @@ class TorchOps:
     def permute(self, x: torch.Tensor, order: Axes) -> torch.Tensor:
         return x.permute(order)
 
-    def reshape(self, x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-        return x.reshape(-1, *shape)
+    def reshape(self, x: torch.Tensor, shape: Sequence[int | None]) -> torch.Tensor:
+        sizes = kept_sizes(x.shape, shape)[1:] if None in shape else shape
+        return x.reshape(-1, *sizes)
 
     def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return x @ y

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from cutpoint.base.errors import UsageError
 from cutpoint.networks.frameworks.torch.graph import with_taps
+from cutpoint.networks.frameworks.torch.inputs import Calling, Given
 from cutpoint.networks.frameworks.torch.modules import (
     DeepestTapReached,
     calls,
@@ -33,40 +34,42 @@ class TapReader(nn.Module):
         weights it needs and drops the rest, in inference mode.
     layers : sequence of str
         Paths of modules, or names of nodes of the network's graph.
-    item : tensor
+    item : dict of input → tensor
         An example of what the network takes.
+    call : Calling
+        How it is called.
     read : callable
-        (layer, activation, mask) → anything. Called on the spot: an in-place operation further
-        on can't reach what it returns, as long as that is no view.
+        (layer, activation, given) → anything; `given` is what the network was. Called on the
+        spot: an in-place operation further on can't reach what it returns, as long as that is no
+        view.
     """
 
     def __init__(
         self,
         network: nn.Module,
         layers: Sequence[str],
-        item: torch.Tensor,
-        read: Callable[[str, torch.Tensor, torch.Tensor | None], Any],
+        item: Given,
+        call: Calling,
+        read: Callable[[str, torch.Tensor, Given], Any],
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)
-        self.network, places = _with_places(network, self.layers, item)
-        # Graphs are captured with one input alone.
-        self._attends = "attention_mask" in inspect.signature(self.network.forward).parameters
+        self._call = call
+        self.network, places = _with_places(network, self.layers, item, call)
         self.network.eval()
-        drop_after(self.network, places.values(), item)
+        drop_after(self.network, places.values(), lambda each: call(each, item))
         self._pass = _Pass()
         for layer, place in places.items():
             hook = _Hook(self._pass, layer, len(self.layers), read)
             self.network.get_submodule(place).register_forward_hook(hook)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> dict[str, Any]:
-        """Return what is read; `mask`, (n_items, n_tokens), is 1 where a token is valid."""
-        self._pass.found, self._pass.mask = {}, mask
-        told = {} if mask is None or not self._attends else {"attention_mask": mask}
+    def forward(self, given: Given) -> dict[str, Any]:
+        """Return what is read."""
+        self._pass.found, self._pass.given = {}, given
         with suppress(DeepestTapReached):
-            self.network(x, **told)
+            self._call(self.network, given)
         found: dict[str, Any] = self._pass.found
-        self._pass.found, self._pass.mask = {}, None
+        self._pass.found, self._pass.given = {}, {}
         return found
 
 
@@ -74,7 +77,7 @@ class _Pass(threading.local):
     """What one pass of one thread has read so far; copies and files of it start anew."""
 
     found: dict[str, Any]
-    mask: torch.Tensor | None
+    given: Given
 
     def __reduce__(self) -> tuple[type[_Pass], tuple[()]]:
         return _Pass, ()
@@ -87,18 +90,18 @@ class _Hook:
     current: _Pass
     layer: str
     n_layers: int
-    read: Callable[[str, torch.Tensor, torch.Tensor | None], Any]
+    read: Callable[[str, torch.Tensor, Given], Any]
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
         activation = first_tensor(output)
         assert activation is not None
-        self.current.found[self.layer] = self.read(self.layer, activation, self.current.mask)
+        self.current.found[self.layer] = self.read(self.layer, activation, self.current.given)
         if len(self.current.found) == self.n_layers:
             raise DeepestTapReached
 
 
 def _with_places(
-    network: nn.Module, layers: Sequence[str], item: torch.Tensor
+    network: nn.Module, layers: Sequence[str], item: Given, call: Calling
 ) -> tuple[nn.Module, dict[str, str]]:
     """Return a copy of `network` in which each layer is the output of one call of one module.
 
@@ -107,14 +110,26 @@ def _with_places(
     """
     clone = clone_tree(network)
     modules = dict(clone.named_modules(remove_duplicate=False))
-    times = _times_called(network, item)
+    times = _times_called(network, item, call)
     if all(layer in modules and times[layer] == 1 for layer in layers):
         return clone, {layer: layer for layer in layers}
+    if not call.is_plain:
+        raise _cannot_trace(layers)
     return with_taps(network, layers)
 
 
-def _times_called(network: nn.Module, item: torch.Tensor) -> dict[str, int]:
+def _cannot_trace(layers: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"Taps {', '.join(layers)} can't be read of a network with several inputs.",
+        "Some are operations, no modules; the network's graph, in which they have names, knows one "
+        "input and no attention mask.",
+        "Taps that are modules.",
+        "List them with:  backbone.layers()",
+    )
+
+
+def _times_called(network: nn.Module, item: Given, call: Calling) -> dict[str, int]:
     clone = clone_tree(network).eval()
     with refused_in(network):
-        times = calls(clone, item)
+        times = calls(clone, lambda each: call(each, item))
     return {name: times[module] for name, module in clone.named_modules(remove_duplicate=False)}

@@ -10,9 +10,9 @@ Rules, all part of `PreprocessSpec.recipe` 1:
   Floats in 0–1 are multiplied by 255, in 0–255 kept, all others stretched from their minimum and
   maximum to 0–255.
 - Transparent pixels are composited on `PreprocessSpec.background`.
-- Resized and cropped by `cutpoint.items.preprocess.resize`.
+- Resized and cropped by `cutpoint.items.kinds.image.resize`.
 - With `PreprocessSpec.decode` "scaled", JPEG files that are large enough are decoded smaller:
-  `cutpoint.items.preprocess.scaled`. All else, and images in memory, stay as they are.
+  `cutpoint.items.kinds.image.scaled`. All else, and images in memory, stay as they are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -30,9 +31,9 @@ from cutpoint.base.errors import BadItem, UsageError
 from cutpoint.base.spec import PreprocessSpec
 from cutpoint.base.stopwatch import lap
 from cutpoint.base.types import UInt8
-from cutpoint.items.preprocess.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
-from cutpoint.items.preprocess.room import DECODING
-from cutpoint.items.preprocess.scaled import is_scaled, load_scaled
+from cutpoint.items.kinds.image.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
+from cutpoint.items.kinds.image.room import DECODING
+from cutpoint.items.kinds.image.scaled import is_scaled, load_scaled
 
 Payload = bytes | Image.Image | UInt8
 MAX_PIXELS_A_BYTE = 64
@@ -90,6 +91,19 @@ def prepare_image(
         pixels = fit_to_recipe(image, spec)
         lap("preprocess")
     return pixels, notes
+
+
+def prepare_item(
+    payload: Payload, spec: PreprocessSpec, name: str = ""
+) -> tuple[dict[str, UInt8], tuple[str, ...]]:
+    """Return `prepare_image`'s array under the name of the one input."""
+    pixels, notes = prepare_image(payload, spec, name)
+    return {"image": pixels}, notes
+
+
+def decoding(spec: PreprocessSpec, decode: str) -> PreprocessSpec:
+    """Return `spec` with files decoded so."""
+    return replace(spec, decode=decode)
 
 
 def decode_image(

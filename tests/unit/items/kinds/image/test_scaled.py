@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_image
 
 from cutpoint.base.errors import BadItem
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess import decodes_smaller, prepare_image
+from cutpoint.items.kinds.image import decodes_smaller, prepare_image
 from tests.conftest import encoded
 
 EXACT = PreprocessSpec(32, 28, "bicubic", (127.5,) * 3, (127.5,) * 3)

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess.resize import RESAMPLING, resized_size
+from cutpoint.items.kinds.image.resize import RESAMPLING, resized_size
 
 MIN_RATIO = 2
 """Shorter side as it is decoded, in units of `resize_px`. At 1 features of EfficientNet-Lite0 drift

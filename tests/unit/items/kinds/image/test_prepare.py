@@ -16,10 +16,10 @@ from PIL import Image, ImageFile, features
 
 from cutpoint.base.errors import BadItem, UsageError
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess import decode_image, fit_to_recipe, prepare_image
-from cutpoint.items.preprocess import image as preprocess_image
-from cutpoint.items.preprocess.room import Room
-from tests.conftest import encoded, noisy_image
+from cutpoint.items.kinds.image import decode_image, fit_to_recipe, prepare_image
+from cutpoint.items.kinds.image import prepare as preprocess_image
+from cutpoint.items.kinds.image.room import Room
+from tests.conftest import encoded, noisy_image, shape_of
 
 SPEC = PreprocessSpec(32, 28, "bicubic", (127.5,) * 3, (127.5,) * 3)
 PHOTO = noisy_image(0, 7, side=48)
@@ -142,8 +142,8 @@ def test_pictures_of_all_workers_together_have_a_bound(monkeypatch: pytest.Monke
 def test_case_5_a_bomb_does_not_grow_the_process() -> None:
     code = """
 import zlib
-from tests.unit.items.preprocess.test_image import SPEC, png_that_declares
-from cutpoint.items.preprocess import prepare_image
+from tests.unit.items.kinds.image.test_prepare import SPEC, png_that_declares
+from cutpoint.items.kinds.image import prepare_image
 rows = zlib.compressobj()
 packed = b"".join(rows.compress(bytes(42_001)) for _ in range(14_000)) + rows.flush()
 bomb = png_that_declares(14_000, 14_000, packed)
@@ -278,7 +278,7 @@ def test_files_with_random_bytes_changed_are_images_or_bad_items_and_nothing_els
         for place in random.integers(0, min(len(data), 600), random.integers(1, 6)):
             data[place] = random.integers(256)
         try:
-            assert prepare_image(bytes(data), SPEC)[0].shape == SPEC.array_shape
+            assert prepare_image(bytes(data), SPEC)[0].shape == shape_of(SPEC)
         except BadItem:
             n_bad += 1
     assert n_bad > 0
@@ -292,7 +292,7 @@ def test_case_10_an_rgb_png_with_a_transparent_colour_is_composited() -> None:
 
 def test_case_13_one_pixel_gives_features_and_a_thread_is_bad() -> None:
     one = prepare_image(encoded(np.full((1, 1, 3), 90, np.uint8), "PNG"), SPEC)[0]
-    assert one.shape == SPEC.array_shape
+    assert one.shape == shape_of(SPEC)
     assert (one == 90).all()
     wide = PreprocessSpec(256, 224, "bicubic", (0,) * 3, (1,) * 3)
     with pytest.raises(BadItem, match="too long and thin"):

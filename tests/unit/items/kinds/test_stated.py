@@ -9,8 +9,9 @@ import pytest
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import ArraySpec, PreprocessSpec
-from cutpoint.items.preprocess import recipe_named, stated_preprocess, unstated
-from cutpoint.items.preprocess.recipes import RECIPES, modality_of
+from cutpoint.items.kinds import stated_preprocess, unstated
+from cutpoint.items.kinds.image import RECIPES, recipe_named
+from tests.conftest import shape_of
 
 Shape = tuple[int | None, ...]
 
@@ -31,7 +32,7 @@ def test_a_side_or_name_that_is_none_is_refused(name: str) -> None:
 def test_a_side_that_is_known_is_taken_and_a_stated_one_goes_before_it() -> None:
     known = stated_preprocess("imagenet", "it", side_px=384)
     stated = stated_preprocess("imagenet(224)", "it", side_px=384)
-    assert (known.array_shape, stated.array_shape) == ((384, 384, 3), (224, 224, 3))
+    assert (shape_of(known), shape_of(stated)) == ((384, 384, 3), (224, 224, 3))
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,13 @@ def test_it_is_where_photos_may_be_taken(shape: Shape | None) -> None:
 def test_what_only_lists_needs_the_shape_alone(shape: tuple[int, ...], kind: type) -> None:
     found = stated_preprocess(None, "it", shape, only_lists=True)
     assert isinstance(found, kind)
-    assert found.array_shape == shape
+    ((given),) = found.inputs.values()
+    assert given.shape == shape
     with pytest.raises(UsageError):
         stated_preprocess(None, "it", shape)
 
 
-@pytest.mark.parametrize("shape", [None, (None, None, 3), (None,)])
+@pytest.mark.parametrize("shape", [None, (None, None, 3), ()])
 def test_a_shape_that_is_not_known_is_asked_for_even_then(shape: Shape | None) -> None:
     with pytest.raises(UsageError):
         stated_preprocess(None, "it", shape, only_lists=True)
@@ -136,8 +138,8 @@ def test_a_spec_is_taken_as_it_is_or_refused_where_it_does_not_fit() -> None:
 
 
 def test_photos_and_arrays_are_told_apart() -> None:
-    assert modality_of(RECIPES["tf"]) == "image"
-    assert modality_of(ArraySpec((4,))) == "array"
+    assert RECIPES["tf"].kind == "image"
+    assert ArraySpec((4,)).kind == "array"
 
 
 IMAGE: dict[str, object] = {

@@ -9,7 +9,7 @@ import pytest
 
 from cutpoint.base.errors import BadItem
 from cutpoint.base.spec import ArraySpec
-from cutpoint.items.preprocess.arrays import prepare_array
+from cutpoint.items.kinds.array import prepare_item
 
 
 def saved(array: np.ndarray, allow_pickle: bool = False) -> bytes:
@@ -22,9 +22,9 @@ def saved(array: np.ndarray, allow_pickle: bool = False) -> bytes:
 def test_numbers_that_convert_without_loss_of_kind_are_taken(kind: str) -> None:
     array = np.arange(4).astype(kind)
     for payload in (array, saved(array)):
-        found, notes = prepare_array(payload, ArraySpec((4,)))
-        assert (found.dtype, notes) == (np.float32, ())
-        np.testing.assert_array_equal(found, [0, 1, 2, 3])
+        found, notes = prepare_item(payload, ArraySpec((4,)))
+        assert (found["array"].dtype, notes) == (np.float32, ())
+        np.testing.assert_array_equal(found["array"], [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,15 @@ def test_numbers_that_convert_without_loss_of_kind_are_taken(kind: str) -> None:
 )
 def test_what_can_not_be_used_says_why(payload: object, spec: ArraySpec, why: str) -> None:
     with pytest.raises(BadItem, match=why):
-        prepare_array(payload, spec)
+        prepare_item(payload, spec)
 
 
 def test_a_value_beyond_single_precision_is_bad() -> None:
     with pytest.raises(BadItem, match="infinite"), np.errstate(over="ignore"):
-        prepare_array(np.array([1e300]), ArraySpec((1,)))
+        prepare_item(np.array([1e300]), ArraySpec((1,)))
 
 
 def test_token_ids_stay_whole_numbers() -> None:
-    found, _ = prepare_array(np.array([2**40, -1]), ArraySpec((2,), "int64", 0))
-    np.testing.assert_array_equal(found, [2**40, -1])
+    found, _ = prepare_item(np.array([2**40, -1]), ArraySpec((2,), "int64", 0))
+    np.testing.assert_array_equal(found["array"], [2**40, -1])
+    np.testing.assert_array_equal(found["attention_mask"], [1, 1])

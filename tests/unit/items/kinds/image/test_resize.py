@@ -8,7 +8,7 @@ from PIL import Image
 
 from cutpoint.base.errors import BadItem
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.items.preprocess.resize import MAX_PIXELS, fit_to_recipe, resized_size
+from cutpoint.items.kinds.image.resize import MAX_PIXELS, fit_to_recipe, resized_size
 
 
 def spec(resize_px: int, crop_px: int, fit: str = "crop") -> PreprocessSpec:

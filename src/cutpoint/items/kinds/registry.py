@@ -1,0 +1,65 @@
+"""Which kind of item a backbone reads, and what that kind does: one way in for all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cutpoint.base.contracts import Defaults, InGraph, Kind
+from cutpoint.base.errors import ModalityError
+from cutpoint.base.spec import Preprocess, load_kind
+from cutpoint.base.types import Prepared
+
+
+def kind_named(name: str) -> Kind:
+    """Return a kind of item by its name, through the entry-point group ``cutpoint.kinds``.
+
+    Raises
+    ------
+    ModalityError
+        If no such kind is installed.
+    """
+    found: Kind = load_kind(name)
+    return found
+
+
+def defaults_of(name: str) -> Defaults:
+    """Return what is taken for a kind where nobody says otherwise.
+
+    Features of a kind that is not installed here can still be ranked, by what holds for any.
+    """
+    try:
+        return kind_named(name).DEFAULTS
+    except ModalityError:
+        return Defaults()
+
+
+def prepare_item(
+    payload: Any, spec: Preprocess, name: str = ""
+) -> tuple[Prepared, tuple[str, ...]]:
+    """Return one item as the backbone expects it, and notes on what was unusual about it.
+
+    Parameters
+    ----------
+    payload : bytes of a file, or what the kind takes in memory
+    spec : PreprocessSpec, ArraySpec or another kind's
+    name : str
+        File name, only compared with what the content says.
+
+    Returns
+    -------
+    prepared : dict of input → array
+    notes : tuple of str
+
+    Raises
+    ------
+    BadItem
+        If the payload can't be used whole and safely.
+    """
+    return kind_named(spec.kind).prepare_item(payload, spec, name)
+
+
+def in_graph(spec: Preprocess) -> Mapping[str, InGraph]:
+    """Return what the graph does to inputs before the network sees them; see `InGraph`."""
+    found = kind_named(spec.kind).in_graph(spec)
+    return {name: found.get(name, InGraph()) for name in spec.inputs}

@@ -1,0 +1,131 @@
+"""What inputs that carry no data are given: zeros, ones, or a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from cutpoint.base.errors import UsageError
+from cutpoint.base.spec import Constants
+from cutpoint.base.types import Array, InputSpec, Shape
+
+Value = str | int | float
+_FILLED = re.compile(r"(zeros|ones)(?:\((\d+(?:,\d+)*)\))?")
+_WORDS = "zeros, ones, either with a shape as in zeros(2,1,128), or a number"
+
+
+def read_constants(given: Mapping[str, Value] | None) -> Constants:
+    """Return constants in their one spelling, ordered by name.
+
+    Raises
+    ------
+    UsageError
+        If a value is no constant.
+    """
+    return tuple(
+        sorted((str(name), _spelled(name, value)) for name, value in (given or {}).items())
+    )
+
+
+def _spelled(name: str, value: Any) -> Value:
+    if isinstance(value, bool | np.bool_):
+        return int(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return float(value)
+    if isinstance(value, str):
+        text = value.replace(" ", "")
+        if _FILLED.fullmatch(text):
+            return text
+        number = _number(text)
+        if number is not None:
+            return number
+    raise UsageError(
+        f'The input "{name}" can\'t be given {value!r}.',
+        "That is no constant.",
+        f"Constants: {_WORDS}.",
+        f'Type, for example:  --input {name}=zeros   (Python: inputs={{"{name}": "zeros"}})',
+    )
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            found = kind(text)
+        except ValueError:
+            continue
+        return found if np.isfinite(found) else None
+    return None
+
+
+def constant_array(value: Value, shape: Shape, dtype: str) -> Array:
+    """Return a constant as an array.
+
+    Parameters
+    ----------
+    value : str or number
+        As `read_constants` spells it.
+    shape : tuple of int or None
+        Of the whole array, as the network declares it; what is free is 1, unless `value` says the
+        shape.
+    dtype : str
+    """
+    filled = _FILLED.fullmatch(value) if isinstance(value, str) else None
+    number = value if filled is None else float(filled[1] == "ones")
+    said = filled[2] if filled is not None else None
+    sizes = tuple(map(int, said.split(","))) if said else tuple(size or 1 for size in shape)
+    return np.full(sizes, number, dtype)
+
+
+def data_inputs(declared: Mapping[str, Any], constants: Constants, what: str) -> dict[str, Any]:
+    """Return the inputs that carry data: those without a constant.
+
+    Raises
+    ------
+    UsageError
+        If a constant is for no input, or none is left that carries data.
+    """
+    given = dict(constants)
+    strange = [name for name in given if name not in declared]
+    left = {name: each for name, each in declared.items() if name not in given}
+    if not strange and left:
+        return left
+    wrong = (
+        f'"{strange[0]}" is no input of "{what}".'
+        if strange
+        else (f'All inputs of "{what}" are given constants, so none carries data.')
+    )
+    raise UsageError(
+        wrong,
+        f"Its inputs: {_listed(declared)}.",
+        "A constant for an input that carries no data; at least one that does.",
+        f"Leave out {strange[0] if strange else next(iter(declared))}",
+    )
+
+
+def _listed(declared: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} ({each})" for name, each in declared.items()) or "none"
+
+
+def with_masks(declared: Mapping[str, InputSpec]) -> dict[str, InputSpec]:
+    """Return inputs with masks told by their names, as transformers and KerasHub call them.
+
+    An ``attention_mask`` or ``padding_mask`` of whole numbers or bools is the mask of the first
+    input that is none and is as long.
+    """
+    data = {n: each for n, each in declared.items() if not _is_mask_name(n, declared)}
+    found = {}
+    for name, each in declared.items():
+        of = next((n for n, d in data.items() if d.shape[: len(each.shape)] == each.shape), "")
+        is_mask = name not in data and each.dtype != "float32" and of
+        found[name] = InputSpec(each.shape, each.dtype, of) if is_mask else each
+    return found
+
+
+def _is_mask_name(name: str, declared: Collection[str]) -> bool:
+    last = re.split(r"[/.:]", name)[-1]
+    return len(declared) > 1 and bool(re.search(r"(attention|padding|input)_mask", last))

@@ -1,0 +1,1 @@
+"""Series of numbers, of any length, one a file: a kind of item somebody else could write."""

@@ -1,0 +1,115 @@
+"""A stranger's kind of item goes the whole way; cutpoint knows nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+RUN = [sys.executable, "-c", "from cutpoint.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder the plug-in is installed into, without reaching a package index."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    command = [*pip, "--no-build-isolation", "--target", folder, ROOT / "tests" / "plugin_kind"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return class folders of slow and fast waves of 20 to 64 numbers, as text."""
+    root = tmp_path_factory.mktemp("series")
+    random = np.random.default_rng(0)
+    for name, pace in (("slow", 0.2), ("fast", 1.4)):
+        (root / name).mkdir()
+        for number in range(12):
+            time = np.arange(random.integers(20, 65)) + random.uniform(0, 9)
+            values = np.sin(pace * time) + random.normal(0, 0.1, len(time))
+            suffix, between = (("txt", "\n"), ("csv", ","))[number % 2]
+            path = root / name / f"{number:02}.{suffix}"
+            path.write_text(between.join(f"{value:.4f}" for value in values))
+    (root / "slow" / "photo.jpg").write_bytes(b"no series by its name")
+    return root
+
+
+def cutpoint(where: Path | None, store: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([*([str(where)] if where else []), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, "CUTPOINT_STORE": str(store)}
+    return subprocess.run([*RUN, *map(str, words)], capture_output=True, text=True, env=environment)
+
+
+def test_it_is_extracted_fitted_predicted_and_reported(
+    installed: Path, series: Path, tmp_path: Path
+) -> None:
+    store, model = tmp_path / "store", tmp_path / "m"
+    done = cutpoint(installed, store, "extract", series, "steps:16", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["n_items"], facts["quarantined"]) == (24, [])
+    fitted = cutpoint(installed, store, "fit", series, "-o", model, "-b", "steps:16")
+    assert fitted.returncode == 0, fitted.stderr
+    assert "1 files are no series files by name and were ignored: .jpg 1" in fitted.stdout
+    assert "24 items, all stored already" in fitted.stderr
+    fields = json.loads((model / "predictor.json").read_text())
+    assert fields["modality"] == "series"
+    assert fields["backbone"]["preprocess"] == {"kind": "series", "length": 64}
+    predicted = cutpoint(installed, store, "predict", model, series / "fast")
+    assert predicted.returncode == 0, predicted.stderr
+    assert len(re.findall(r"\bfast\b", predicted.stdout)) >= 10
+    scored = cutpoint(
+        installed, store, "evaluate", model, series, "--split", "all", "--leave-out-trained",
+        "--report", tmp_path / "page.html",
+    )  # fmt: skip
+    assert scored.returncode == 0, scored.stderr
+    assert "accuracy" in (tmp_path / "page.html").read_text()
+
+
+def test_a_bad_one_is_named_with_its_reason(installed: Path, series: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("1 2 three")
+    (tmp_path / "long.txt").write_text(" ".join("1" * 65))
+    model = tmp_path / "m"
+    assert cutpoint(
+        installed, tmp_path / "s", "fit", series, "-o", model, "-b", "steps:4"
+    ).returncode == 0  # fmt: skip
+    done = cutpoint(
+        installed, tmp_path / "s", "predict", model, tmp_path / "bad.txt", tmp_path / "long.txt"
+    )
+    assert "not a series of numbers" in done.stdout + done.stderr
+    assert "65 numbers; 1 to 64 are taken" in done.stdout + done.stderr
+
+
+def test_without_it_its_features_can_be_read_and_its_predictor_says_what_is_missing(
+    installed: Path, series: Path, tmp_path: Path
+) -> None:
+    store, model = tmp_path / "store", tmp_path / "m"
+    fitted = cutpoint(installed, store, "fit", series, "-o", model, "-b", "steps:8", "-q")
+    assert fitted.returncode == 0, fitted.stderr
+    chosen = cutpoint(None, store, "choose", store)
+    assert chosen.returncode == 0, chosen.stderr
+    verified = cutpoint(None, store, "store", "verify", store)
+    assert verified.returncode == 0, verified.stderr + verified.stdout
+    refused = cutpoint(None, store, "predict", model, series / "fast")
+    assert refused.returncode != 0
+    assert 'reads items of kind "series"' in refused.stderr
+    assert "Kinds: array, image" in refused.stderr
+
+
+def test_the_kind_of_the_backbone_says_which_files_are_read(
+    installed: Path, series: Path, tmp_path: Path
+) -> None:
+    done = cutpoint(None, tmp_path / "s", "extract", series, "fake:seed0")
+    assert done.returncode != 0
+    assert "photo.jpg" in done.stderr
