@@ -393,7 +393,7 @@ class FeatureSpec:
 
     @property
     def revision(self) -> int:
-        """Of its taps, which share one."""
+        """Revision of its taps, which share one."""
         return max((tap.revision for tap in self.taps), default=1)
 
     def to_json(self) -> dict[str, Any]:

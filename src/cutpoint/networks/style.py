@@ -57,7 +57,7 @@ def image_distance(
     ----------
     one, other : path, bytes of a file, PIL image or uint8 array (height, width, 3)
     backbone : Backbone
-        Of images, with maps at the layers.
+        A backbone of images, with maps at the layers.
     content : sequence of taps, optional
         The deepest map by default.
     style : sequence of taps, optional

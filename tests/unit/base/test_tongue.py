@@ -15,6 +15,7 @@ from cutpoint.base.tongue import arguments, in_shell, option, options
         ("follow_links", True, "follow_links=True", "--follow-links"),
         ("data_set", "my photos", "data_set='my photos'", "--data-set 'my photos'"),
         ("n_workers", 2, "n_workers=2", "--workers 2"),
+        ("inputs", {"sr": "zeros"}, "inputs={'sr': 'zeros'}", "--input sr=zeros"),
     ],
 )
 def test_each_reader_gets_the_words_to_type(

@@ -160,10 +160,10 @@ def _as_array(X: Any, name: str) -> Array:
         return np.asarray(X)
     except ValueError as error:
         raise ShapeError(
-            f"{name} was given rows that differ in length.",
-            f"{len(X)} rows, which are no one array: {error}.",
+            f"{name} can't take rows that differ in length.",
+            f"{len(X)} rows are no one array: {error}.",
             "Maps of one size, as the pool grid(n) keeps of maps and of time.",
-            'Extract them with:  --pool "grid(4)"   and type:  features.X(tap)',
+            f"Extract them with:  {option('pool', 'grid(4)')}   and type:  features.X(tap)",
         ) from error
 
 

@@ -91,7 +91,7 @@ POOLS: dict[str, PoolKind] = {
     "none": PoolKind(pool_none, "any", "none", gives="places"),
 }
 REVISION = max(kind.masked_since for kind in POOLS.values())
-"""Of pools as they are now; see `TapSpec.revision`."""
+"""What pools compute now; see `TapSpec.revision`."""
 _TYPED = re.compile(r"([a-z0-9+]+)(?:\(([^()]*)\))?")
 _ASKS_FOR = {
     "places": "maps or tokens",

@@ -9,6 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import ModalityError, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec
+from cutpoint.base.tongue import either
 from cutpoint.items.kinds import stated_preprocess, unstated
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, require_trust
@@ -70,10 +71,13 @@ def _refuse_untrusted(builder: str, path: Path, is_trusted: bool) -> None:
         raise UsageError(
             f'"{path}" holds weights alone, not the network they belong to.',
             "It is a state dict.",
-            "A function that builds the network: build=… in Python; @package.module:function "
-            "after the path and --trust-weights elsewhere.",
-            f"Type, for example:  torch:{path.name}@torchvision.models:resnet18 --trust-weights   "
-            f'(Python: cp.load("torch:{path.name}", build=make_network, preprocess=…))',
+            "A function that builds the network"
+            + either(".", ": @package.module:function after the path, and --trust-weights."),
+            "Type, for example:  "
+            + either(
+                f'cp.load("torch:{path.name}", build=make_network, preprocess=…)',
+                f"torch:{path.name}@torchvision.models:resnet18 --trust-weights",
+            ),
         )
     require_trust(is_trusted, f'Backbone "torch:{path}@{builder}"', f'it calls "{builder}"')
 
