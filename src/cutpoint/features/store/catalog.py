@@ -101,7 +101,7 @@ class Places:
 class EngineRecord:
     """An engine that passed the parity gate for a spec, and how fast it was then.
 
-    `engine_s` and `prepare_s` are seconds an item in one thread; `row_bytes` bytes an item.
+    `engine_s` and `prepare_s` are seconds per item in one thread; `row_bytes` bytes per item.
     """
 
     engine: str

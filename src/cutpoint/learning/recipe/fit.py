@@ -96,7 +96,7 @@ def layout_of(features: Features, tap: str) -> str:
             "They are whole activations of items that differ in length.",
             "Maps of one size, as the pool grid(n) keeps of maps and of time; or a pool that "
             "does not learn.",
-            'Extract again, with:  --pool "grid(4)"   or:  --pool gap',
+            f"Extract again, with:  {option('pool', 'grid(4)')}   or:  {option('pool', 'gap')}",
         )
     layout = features.layouts.get(tap, "")
     if not layout:

@@ -59,7 +59,7 @@ def pool_h2t(
             "Head2Toe's own pooling does not know padding.",
             "The items are padded, and its windows drop places at the end.",
             "The bins of `h2t(T)`, which are those of the valid tokens.",
-            f'Type, for example:  --pool "h2t({target})"',
+            f"Type, for example:  {option('pool', f'h2t({target})')}",
         )
     if compat:
         return pool_h2t_compat(activation, layout, ops, target=target)

@@ -109,7 +109,7 @@ def free_rows(pooled: Iterable[tuple[Layer, str]]) -> dict[str, int]:
                 f"{len(layer.free_axes)} axes.",
                 f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
                 "Rows that differ in length along one axis; or a pool of one width.",
-                'Type, for example:  --pool "grid(4)"',
+                f"Type, for example:  {option('pool', 'grid(4)')}",
             )
         found[f"{layer.name}/{pool}"] = layer.free_axes[0] - 1
     return found

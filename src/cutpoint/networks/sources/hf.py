@@ -90,7 +90,7 @@ def _shards(index: Path, place: str) -> list[str]:
             raise TypeError("its weight_map names no files")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f'The {_INDEX} of backbone "hf:{place}" can\'t be read.',
+            f"Backbone \"hf:{place}\" can't be loaded: its {_INDEX} can't be read.",
             f"It raised {type(error).__name__}: {error}",
             "JSON whose weight_map says which file holds each weight.",
             f"Look at it with:  cat {index}",

@@ -130,7 +130,7 @@ def _load_weights(network: Any, path: Path, what: str) -> None:
             raise ValueError(f"it holds {n_there} numbers, the network {n_here}")
     except Exception as error:  # broken, or of another network
         raise WeightsError(
-            f'"{path.name}" does not fit {what}.',
+            f'{what} and the file "{path.name}" don\'t fit.',
             f"Keras says: {' '.join(str(error).split())[:300]}",
             "A file with the weights of every layer and no other.",
             f"Look into it with:  h5dump -n {path}",

@@ -42,7 +42,7 @@ def network_from_topology(keras: Any, topology: dict[str, Any], what: str, is_ol
         raise
     except Exception as error:  # whatever Keras meets in a topology it did not write
         raise WeightsError(
-            f"The topology of {what} can't be built.",
+            f"{what} has a topology that can't be built.",
             f"Keras says: {' '.join(str(error).split())[:300]}",
             "Layers that Keras 3 has, connected as it connects them.",
             "Look at the topology; its layers are listed in the file",

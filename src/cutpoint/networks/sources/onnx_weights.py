@@ -174,7 +174,7 @@ def _check_tensor(onnx: Any, tensor: Any, path: Path, what: str) -> None:
         )
     if values.dtype.kind not in "biu" and np.isnan(values).any():
         raise WeightsError(
-            f'The weight "{tensor.name}" of {what} holds NaN.',
+            f'{what} has a weight, "{tensor.name}", that holds NaN.',
             "No feature computed with it would mean anything.",
             "Numbers.",
             "Export or download the weights anew.",

@@ -132,7 +132,7 @@ def refuse_nan_constants(network: GraphNetwork, what: str) -> None:
         values = tf.make_ndarray(node.attr["value"].tensor).astype("float64")
         if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
             raise WeightsError(
-                f'The weight "{node.name}" of {what} holds NaN or infinity.',
+                f'{what} has a weight, "{node.name}", that holds NaN or infinity.',
                 "No feature computed with it would mean anything.",
                 "Finite weights.",
                 "Export or download the network anew",

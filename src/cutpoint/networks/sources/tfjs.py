@@ -111,8 +111,8 @@ def _places(network: Any) -> list[tuple[Any, tuple[str, ...]]]:
 
 def _mismatch(what: str, why: str, places: dict[str, Any]) -> WeightsError:
     return WeightsError(
-        f"Weights and topology of {what} don't fit.",
-        f"In them: {why}.",
+        f"{what} has weights that don't fit its topology: {why}.",
+        f"The topology has {len(set(map(id, places.values())))} places for weights.",
         f"A weight for each of {len(set(map(id, places.values())))} places and no other, "
         f"called like {', '.join(list(places)[:2])}.",
         "Convert the model anew; a network filled in part would give plausible nonsense.",

@@ -166,7 +166,7 @@ def _filled(models: Any, kind: str, path: Path, transforms: bool, type_next: str
     except Exception as error:  # broken, not a plain state dict, or of another network
         raise WeightsError(
             f'"{path}" does not fit backbone "torchvision:{kind}".',
-            f"PyTorch says: {' '.join(str(error).split())[:300]}",
+            f"Why: {' '.join(str(error).split())[:300]}",
             "A state dict with every key of the network and no other.",
             type_next,
         ) from error

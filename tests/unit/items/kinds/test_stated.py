@@ -59,7 +59,7 @@ def test_nor_where_a_recipe_does_not_fit(shape: Shape) -> None:
 
 @pytest.mark.parametrize("shape", [None, (None, None, 3), (32, 32, 3)])
 def test_it_is_where_photos_may_be_taken(shape: Shape | None) -> None:
-    assert "--preprocess imagenet" in unstated("it", shape).type_next
+    assert "preprocess='imagenet'" in unstated("it", shape).type_next
 
 
 @pytest.mark.parametrize(
