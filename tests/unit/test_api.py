@@ -79,4 +79,4 @@ def test_of_a_store_with_one_data_set_no_other_is_spoken_of(
     cp.choose(tmp_path / "one")
     assert "Take another" not in capsys.readouterr().err
     cp.choose(tmp_path / "two")
-    assert 'Take another with:  data_set="NAME"' in capsys.readouterr().err
+    assert "Take another with:  data_set='NAME'" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def extract(
     data: DataArgument,
     backbone: Annotated[
         str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
-    ] = "packaged:efficientnet_lite0",
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option("--output", "--store", "-o", help="Store. Default: the user's cache."),
@@ -72,7 +72,7 @@ def extract(
     features = api.extract(
         data,
         api.load(
-            backbone,
+            backbone or api.DEFAULT_BACKBONE,
             preprocess,
             trust_weights=trust_weights,
             decode=decode,

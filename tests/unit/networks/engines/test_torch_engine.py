@@ -98,7 +98,7 @@ def test_a_wrong_fold_is_refused_with_the_figure_and_native_runs(
 def test_a_network_it_fails_on_runs_natively_and_that_is_said(
     cut: TorchCut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(cut: TorchCut) -> TorchCut:
+    def fails(module: object, inputs: object) -> object:
         raise RuntimeError("no such kernel")
 
     monkeypatch.setitem(convert.CONVERTERS, "torch", fails)

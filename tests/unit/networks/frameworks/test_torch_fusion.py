@@ -11,7 +11,6 @@ from torch.nn.utils import fusion, parametrizations
 from cutpoint.base.spec import ArraySpec, TapSpec
 from cutpoint.networks.engines import compare
 from cutpoint.networks.frameworks.torch import TorchCut, list_layers
-from cutpoint.networks.frameworks.torch.convert import to_torch
 from cutpoint.networks.frameworks.torch.fusion import pairs
 from cutpoint.networks.frameworks.torch.torchvision_shim import import_with_shim
 from tests.unit.networks.frameworks.test_torch_cut import BATCH, resnet, taps, torch_cut
@@ -37,7 +36,7 @@ def test_a_resnet_with_all_norms_folded_agrees_with_the_framework() -> None:
     """Asked for: 1e-4 relative, ten times below the gate; float32 rounds at 6e-8 an operation."""
     cut = torch_cut(resnet(), taps("layer1/gmp", "layer2/none", "layer4.1.bn2/gap", "layer4/gem"))
     assert len(pairs(cut.module, [PIXELS])) == 20  # all that ResNet-18 has
-    found = to_torch(cut)
+    found = cut.convert("torch")
     assert pairs(found.module, [PIXELS]) == []
     for size in (1, 2, 6):
         assert compare(found(BATCH[:size]), cut(BATCH[:size])).relative_error <= 1e-4
@@ -47,7 +46,7 @@ def test_a_tapped_convolution_keeps_its_own_values() -> None:
     names = [f"layer1.0.{name}/none" for name in ("conv1", "bn1", "relu_1", "conv2", "bn2", "add")]
     cut = torch_cut(resnet(), taps(*names))
     assert len(pairs(cut.module, [PIXELS])) == 1  # of conv1, layer1.0.conv1 and layer1.0.conv2
-    parity = compare(to_torch(cut)(BATCH), cut(BATCH))
+    parity = compare(cut.convert("torch")(BATCH), cut(BATCH))
     assert parity.relative_error <= 1e-4
     assert parity.cosine > 0.999999
 
@@ -60,7 +59,7 @@ def test_timms_norms_keep_their_activation() -> None:
     cut = torch_cut(network, taps("blocks.1.0.conv_pw/gap", "blocks.1.0.bn1/none", "blocks.6/gmp"))
     n_norms = sum(type(each).__name__ == "BatchNormAct2d" for each in cut.module.modules())
     assert len(pairs(cut.module, [PIXELS])) == n_norms - 1 == 47
-    assert compare(to_torch(cut)(BATCH), cut(BATCH)).relative_error <= 1e-4
+    assert compare(cut.convert("torch")(BATCH), cut(BATCH)).relative_error <= 1e-4
 
 
 class Base(nn.Module):
@@ -198,7 +197,7 @@ def test_a_norm_is_folded_only_where_it_alone_reads_the_convolution(
     torch.manual_seed(0)
     cut = torch_cut(drawn(nn.Sequential(kind())), taps("0.last/none"))
     assert len(pairs(cut.module, [PIXELS])) == n_pairs
-    assert compare(to_torch(cut)(BATCH), cut(BATCH)).relative_error <= 1e-5
+    assert compare(cut.convert("torch")(BATCH), cut(BATCH)).relative_error <= 1e-5
 
 
 def test_one_dimension_is_folded_too() -> None:
@@ -208,14 +207,14 @@ def test_one_dimension_is_folded_too() -> None:
     cut = TorchCut(network, spec, [TapSpec("2", "gap")], list_layers(network, spec))
     batch = np.random.default_rng(0).normal(size=(3, 4, 50)).astype(np.float32)
     assert len(pairs(cut.module, [torch.from_numpy(batch[:1])])) == 1
-    assert compare(to_torch(cut)(batch), cut(batch)).relative_error <= 1e-5
+    assert compare(cut.convert("torch")(batch), cut(batch)).relative_error <= 1e-5
 
 
 def test_the_folded_weights_are_torchs_own() -> None:
     """Reference: torch 2.13 `fuse_conv_bn_eval`, equal to the bit."""
     network = drawn(nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())).eval()
     expected = fusion.fuse_conv_bn_eval(network[0], network[1])
-    found = to_torch(torch_cut(network, taps("2/gap"))).module.reader.network[0]
+    found = torch_cut(network, taps("2/gap")).convert("torch").module.reader.network[0]
     assert torch.equal(found.weight, expected.weight)
     assert torch.equal(found.bias, expected.bias)
 
@@ -226,7 +225,7 @@ def test_neither_the_network_nor_the_cut_is_touched() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     strides = {name: tensor.stride() for name, tensor in network.state_dict().items()}
     digest, features = cut.state_sha256(), cut(BATCH)
-    to_torch(cut)(BATCH)
+    cut.convert("torch")(BATCH)
     assert cut.state_sha256() == digest
     assert network.training
     for name, tensor in network.state_dict().items():

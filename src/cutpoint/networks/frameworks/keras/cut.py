@@ -15,6 +15,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
 from cutpoint.base.types import Array, Batch, Features, checked_batch
 from cutpoint.networks.frameworks.inputs import mask_of_tap
+from cutpoint.networks.frameworks.keras.convert import CONVERTERS
 from cutpoint.networks.frameworks.keras.ops import KERAS
 from cutpoint.networks.frameworks.keras.watch import (
     DeepestTapReached,
@@ -84,9 +85,7 @@ class KerasCut:
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
-        from cutpoint.networks.frameworks.keras.convert import CONVERTERS
-
-        return CONVERTERS[engine](self)
+        return CONVERTERS[engine](self.concrete, len(self.taps), self.inputs)
 
     @property
     def concrete(self) -> Any:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cutpoint.networks.runtimes.openvino import import_openvino
 
-if TYPE_CHECKING:
-    from cutpoint.networks.frameworks.onnx.cut import OnnxCut
 
-
-def to_openvino(cut: OnnxCut) -> Any:
-    """Return the cut as an ``openvino.Model``: any batch size, read from memory."""
+def to_openvino(model: Any) -> Any:
+    """Return a model as an ``openvino.Model``: any batch size, read from memory."""
     openvino = import_openvino()
-    return openvino.Core().read_model(cut.model.SerializeToString())
+    return openvino.Core().read_model(model.SerializeToString())
 
 
-def to_onnxruntime(cut: OnnxCut) -> Any:
-    """Return the cut's own ``onnx.ModelProto``."""
-    return cut.model
+def to_onnxruntime(model: Any) -> Any:
+    """Return the ``onnx.ModelProto``."""
+    return model
 
 
-CONVERTERS: dict[str, Callable[[OnnxCut], Any]] = {
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "openvino": to_openvino,
     "onnxruntime": to_onnxruntime,
 }

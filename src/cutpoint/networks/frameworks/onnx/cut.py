@@ -13,6 +13,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.base.types import Array, Batch, Features, checked_batch, n_items_of
 from cutpoint.networks.frameworks.inputs import FREE, mask_of_tap
+from cutpoint.networks.frameworks.onnx.convert import CONVERTERS
 from cutpoint.networks.frameworks.onnx.graph import Graph
 from cutpoint.networks.frameworks.onnx.inputs import add_inputs
 from cutpoint.networks.frameworks.onnx.ops import Builder, OnnxOps, Value, tensor_info
@@ -88,9 +89,7 @@ class OnnxCut:
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
-        from cutpoint.networks.frameworks.onnx.convert import CONVERTERS
-
-        return CONVERTERS[engine](self)
+        return CONVERTERS[engine](self.model)
 
     def state_sha256(self) -> str:
         """Digest of the names and bytes of all weights and constants held."""

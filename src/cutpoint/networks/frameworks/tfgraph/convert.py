@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cutpoint.networks.runtimes import tensorflow
 
-if TYPE_CHECKING:
-    from cutpoint.networks.frameworks.tfgraph.cut import GraphCut
+
+def to_openvino(concrete: Any, n_taps: int) -> Any:
+    """Return a frozen function as an ``openvino.Model``: prepared items in, any batch size."""
+    return tensorflow.to_openvino(concrete, n_taps)
 
 
-def to_openvino(cut: GraphCut) -> Any:
-    """Return the cut as an ``openvino.Model``: prepared items in, any batch size."""
-    return tensorflow.to_openvino(cut.concrete, len(cut.taps))
-
-
-CONVERTERS: dict[str, Callable[[GraphCut], Any]] = {"openvino": to_openvino}
+CONVERTERS: dict[str, Callable[[Any, int], Any]] = {"openvino": to_openvino}

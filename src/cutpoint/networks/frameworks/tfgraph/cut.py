@@ -11,6 +11,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Preprocess, TapSpec
 from cutpoint.base.types import Array, Batch, Features, checked_batch, n_items_of
 from cutpoint.networks.frameworks.inputs import mask_of_tap
+from cutpoint.networks.frameworks.tfgraph.convert import CONVERTERS
 from cutpoint.networks.frameworks.tfgraph.layers import grows_with_batch, network_inputs
 from cutpoint.networks.frameworks.tfgraph.network import GraphNetwork, import_network
 from cutpoint.networks.frameworks.tfgraph.ops import TENSORFLOW
@@ -91,9 +92,7 @@ class GraphCut:
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
-        from cutpoint.networks.frameworks.tfgraph.convert import CONVERTERS
-
-        return CONVERTERS[engine](self)
+        return CONVERTERS[engine](self.concrete, len(self.taps))
 
     def state_sha256(self) -> str:
         """Digest of the names and bytes of all constants held."""

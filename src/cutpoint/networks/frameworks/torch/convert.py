@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
+from torch import nn
 
 from cutpoint.base.types import InputSpec
 from cutpoint.networks.frameworks.inputs import FREE
@@ -16,11 +16,10 @@ from cutpoint.networks.frameworks.torch.fusion import fuse, pairs
 from cutpoint.networks.frameworks.torch.modules import clone_tree
 from cutpoint.networks.runtimes.openvino import import_openvino
 
-if TYPE_CHECKING:
-    from cutpoint.networks.frameworks.torch.cut import TorchCut
+Inputs = Mapping[str, InputSpec]
 
 
-def to_openvino(cut: TorchCut) -> Any:
+def to_openvino(module: nn.Module, inputs: Inputs) -> Any:
     """Return the cut as an ``openvino.Model``: its inputs in their order, any batch size.
 
     The module is traced, so what a hook reads is an output of the graph and what no tap needs
@@ -31,17 +30,17 @@ def to_openvino(cut: TorchCut) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = tuple(_blank(each, 2) for each in cut.inputs.values())
+    example = tuple(_blank(each, 2) for each in inputs.values())
     with warnings.catch_warnings(), torch.inference_mode():
         # Python values that decide shapes are constants here on purpose: space is fixed.
         warnings.simplefilter("ignore")
         # Tracing again to compare takes as long as tracing; the parity gate compares, on photos.
         traced = TorchScriptPythonDecoder(
-            cut.module, example_input=example, trace_kwargs={"check_trace": False}
+            module, example_input=example, trace_kwargs={"check_trace": False}
         )
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(traced))
-    shapes = ([-1, *(size or -1 for size in each.shape)] for each in cut.inputs.values())
+    shapes = ([-1, *(size or -1 for size in each.shape)] for each in inputs.values())
     model.reshape(dict(zip(model.inputs, shapes, strict=True)))
     return model
 
@@ -51,19 +50,21 @@ def _blank(each: InputSpec, n_items: int) -> torch.Tensor:
     return torch.full((n_items, *each.sized(FREE)), bool(each.mask_of), dtype=dtype)
 
 
-def to_torch(cut: TorchCut) -> TorchCut:
-    """Return the cut with norms folded into convolutions, whose weights lie channels last.
+def to_torch(module: nn.Module, inputs: Inputs) -> nn.Module:
+    """Return the module with norms folded into convolutions, whose weights lie channels last.
 
     It has its own copy of the module tree and of the convolutions' weights; the rest is shared.
     """
-    fused = copy.copy(cut)
-    fused.module = clone_tree(cut.module)
-    item = [_blank(each, 1) for each in cut.inputs.values()]
-    for pair in pairs(fused.module, item):
+    fused = clone_tree(module)
+    item = [_blank(each, 1) for each in inputs.values()]
+    for pair in pairs(fused, item):
         fuse(pair)
-    turn_channels_last(fused.module)
-    take_onednn(fused.module)
+    turn_channels_last(fused)
+    take_onednn(fused)
     return fused
 
 
-CONVERTERS: dict[str, Callable[[TorchCut], Any]] = {"openvino": to_openvino, "torch": to_torch}
+CONVERTERS: dict[str, Callable[[nn.Module, Inputs], Any]] = {
+    "openvino": to_openvino,
+    "torch": to_torch,
+}

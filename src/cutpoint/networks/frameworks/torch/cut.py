@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
 from cutpoint.base.types import Array, Batch, Features, checked_batch
 from cutpoint.networks.frameworks.inputs import mask_of_tap
+from cutpoint.networks.frameworks.torch.convert import CONVERTERS
 from cutpoint.networks.frameworks.torch.fusion import has_norms
 from cutpoint.networks.frameworks.torch.inputs import Calling, Given, example_input, input_layers
 from cutpoint.networks.frameworks.torch.ops import TORCH
@@ -79,9 +81,12 @@ class TorchCut:
 
     def convert(self, engine: str) -> Any:
         """Return this cut in the form `engine` runs."""
-        from cutpoint.networks.frameworks.torch.convert import CONVERTERS
-
-        return CONVERTERS[engine](self)
+        made = CONVERTERS[engine](self.module, self.inputs)
+        if engine != "torch":
+            return made
+        fused = copy.copy(self)
+        fused.module = made
+        return fused
 
     def state_sha256(self) -> str:
         """Digest of the names and bytes of all weights and statistics held."""
