@@ -515,7 +515,7 @@ def test_what_a_precision_costs_is_told_of_each_backbone(
     assert told.count("Precision bf16 against fp32 on 48 training items: cosine") == 2
     # Nothing here computes in bf16 now; what is stored is ranked, and speeds are left out.
     done = run(*words, "--json")
-    assert "Speeds are left out: The engine native computes in fp32" in done.stderr
+    assert "Speeds are left out: The engine native can't compute in precision" in done.stderr
     found = json.loads(done.stdout)
     assert list(found["precision_checks"]) == [FAKE, "fake:seed1"]
     assert all(check["n_items"] == 48 for check in found["precision_checks"].values())

@@ -66,5 +66,5 @@ def beyond(tap: str, row: Kept, storage: str) -> str:
         return ""
     return (
         f"{tap} holds {largest:.4g}, beyond ±{LARGEST:.0f} of half precision; "
-        "keep it with --storage fp32"
+        "keep it with storage fp32"
     )
