@@ -489,7 +489,7 @@ def test_json_is_valid_whatever_the_scores(model: Path, colour_folder: Maker) ->
 def test_an_error_is_json_too_where_json_is_asked_for() -> None:
     fields = json.loads(run("layers", "nowhere:x", "--json", code=2).stdout)
     assert fields["error"] == "BackboneNotFound"
-    assert set(fields) == {"error", "asked", "got", "would_do", "type_next"}
+    assert set(fields) == {"error", "wrong", "got", "would_do", "type_next"}
 
 
 def test_a_stopped_run_goes_on_where_it_was(colour_folder: Maker, tmp_path: Path) -> None:
@@ -587,7 +587,7 @@ def test_what_a_precision_costs_is_told_of_each_backbone(
     assert told.count("Precision bf16 against fp32 on 48 training items: cosine") == 2
     # Nothing here computes in bf16 now; what is stored is ranked, and speeds are left out.
     done = run(*words, "--json")
-    assert "Speeds are left out: The engine native computes in fp32" in done.stderr
+    assert "Speeds are left out: The engine native can't compute in precision" in done.stderr
     found = json.loads(done.stdout)
     assert list(found["precision_checks"]) == [FAKE, "fake:seed1"]
     assert all(check["n_items"] == 48 for check in found["precision_checks"].values())

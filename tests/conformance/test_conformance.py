@@ -291,5 +291,5 @@ def test_a_pyramid_has_the_strides_asked_for(case: Case, made: Made) -> None:
 @pytest.mark.parametrize("case", [each for each in CASES if each.unstated], ids=lambda c: c.name)
 def test_unknown_preprocessing_is_asked_for(case: Case, tmp_path: Path) -> None:
     assert case.unstated is not None
-    with pytest.raises(CutpointError, match="--preprocess imagenet"):
+    with pytest.raises(CutpointError, match="preprocess='imagenet'"):
         case.unstated(tmp_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 
 MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's generators take no more
 
@@ -17,12 +18,12 @@ MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's generators take no more
 def check_workers(n_workers: Any) -> None:
     """Raise `UsageError` unless it is None or a whole number, 1 or more."""
     if n_workers is not None:
-        _check_whole("n_workers", n_workers, 1, math.inf, "n_workers=4   or   --workers 4")
+        _check_whole("n_workers", n_workers, 1, math.inf, 4)
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:
     """Raise `UsageError` unless it is a whole number from 0 to `MAX_SEED`."""
-    _check_whole(name, seed, 0, MAX_SEED, f"{name}=0")
+    _check_whole(name, seed, 0, MAX_SEED, 0)
 
 
 def check_share(name: str, value: Any) -> None:
@@ -30,10 +31,10 @@ def check_share(name: str, value: Any) -> None:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= 1:
         raise UsageError(
-            f"{name} is {value!r}.",
+            f"{option(name)} can't be {value!r}.",
             "It is a share.",
             "A number from 0 to 1.",
-            f"Type, for example:  {name}=0.05   or   --{name.replace('_', '-')} 0.05",
+            f"Type, for example:  {option(name, 0.05)}",
         )
 
 
@@ -41,10 +42,10 @@ def check_choice(name: str, value: Any, choices: Any, example: str) -> None:
     """Raise `UsageError` unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise UsageError(
-            f"{name} is {value!r}.",
+            f"{option(name)} can't be {value!r}.",
             "There is none of that name.",
             f"{name.capitalize()}s: {', '.join(choices)}.",
-            f"Type, for example:  {name}={example!r}   or   --{name} {example}",
+            f"Type, for example:  {option(name, example)}",
         )
 
 
@@ -52,10 +53,10 @@ def as_path(name: str, value: Any) -> Path:
     """Return a path that is one, or raise `UsageError`."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise UsageError(
-            f"{name} is {value!r}, which is no path.",
+            f"{option(name)} is {value!r}, which is no path.",
             "A file or folder is named by text or a pathlib.Path.",
             "A path.",
-            f'Type, for example:  {name}="{name}"',
+            f"Type, for example:  {option(name, name)}",
         )
     return Path(value)
 
@@ -89,13 +90,13 @@ def check_writable(path: Path, what: str, is_folder: bool = True) -> None:
     )
 
 
-def _check_whole(name: str, value: Any, least: float, most: float, example: str) -> None:
+def _check_whole(name: str, value: Any, least: float, most: float, example: int) -> None:
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or not least <= value <= most:
         upper = "or more" if most == math.inf else f"to {most}"
         raise UsageError(
-            f"{name} is {value!r}.",
+            f"{option(name)} can't be {value!r}.",
             f"It is a whole number, {least} {upper}.",
             "Such a number.",
-            f"Type, for example:  {example}",
+            f"Type, for example:  {option(name, example)}",
         )

@@ -122,7 +122,7 @@ class Kind(Protocol):
     NAME : str
         ``"image"``; a backbone says it, and its spec.
     NOUN : str
-        Of one item, in messages.
+        What one item is called in messages.
     ITEMS : str
         What an item is in Python, for messages.
     SUFFIXES : collection of str

@@ -24,21 +24,23 @@ and one warning that stages and heads share: FewerThanAsked (UserWarning).
 
 from __future__ import annotations
 
+import sys
+
 from cutpoint.base.text import printable
 
 
 class CutpointError(Exception):
-    """Base of all errors: what was asked, what we got, what would do, what to type next.
+    """Base of all errors: what is wrong, what there is, what would do, what to type next.
 
     Names in it may come from files, so each part is printed as one line.
     """
 
-    def __init__(self, asked: str, got: str, would_do: str, type_next: str) -> None:
-        super().__init__(asked, got, would_do, type_next)
-        self.asked, self.got, self.would_do, self.type_next = asked, got, would_do, type_next
+    def __init__(self, wrong: str, got: str, would_do: str, type_next: str) -> None:
+        super().__init__(wrong, got, would_do, type_next)
+        self.wrong, self.got, self.would_do, self.type_next = wrong, got, would_do, type_next
 
     def __str__(self) -> str:
-        parts = (self.asked, self.got, self.would_do, self.type_next)
+        parts = (self.wrong, self.got, self.would_do, self.type_next)
         return "\n".join(map(printable, parts))
 
 
@@ -89,9 +91,9 @@ class MissingExtra(CutpointError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
-            f"{what} was asked for.",
-            f'It needs the extra "{extra}", which is not installed.',
-            "Any environment with that extra will do.",
+            f'{what} can\'t be used without the extra "{extra}".',
+            f"That extra is not installed in {sys.prefix}.",
+            "Any environment with that extra.",
             f'Install it with:  pip install "cutpoint-ml[{extra}]"',
         )
 
@@ -117,4 +119,4 @@ class BadItem(ValueError):
 
 
 class FewerThanAsked(UserWarning):
-    """Rows or columns allow fewer than were asked for, and those are taken."""
+    """Rows or columns allow fewer than a transform names, and those are taken."""

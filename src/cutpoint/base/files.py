@@ -133,7 +133,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _forget(temporary: Path) -> None:
-    """Remove a half-written file; on a disk that fails it stays, and the first error is told."""
+    """Remove a half-written file; on a disk that fails it stays, and the first error is raised."""
     try:
         temporary.unlink(missing_ok=True)
     except OSError:

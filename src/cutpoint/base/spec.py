@@ -148,12 +148,12 @@ class ArraySpec:
     Attributes
     ----------
     shape : tuple of int or None
-        Of one item; None where it may differ from item to item.
+        One item's; None where it may differ from item to item.
     dtype : str
         NumPy name, ``"float32"`` or ``"int64"``.
     pad_id : int or None
-        Of token ids, the one that only fills up: such tokens are not attended to, and no mean
-        counts them. None: every token counts.
+        The token id that only fills up: such tokens are not attended to, and no mean counts
+        them. None: every token counts.
     """
 
     shape: tuple[int | None, ...]
@@ -381,7 +381,7 @@ class FeatureSpec:
         In which its features are kept: "auto" is half precision for whole maps (pools ``none`` and
         ``grid``) and single for vectors.
     calibration : str
-        Of int8, the sha256 of the payload digests of the items whose activations set the scales:
+        For int8, the sha256 of the payload digests of the items whose activations set the scales:
         other items give other numbers. Empty otherwise, and until they are chosen.
     """
 
@@ -393,7 +393,7 @@ class FeatureSpec:
 
     @property
     def revision(self) -> int:
-        """Of its taps, which share one."""
+        """Revision of its taps, which share one."""
         return max((tap.revision for tap in self.taps), default=1)
 
     def to_json(self) -> dict[str, Any]:

@@ -92,8 +92,8 @@ def _to_json(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise UsageError(
-        "A fitted estimator was to be saved.",
-        f"It holds {value!r}, which is neither number, text nor array.",
+        f"A fitted estimator that holds {value!r} can't be saved.",
+        f"That is a {type(value).__name__}: neither number, text nor array.",
         "Parameters of JSON's types; a seed instead of a random generator.",
         "Type, for example:  random_state=0",
     )

@@ -30,7 +30,7 @@ def in_shell() -> Iterator[None]:
 
 
 def option(name: str, value: Any = None) -> str:
-    """Return how an argument is typed, with its value; True is a flag.
+    """Return how an argument is typed, with its value; True is a flag, a dict one word per key.
 
     Examples
     --------
@@ -40,7 +40,26 @@ def option(name: str, value: Any = None) -> str:
     if not _speaks_shell:
         return name if value is None else f"{name}={value!r}"
     word = _IN_SHELL.get(name, f"--{name.replace('_', '-')}")
-    return word if value is None or value is True else f"{word} {shlex.quote(str(value))}"
+    if value is None or value is True:
+        return word
+    typed = [f"{key}={each}" for key, each in value.items()] if isinstance(value, dict) else [value]
+    return " ".join(f"{word} {shlex.quote(str(each))}" for each in typed)
+
+
+def arguments(**values: Any) -> str:
+    """Return several arguments with their values, as they stand beside each other.
+
+    Examples
+    --------
+    >>> arguments(recipe="gap | softmax", max_bad=0.1)
+    "recipe='gap | softmax', max_bad=0.1"
+    """
+    return (" " if _speaks_shell else ", ").join(option(*each) for each in values.items())
+
+
+def either(in_python: str, in_shell: str) -> str:
+    """Return the words of whoever reads, where the two differ in more than an argument's name."""
+    return in_shell if _speaks_shell else in_python
 
 
 def options(*names: str) -> str:

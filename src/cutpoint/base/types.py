@@ -30,7 +30,7 @@ Run = Callable[[Batch], Features]
 
 
 Shape = tuple[int | None, ...]
-"""Of one item; None where a size is free."""
+"""One item's; None where a size is free."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class InputSpec:
     Attributes
     ----------
     shape : tuple of int or None
-        Of one item; None where a size may differ from batch to batch.
+        One item's; None where a size may differ from batch to batch.
     dtype : str
         NumPy name.
     mask_of : str
         The input whose places this one tells apart, 1 where they count and 0 where they only fill
         up; empty if it is no mask.
     pad_id : int or None
-        Of a mask that can be made of that input: the value there that only fills up.
+        For a mask that can be made of that input: the value there that only fills up.
     """
 
     shape: Shape
@@ -95,7 +95,7 @@ def checked_batch(batch: Batch | Array, inputs: Mapping[str, InputSpec]) -> Batc
     """Return what a caller gave as a batch, in the order of `inputs`; raise `ShapeError` if it
     is none.
 
-    Of a single input the array alone will do; masks that can be made of it are made.
+    For a single input the array alone will do; masks that can be made of it are made.
     """
     needed = [name for name, each in inputs.items() if each.pad_id is None]
     if isinstance(batch, np.ndarray) and len(needed) == 1:
@@ -139,13 +139,13 @@ def _fits(batch: Batch, inputs: Mapping[str, InputSpec]) -> bool:
     )
 
 
-def check_finite(rows: Array, asked: str) -> None:
-    """Raise `DataError` if a row holds NaN or infinity; `asked` is what was to be done."""
+def check_finite(rows: Array, what: str) -> None:
+    """Raise `DataError` if a row holds NaN or infinity; `what` names the rows."""
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
     if len(bad):
         raise DataError(
-            asked,
-            f"{len(bad)} of {len(rows)} rows hold NaN or infinity, the first in row {bad[0]}.",
+            f"{what} holds NaN or infinity in row {bad[0]}.",
+            f"{len(bad)} of {len(rows)} rows do.",
             "Finite numbers; what `cutpoint extract` keeps is finite.",
             f"Leave them out with:  X[numpy.isfinite(X).all(axis={tuple(range(1, rows.ndim))})]",
         )

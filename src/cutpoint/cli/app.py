@@ -91,7 +91,7 @@ def _remark(message: Warning | str, *where: object, **more: object) -> None:
 
 def _tell(error: CutpointError) -> None:
     if "--json" in sys.argv:
-        parts = ("asked", "got", "would_do", "type_next")
+        parts = ("wrong", "got", "would_do", "type_next")
         fields = {"error": type(error).__name__} | {part: getattr(error, part) for part in parts}
         print(json.dumps(fields))
     print(f"Error: {error}", file=sys.stderr)  # each part is one line, whatever is in it

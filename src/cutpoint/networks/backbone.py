@@ -172,7 +172,7 @@ class Backbone:
 
     @property
     def kind(self) -> str:
-        """Of the items it reads: ``"image"``, ``"array"``, or what a plug-in brings."""
+        """What its items are: ``"image"``, ``"array"``, or what a plug-in brings."""
         return self.spec.preprocess.kind
 
     @property
@@ -325,9 +325,10 @@ class Backbone:
         layers = self._table.select(tap)
         if len(layers) != 1:
             raise TapNotFound(
-                f'One layer "{tap}" of backbone {self.spec.id} was asked for.',
-                f"{len(layers)} layers match.",
-                "A name or an index.",
+                f'"{tap}" names {len(layers)} layers of backbone {self.spec.id}, not one.',
+                f"They are: {', '.join(layer.name for layer in layers[:5])}"
+                + (", …" if len(layers) > 5 else "."),
+                "The name or index of one.",
                 f'Type, for example:  backbone.symbolic("{layers[-1].name}")',
             )
         (layer,) = layers
@@ -347,9 +348,9 @@ class Backbone:
         for stride in strides or (0,):
             if stride not in found:
                 raise TapNotFound(
-                    f"A map of stride {stride} of backbone {self.spec.id} was asked for.",
-                    "It has none.",
-                    f"Strides: {', '.join(map(str, sorted(found)))}.",
+                    f"No map of stride {stride} in backbone {self.spec.id}.",
+                    f"Its maps have strides {', '.join(map(str, sorted(found)))}.",
+                    "One of these.",
                     f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
                 )
         levels = tuple(found[stride] for stride in strides)
@@ -365,8 +366,9 @@ class Backbone:
         layers = self._table.select(*([taps] if isinstance(taps, str | int) else taps))
         if not layers or not pools:
             raise UsageError(
-                f"Taps of backbone {self.spec.id} were asked for.",
-                f"Got {len(layers)} layers and {len(pools)} pools.",
+                f"{len(layers)} layers and {len(pools)} pools make no cut of backbone "
+                f"{self.spec.id}.",
+                "A cut reads layers and pools what it finds there.",
                 "One layer and one pool at least.",
                 'Type, for example:  backbone.cut(-1, pool="gap")',
             )
@@ -417,7 +419,7 @@ class Backbone:
 
         Asked before anything of the network is computed, and again before it is kept. Parameters,
         statistics and other buffers are compared, and how the layers are set up; a network that
-        nobody was given is not looked at.
+        nobody has had is not looked at.
         """
         changed = self._held.changed()
         if changed:

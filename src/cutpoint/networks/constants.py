@@ -10,6 +10,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Constants
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, InputSpec, Shape
 
 Value = str | int | float
@@ -48,7 +49,7 @@ def _spelled(name: str, value: Any) -> Value:
         f'The input "{name}" can\'t be given {value!r}.',
         "That is no constant.",
         f"Constants: {_WORDS}.",
-        f'Type, for example:  --input {name}=zeros   (Python: inputs={{"{name}": "zeros"}})',
+        f"Type, for example:  {option('inputs', {name: 'zeros'})}",
     )
 
 
@@ -70,7 +71,7 @@ def constant_array(value: Value, shape: Shape, dtype: str) -> Array:
     value : str or number
         As `read_constants` spells it.
     shape : tuple of int or None
-        Of the whole array, as the network declares it; what is free is 1, unless `value` says the
+        The whole array's, as the network declares it; what is free is 1, unless `value` says the
         shape.
     dtype : str
     """

@@ -153,7 +153,7 @@ class LayerTable:
         """Keras and TF.js meaning: exactly one of `name` and `index`."""
         if (name is None) == (index is None):
             raise UsageError(
-                "One layer was asked for.",
+                "A layer is named by either a name or an index.",
                 f"Got name={name!r} and index={index!r}.",
                 "Exactly one of the two says which layer is meant.",
                 'Type, for example:  get_layer("conv_head")  or  get_layer(index=-1)',
@@ -301,8 +301,8 @@ class LayerTable:
         names = [row.name for row in self.rows] or ["none"]
         if name and name == self.input_name:
             return TapNotFound(
-                f'Layer "{name}" of backbone {self.backbone} was asked for as a tap.',
-                f"No features can be read there: {IS_INPUT}.",
+                f'No features can be read at layer "{name}" of backbone {self.backbone}.',
+                f"Why: {IS_INPUT}.",
                 "The first layers: " + ", ".join(f'"{each}"' for each in names[:3]) + ".",
                 f"List them with:  cutpoint layers {self.backbone}",
             )
@@ -316,7 +316,7 @@ class LayerTable:
 
     def _no_inner(self) -> TapNotFound:
         return TapNotFound(
-            f'Taps inside the blocks of backbone {self.backbone} ("inner") were asked for.',
+            f'No taps inside the blocks of backbone {self.backbone} ("inner").',
             "It has no blocks with attention or activations in them that can be taps.",
             f"Named layers, or auto: {', '.join(self.auto_taps()[-3:])}, …",
             f"List all layers with:  cutpoint layers {self.backbone}",
@@ -330,8 +330,8 @@ class LayerTable:
         near = near or [row.name for row in usable][-3:]
         why = layer.why_no_tap or "its output comes from several places or is no plain array"
         return TapNotFound(
-            f'Layer "{layer.name}" of backbone {self.backbone} was asked for as a tap.',
-            f"No features can be read there: {why}.",
+            f'No features can be read at layer "{layer.name}" of backbone {self.backbone}.',
+            f"Why: {why}.",
             "Nearest: " + ", ".join(f'"{name}"' for name in near) + "."
             if near
             else "It has no layer at which features can be read.",
@@ -495,7 +495,7 @@ def human_count(count: float) -> str:
 def no_symbolic(layer: Layer, what: str) -> UsageError:
     """Return the error of a framework in which no new head can be connected to a layer."""
     return UsageError(
-        f'Something to connect a head to at layer "{layer.name}" was asked for.',
+        f'No new head can be connected to layer "{layer.name}".',
         f"The network is {what}.",
         "symbolic() is there for Keras and PyTorch networks; features are, for all.",
         f'Type, for example:  backbone.cut("{layer.name}")',

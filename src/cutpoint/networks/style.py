@@ -57,7 +57,7 @@ def image_distance(
     ----------
     one, other : path, bytes of a file, PIL image or uint8 array (height, width, 3)
     backbone : Backbone
-        Of images, with maps at the layers.
+        A backbone of images, with maps at the layers.
     content : sequence of taps, optional
         The deepest map by default.
     style : sequence of taps, optional
@@ -92,7 +92,7 @@ def image_distance(
             f"The backbone is a {type(backbone).__name__}.",
             "Distances are measured in the layers of a backbone.",
             "What `cutpoint.load` returns.",
-            'Type, for example:  cp.style.image_distance(a, b, cp.load(NAME))',
+            "Type, for example:  cp.style.image_distance(a, b, cp.load(NAME))",
         )
     table = backbone.layers()
     by_stride = {row.stride: row.name for row in table.maps()}

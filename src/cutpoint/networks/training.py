@@ -92,7 +92,7 @@ def train(
         As optimisers of PyTorch take parameters, each with its own ``lr`` or ``weight_decay``; all
         of `module` by default.
     """
-    torch = import_torch("Training")
+    torch = import_torch("A head trained by PyTorch")
     given = [{"params": list(module.parameters())}] if groups is None else list(groups)
     optimiser = torch.optim.AdamW(given, lr=schedule.rate, weight_decay=schedule.decay)
     rates = [group["lr"] for group in optimiser.param_groups]
@@ -113,7 +113,7 @@ def train(
 @contextmanager
 def own_lots(seed: int) -> Iterator[None]:
     """Draw from `seed` alone, and leave PyTorch's own generator as it was."""
-    torch = import_torch("Training")
+    torch = import_torch("A head trained by PyTorch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cutpoint.base.tongue import in_shell, option, options
+from cutpoint.base.tongue import arguments, in_shell, option, options
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from cutpoint.base.tongue import in_shell, option, options
         ("follow_links", True, "follow_links=True", "--follow-links"),
         ("data_set", "my photos", "data_set='my photos'", "--data-set 'my photos'"),
         ("n_workers", 2, "n_workers=2", "--workers 2"),
+        ("inputs", {"sr": "zeros"}, "inputs={'sr': 'zeros'}", "--input sr=zeros"),
     ],
 )
 def test_each_reader_gets_the_words_to_type(
@@ -24,6 +25,12 @@ def test_each_reader_gets_the_words_to_type(
     with in_shell():
         assert option(name, value) == typed
     assert option(name, value) == in_python
+
+
+def test_several_arguments_stand_beside_each_other_as_they_are_typed() -> None:
+    assert arguments(head="ridge", max_bad=1) == "head='ridge', max_bad=1"
+    with in_shell():
+        assert arguments(head="ridge", max_bad=1) == "--head ridge --max-bad 1"
 
 
 def test_python_is_spoken_again_after_an_error_in_the_shell() -> None:

@@ -53,7 +53,7 @@ def test_the_nearest_name_is_offered() -> None:
 
 
 def test_a_layer_that_is_no_tap_is_refused() -> None:
-    with pytest.raises(TapNotFound, match="asked for as a tap"):
+    with pytest.raises(TapNotFound, match="No features can be read at"):
         table().select("shared")
 
 

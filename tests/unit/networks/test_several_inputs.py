@@ -142,8 +142,8 @@ def test_what_is_not_said_is_asked_for_with_names_shapes_and_what_to_type(
         cp.load(str(bert[0]))
     told = str(caught.value)
     assert "input_ids (int64 of shape ?), attention_mask (int64 of shape ?, the mask of" in told
-    assert "--preprocess none" in told
-    assert "--input token_type_ids=zeros" in told
+    assert "preprocess='none'" in told
+    assert "inputs={'token_type_ids': 'zeros'}" in told
     with pytest.raises(UsageError, match="is a recipe of photos"):
         cp.load(str(bert[0]), "imagenet")
     with pytest.raises(UsageError, match='"types" is no input of'):
@@ -216,7 +216,7 @@ def test_inputs_without_data_take_constants(vad: tuple[Path, Vad]) -> None:
     """A state for one item at a time: items are run so, and that is said."""
     with pytest.raises(UsageError, match=r'"sr" .* takes no batch of arrays') as caught:
         cp.load(str(vad[0]), "none", inputs={"state": "zeros"})
-    assert "--input sr=zeros" in caught.value.type_next
+    assert "inputs={'sr': 'zeros'}" in caught.value.type_next
     assert "sound (float32 of shape ?×64)" in str(caught.value)
     backbone = cp.load(str(vad[0]), "none", inputs={"state": "zeros", "sr": 16000})
     assert backbone.spec.preprocess == ArraySpec((64,))

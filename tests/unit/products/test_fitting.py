@@ -119,7 +119,7 @@ def test_too_many_bad_photos_stop_the_run_and_nothing_is_lost(
     folder = colour_folder()
     for number in range(5):
         (folder / "red" / f"bad{number}.png").write_bytes(b"junk")
-    with pytest.raises(TooManyBadItems, match="--max-bad 1"):
+    with pytest.raises(TooManyBadItems, match="max_bad=1"):
         fit(folder, tmp_path / "m")
     assert "red/bad0.png" in bad_rows(tmp_path / "m")
     counting = CountingBackbone()

@@ -10,6 +10,7 @@ from cutpoint.base.errors import BadItem, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import Preprocess
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Prepared, stacked
 from cutpoint.features.extraction.plan import CALIBRATION_SIZE, Unit
 from cutpoint.features.extraction.unit import prepare
@@ -55,10 +56,10 @@ def check_drift(
     reporter.say(f"Scaled decoding against exact: {told}")
     if cosine < MIN_COSINE:
         raise UsageError(
-            "Large photos were to be decoded at a reduced scale.",
-            f"Their features drift: {told}.",
-            f"{MIN_COSINE} at least; or exact decoding, or taps that depend less on fine detail.",
-            "Type:  --decode exact",
+            f"Features drift when large photos are decoded at a reduced scale: {told}.",
+            f"Cosines below {MIN_COSINE} are refused.",
+            "Exact decoding, or taps that depend less on fine detail.",
+            f"Type:  {option('decode', 'exact')}",
         )
 
 

@@ -17,6 +17,7 @@ from cutpoint.base.errors import CutpointError, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
 from cutpoint.base.stopwatch import Seconds, Stopwatch, lap
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, Batch, blank_batch, n_items_of
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.interrupt import stopping
@@ -46,7 +47,7 @@ class Job:
         Raises if what was computed must not be kept: cuts may share memory with a network that is
         trained meanwhile.
     laps : list of dict of stage → seconds
-        Of each worker, once `run` has ended.
+        Each worker's, once `run` has ended.
     units_s : float
         How long `run` took, seconds.
     """
@@ -113,10 +114,10 @@ class Job:
         free = shutil.disk_usage(_existing(self.store.path)).free
         if plan.disk_bytes > free:
             raise StoreError(
-                f'{human_bytes(plan.disk_bytes)} were to be written to "{self.store.path}".',
-                f"That disk has {human_bytes(free)} left.",
+                f'The disk of "{self.store.path}" is too small for the features.',
+                f"They take {human_bytes(plan.disk_bytes)}; it has {human_bytes(free)} left.",
                 "A disk with more space, or fewer taps and pools.",
-                "Put the store elsewhere with:  --store FOLDER",
+                f"Put the store elsewhere with:  {option('store', 'FOLDER')}",
             )
         return plan
 

@@ -31,7 +31,7 @@ class Plan:
     n_items : int
         Items with a readable payload.
     n_stored : int
-        Of them, those whose features are in the store already.
+        Those of them whose features are in the store already.
     units : tuple of Unit
         The rest, each payload once.
     disk_bytes, ram_bytes : int
@@ -105,11 +105,11 @@ def size_plan(
     n_workers, n_engines : int
         Threads that decode; forward passes that run at a time.
     batch_bytes : int
-        Of one prepared batch.
+        Bytes of one prepared batch.
     """
     n_todo = sum(len(unit.items) for unit in units)
     n_held = n_workers * min(UNIT_SIZE, n_todo)
-    # A unit is held as rows, as one array a tap, and as the bytes of its shard.
+    # A unit is held as rows, as one array per tap, and as the bytes of its shard.
     ram_bytes = 3 * n_held * record.row_bytes + n_workers * 2 * batch_bytes
     seconds = n_todo * (record.engine_s / n_engines + record.prepare_s / n_workers)
     disk_bytes = n_todo * (record.row_bytes + 32)

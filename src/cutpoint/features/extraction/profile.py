@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutpoint.base.stopwatch import Seconds
+from cutpoint.base.tongue import option
 
 STAGES = ("read", "decode", "preprocess", "engine", "write", "idle")
 IDLE, OTHER = "idle", "other"
@@ -19,7 +20,7 @@ class Profile:
     Attributes
     ----------
     seconds : float
-        Of the whole run, on the clock.
+        The whole run, on the clock.
     engine : str
         Which engine ran; empty if none did.
     start_up : dict of stage → seconds
@@ -54,8 +55,8 @@ class Profile:
     def advice(self) -> str:
         """One line on what would help."""
         stage = self._largest()
-        more = _ADVICE_ON_OPENVINO.get(stage, "") if self.engine == "openvino" else ""
-        return _ADVICE.get(stage, "nothing to gain: all is stored already.") + more
+        more = _advice_on_openvino(stage) if self.engine == "openvino" else ""
+        return _advice(stage) + more
 
     def _largest(self) -> str:
         """Return the stage that takes most of the workers' time; all of the start-up is one."""
@@ -91,17 +92,21 @@ def _line(title: str, laps: Seconds) -> str:
     return f"  {title:<9} {' · '.join(parts)} s"
 
 
-_ADVICE = {
-    "read": "files on a faster disk.",
-    "decode": "smaller files, or --decode scaled for JPEGs of four times the network's size "
-    "and more.",
-    "preprocess": "files already near the size the network sees.",
-    "engine": "fewer or earlier taps (--tap), or a smaller network.",
-    "write": "a store on a faster disk (--store), or narrower pools.",
-    "idle": "more items, or larger files in fewer units: workers waited for each other.",
-    "start-up": "nothing, or more items at a time.",
-}
-_ADVICE_ON_OPENVINO = {
-    "engine": " Or --precision bf16 on a processor that has it.",
-    "start-up": " What was compiled is kept for the next run.",
-}
+def _advice(stage: str) -> str:
+    return {
+        "read": "files on a faster disk.",
+        "decode": f"smaller files, or {option('decode', 'scaled')} for JPEGs of four times the "
+        "network's size and more.",
+        "preprocess": "files already near the size the network sees.",
+        "engine": f"fewer or earlier taps ({option('taps')}), or a smaller network.",
+        "write": f"a store on a faster disk ({option('store')}), or narrower pools.",
+        "idle": "more items, or larger files in fewer units: workers waited for each other.",
+        "start-up": "nothing, or more items at a time.",
+    }.get(stage, "nothing to gain: all is stored already.")
+
+
+def _advice_on_openvino(stage: str) -> str:
+    return {
+        "engine": f" Or {option('precision', 'bf16')} on a processor that has it.",
+        "start-up": " What was compiled is kept for the next run.",
+    }.get(stage, "")

@@ -10,6 +10,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, DataError, StoreCorrupt, StoreError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Prepared
 from cutpoint.features.extraction.unit import prepare
 from cutpoint.features.store import FeatureStore
@@ -72,7 +73,7 @@ def cut_of(
 ) -> Cut:
     """Return the cut that gives the features of a spec, or of some of its taps.
 
-    Of int8 it is the one network in the store.
+    For int8 it is the one network in the store.
 
     Raises
     ------
@@ -142,18 +143,18 @@ def _prepared(items: Sequence[Item], spec: FeatureSpec, dataset: Dataset) -> lis
             continue
     if not found:
         raise DataError(
-            f'Precision int8 was asked for on "{dataset.name}".',
-            f"None of {len(items)} training items can be used to set its scales.",
+            f'None of {len(items)} training items of "{dataset.name}" can set the scales of int8.',
+            f"It has {len(dataset)} items in all.",
             "Items of split train, or data without splits; test items set no scale.",
-            "Leave --precision away, or look at the splits in the data",
+            f"Leave out {option('precision')}, or look at the splits in the data",
         )
     return found
 
 
 def _lost(store: FeatureStore, spec_id: str) -> StoreError:
     return StoreError(
-        f'Features in precision int8 were to be computed for "{store.path}".',
-        "Their one network is not in it, and another would give other numbers.",
+        f'"{store.path}" lacks the int8 network of its features.',
+        "Another would give other numbers.",
         f"The file that belongs in {store.path / NETWORKS / spec_id}, or a new store.",
-        "Name another with:  -o FOLDER, or --store FOLDER",
+        f"Name another with:  {option('store', 'FOLDER')}",
     )

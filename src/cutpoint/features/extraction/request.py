@@ -10,6 +10,7 @@ from pathlib import Path
 from cutpoint.base.arguments import as_path, check_choice, check_seed
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import PRECISIONS, FeatureSpec
+from cutpoint.base.tongue import option
 from cutpoint.features.extraction.run import ExtractOptions
 from cutpoint.networks.backbone import STORAGES, Backbone
 from cutpoint.networks.engines import refuse_precision
@@ -80,7 +81,7 @@ class Request:
                 f"The pools are {self.pools!r}.",
                 "A pool is named by text.",
                 "One pool at least.",
-                'Type, for example:  pool="gap"   or   --pool "gem(3)"',
+                f"Type, for example:  {option('pool', 'gap')}",
             )
         for pool in self.pools:
             if pool != AUTO:
@@ -125,5 +126,5 @@ def _check_store(folder: Path) -> None:
             f'Features can\'t be kept in "{folder}".',
             f'"{blocking}" is a file.',
             "A folder, which need not be there yet.",
-            'Type, for example:  --store features   or   store="features"',
+            f"Type, for example:  {option('store', 'features')}",
         )

@@ -18,6 +18,7 @@ from cutpoint.base.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec
 from cutpoint.base.stopwatch import Stopwatch
+from cutpoint.base.tongue import option
 from cutpoint.features.extraction.drift import check_drift
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.job import Job
@@ -133,11 +134,11 @@ class _Tally:
     def _too_many(self) -> TooManyBadItems:
         share = len(self.bad) / self.n_items
         error = TooManyBadItems(
-            f"Up to {self.max_bad:.1%} of {self.n_items} items may be bad.",
-            f"{len(self.bad)} are so far ({share:.1%}); first: "
+            f"{len(self.bad)} of {self.n_items} items are bad, more than {self.max_bad:.1%}.",
+            f"That is {share:.1%} so far; first: "
             + "; ".join(f"{key}: {reason}" for key, reason in list(self.bad.items())[:3]),
             "Fewer bad items, or a higher limit; what was computed is kept in the store.",
-            "Go on whatever comes, and count them all, with:  --max-bad 1",
+            f"Go on whatever comes, and count them all, with:  {option('max_bad', 1)}",
         )
         error.quarantined = tuple(self.bad.items())
         return error
@@ -170,7 +171,7 @@ def extract_features(
     refuse_precision(options.engine, spec.precision)
     refuse_other_kind(dataset, spec.backbone.preprocess.kind)
     refuse_misfit(dataset.items, spec.backbone.preprocess)
-    if options.engine != "auto":  # told now, though all may be stored and no engine be needed
+    if options.engine != "auto":  # refused now, though all may be stored and no engine be needed
         preferred_engine(options.engine, backbone.cut_at(spec.taps))
     if spec.precision == "int8" and not spec.calibration:
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
@@ -258,8 +259,8 @@ def _digests(
         pool.shutdown(cancel_futures=True)  # no more is read after Ctrl-C, or with too many bad
     if not found:
         raise DataError(
-            f'The items of "{dataset.name}" were to be read.',
-            f"None of {len(dataset)} can be; first: {next(iter(tally.bad.items()), None)}.",
+            f'None of the {len(dataset)} items of "{dataset.name}" can be read.',
+            f"First: {next(iter(tally.bad.items()), None)}.",
             "Files this user may read.",
             f"Look at them with:  ls -l {dataset.name}",
         )

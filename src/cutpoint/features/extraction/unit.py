@@ -139,7 +139,7 @@ def describe(
     on_items : callable
         Told how many items were passed, batch by batch.
     free : mapping of tap → axis
-        Of taps that are kept whole, the axis of a row along which items differ in length; padding
+        For taps that are kept whole, the axis of a row along which items differ in length; padding
         is left out of their rows.
     """
     found = Described()
@@ -242,7 +242,7 @@ def calibration_batch(
         if len(found) == CALIBRATION_SIZE:
             break
     seconds = (time.perf_counter() - start) / max(n_tried, 1)
-    # Of nothing but bad items, any input will do to set the engine up.
+    # With nothing but bad items, any input will do to set the engine up.
     return stacked(found) if found else blank_batch(cut.inputs, 1), seconds
 
 

@@ -84,7 +84,7 @@ class Places:
     Attributes
     ----------
     names, sha256 : tuple of str
-        Of each shard; no sha256, where the catalog has rows of a shard it does not know.
+        One per shard; no sha256, where the catalog has rows of a shard it does not know.
     shard : int array of shape (n_payloads,)
         Number of its shard; -1 where the catalog has no row.
     row : int array of shape (n_payloads,)
@@ -101,7 +101,7 @@ class Places:
 class EngineRecord:
     """An engine that passed the parity gate for a spec, and how fast it was then.
 
-    `engine_s` and `prepare_s` are seconds an item in one thread; `row_bytes` bytes an item.
+    `engine_s` and `prepare_s` are seconds per item in one thread; `row_bytes` bytes per item.
     """
 
     engine: str
@@ -378,7 +378,7 @@ class Catalog:
         if version < SCHEMA_VERSION:
             raise self.damaged(f"its schema version is {version}, and there was no such")
         raise StoreError(
-            f'The feature store "{self.path.parent}" was to be opened.',
+            f'The feature store "{self.path.parent}" is of a later release.',
             f"Its catalog has schema version {version}.",
             f"This release reads version {SCHEMA_VERSION}.",
             "Upgrade with:  pip install --upgrade cutpoint-ml",
@@ -425,7 +425,7 @@ class Catalog:
         return StoreError(
             f'The catalog "{self.path}" is damaged.',
             f"SQLite answered, or was asked for, what can't be: {what}.",
-            "It can be made again from the shards, which are whole or told by their names.",
+            "It can be made again from the shards, whose names say whether they are whole.",
             "Make it again with:  "
             f"cutpoint store verify --rebuild {shlex.quote(str(self.path.parent))}",
         )

@@ -44,7 +44,7 @@ class CheckedShard:
         sha256 : str
             What was committed, 64 hex digits.
         spec_id : str
-            Of the spec it must belong to.
+            Fingerprint of the spec it must belong to.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class CheckedShard:
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
-        """Open the file; one that is gone is told from one the disk does not give at present."""
+        """Open the file; one that is gone is another error than one the disk does not give now."""
         with open_file(self.path) as file, told(self.path, "read"):
             yield file
 

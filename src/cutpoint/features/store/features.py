@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, TapNotFound
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
 from cutpoint.features.store.checked import CheckedShard, split
@@ -48,7 +49,7 @@ class Features:
     places : Places
         Where each item's row lies.
     folder : Path
-        Of the shards.
+        Folder of the shards.
     """
 
     spec: FeatureSpec
@@ -199,9 +200,9 @@ class Features:
     def _check_tap(self, tap: str) -> None:
         if tap not in self.taps:
             raise TapNotFound(
-                f'Features of tap "{tap}" were asked for.',
-                "They were not extracted.",
+                f'No features of tap "{tap}" in "{self.name}".',
                 f"Extracted: {', '.join(self.taps)}.",
+                "One of these, or features extracted with that tap.",
                 f'Type, for example:  features.X("{self.taps[-1]}")',
             )
 
@@ -254,7 +255,7 @@ class Features:
         is_ragged = self._opened[numbers[0]].is_ragged(tap)
         if is_ragged and as_one:
             raise self._no_one_array(tap)
-        # Of arrays no two parts are in memory at once but the whole and one of them.
+        # Beside the whole array only one of its parts is in memory at a time.
         parts = (
             self._read(n, tap, row[g], digests[g]) for n, g in zip(numbers, groups, strict=True)
         )
@@ -288,8 +289,9 @@ class Features:
         return ShapeError(
             f'The features of tap "{tap}" are no one array: its rows differ in length.',
             "They are whole activations of items that differ in length.",
-            "The rows one by one; or a tap that is pooled to one vector an item.",
-            f'Type, for example:  features.rows("{tap}")   or extract with:  --pool gap',
+            "The rows one by one; or a tap that is pooled to one vector per item.",
+            f'Type, for example:  features.rows("{tap}")   or extract with:  '
+            f"{option('pool', 'gap')}",
         )
 
     def _open(self, shards: Collection[int]) -> None:
@@ -324,7 +326,7 @@ class Features:
 
     def _missing(self, digest: Array) -> StoreError:
         return StoreError(
-            f'The features of an item of "{self.name}" were asked for.',
+            f'The features of an item of "{self.name}" are not in the store.',
             f"The catalog has no row for its payload, {digest.tobytes().hex()[:16]}…",
             "An extraction that has ended since.",
             "Repeat the extraction; only what is missing is computed.",
@@ -345,8 +347,8 @@ def digest_rows(fields: Mapping[str, Any]) -> Array:
         return np.frombuffer(digests, np.uint8).reshape(len(fields["items"]), 32)
     except (TypeError, ValueError, LookupError) as error:
         raise StoreCorrupt(
-            f'The features of "{fields.get("name")}" were asked for.',
-            f"Its list of items is not what was written: {error}.",
+            f'The list of items of "{fields.get("name")}" is not what was written.',
+            f"In it: {error}.",
             "Only what was written is used.",
             "Extract again; only what is missing is computed.",
         ) from error

@@ -22,7 +22,7 @@ def stored_dtype(tap: str, n_axes: int, storage: str) -> str:
     tap : str
         ``"layer/pool"``.
     n_axes : int
-        Of the rows, (n_items, …), the first among them.
+        Axes of the rows, (n_items, …), the first among them.
     storage : {"auto", "fp32", "fp16"}
         As `FeatureSpec.storage`.
     """
@@ -66,5 +66,5 @@ def beyond(tap: str, row: Kept, storage: str) -> str:
         return ""
     return (
         f"{tap} holds {largest:.4g}, beyond ±{LARGEST:.0f} of half precision; "
-        "keep it with --storage fp32"
+        "keep it with storage fp32"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 
 
@@ -62,10 +63,10 @@ class Ragged:
             return cls.of(list(rows), axis)
         if rows.shape[1 + axis] != mask.shape[1]:
             raise ShapeError(
-                f'The padding of items can\'t be told at "{tap}".',
+                f'The padding of items is not known at "{tap}".',
                 f"It gives {rows.shape[1 + axis]} places for {mask.shape[1]} of an item.",
                 "A layer with one place for each of an item's; or a pool that gives one vector.",
-                'Type, for example:  --pool "gap"',
+                f"Type, for example:  {option('pool', 'gap')}",
             )
         return cls.of([row.compress(own, axis) for row, own in zip(rows, mask, strict=True)], axis)
 

@@ -102,7 +102,7 @@ def write_shard(
     folder : Path
         The shard folder of this spec; made if absent.
     digests : sequence of n_rows hex sha256
-        Of the payloads, one a row.
+        One per row: the digest of its payload.
     features : mapping of tap name → array of shape (n_rows, …), or Ragged
     """
     spec_id = spec.fingerprint()
@@ -266,11 +266,11 @@ def read_contents(
     Parameters
     ----------
     n_bytes : int
-        Of the file.
+        Bytes of the file.
     read : callable
         Gives the file's bytes from one place to another.
     spec_id : str
-        Of the spec it must belong to.
+        Fingerprint of the spec it must belong to.
 
     Notes
     -----
@@ -374,7 +374,7 @@ def _store_of(path: Path) -> Path:
 
 def corrupt(path: Path, what: str) -> StoreCorrupt:
     return StoreCorrupt(
-        f'"{path}" was to be read.',
+        f'"{path}" is damaged.',
         f"It is not what was written: {what}.",
         "Only whole files are used; a damaged one is made again, and it alone.",
         f"Extract again, or look with:  cutpoint store verify {shlex.quote(str(_store_of(path)))}",

@@ -188,8 +188,8 @@ class FeatureStore:
         found = self.data_sets()
         if not found:
             raise UsageError(
-                f'The features in "{self.path}" were asked for.',
-                "No extraction into this store has ended yet.",
+                f'The feature store "{self.path}" has no data set yet.',
+                "No extraction into it has ended.",
                 "A store whose extraction has ended at least once.",
                 "Repeat the extraction; what is there already is not computed again.",
             )
@@ -221,8 +221,9 @@ class FeatureStore:
         """Raise `UsageError` unless a store is there."""
         if not self.exists():
             raise UsageError(
-                f'The features in "{self.path}" were asked for.',
-                "There is no feature store.",
+                f'No feature store in "{self.path}".',
+                f"The folder is {'there' if self.path.is_dir() else 'not there'}, "
+                "without a catalog.",
                 "A folder made by `cutpoint extract` or `cutpoint fit --store`.",
                 f"Make one with:  cutpoint extract DATA BACKBONE -o {self.path}",
             )
@@ -255,10 +256,10 @@ class FeatureStore:
         found = self.networks(spec_id)
         if len(found) > 1:
             raise StoreCorrupt(
-                f'The network in "{found[0].parent}" was to be read.',
-                f"{len(found)} are there, of which one gave the features.",
+                f'{len(found)} networks are in "{found[0].parent}", where one belongs.',
+                "One of them gave the features.",
                 "That one alone.",
-                f"Move the other away, or look with:  cutpoint store verify {self.path}",
+                f"Move the other elsewhere, or look with:  cutpoint store verify {self.path}",
             )
         return read_network(found[0]) if found else None
 

@@ -15,6 +15,7 @@ from cutpoint.base.spec import (
     parse_json,
     preprocess_from_json,
 )
+from cutpoint.base.tongue import either, option
 from cutpoint.base.types import InputSpec, Shape, shape_text
 from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
 
@@ -37,14 +38,14 @@ def stated_preprocess(
     what : str
         The backbone, for messages.
     input_shape : tuple of int or None, optional
-        Of one item, channels last, where the network declares it.
+        One item's, channels last, where the network declares it.
     side_px : int, optional
-        Of the squares the weights were trained on, where the source knows it: what a recipe
+        Side of the squares the weights were trained on, where the source knows it: what a recipe
         without a side gives.
     only_lists : bool
         Whether layers are listed and nothing is fed: the shape is enough then, if it is known.
     dtype : str
-        Of arrays that ``"none"`` feeds.
+        Type of arrays that ``"none"`` feeds.
 
     Raises
     ------
@@ -101,8 +102,8 @@ def stated_inputs(
             f"{takes}.",
             '"none" where arrays by these names are ready as they are; a constant for an input '
             "that carries no data; or a JSON file with their shapes, types and masks.",
-            f"Type:  --preprocess none   or with  --input {list(declared)[-1]}=zeros   "
-            f'(Python: preprocess="none", inputs={{"{list(declared)[-1]}": "zeros"}})',
+            f"Type:  {option('preprocess', 'none')}   or with  "
+            f"{option('inputs', {list(declared)[-1]: 'zeros'})}",
         )
     spec = _spec_given(given, what)
     found = spec.inputs
@@ -112,7 +113,7 @@ def stated_inputs(
             f'The preprocessing of "{what}" gives {inputs_text(found)}.',
             f"{takes}.",
             "Each of them by its name; or a constant for an input that carries no data.",
-            "Type:  --preprocess none   or:  --input NAME=zeros",
+            f"Type:  {option('preprocess', 'none')}   or:  {option('inputs', {'NAME': 'zeros'})}",
         )
     return spec
 
@@ -145,43 +146,42 @@ def unstated(what: str, shape: Shape | None) -> UsageError:
     Parameters
     ----------
     shape : tuple of int or None, or None
-        Of one item, channels last; empty if nothing is known but that it is no photo; None if
+        One item's, channels last; empty if nothing is known but that it is no photo; None if
         nothing is known at all.
     """
     if may_be_photos(shape):
         own = _whole(shape)
         side = f" The side of {own[0]} pixels is the network's own." if own else ""
         return UsageError(
-            f'Backbone "{what}" was asked for.',
-            "How its weights were fed in training is not known, and a guess would be silent.",
+            f'How the weights of backbone "{what}" were fed in training is not known.',
+            "A guess would be silent.",
             f"One of {', '.join(RECIPES)}, or a JSON file (in Python: a PreprocessSpec).{side}",
-            'Type, for example:  --preprocess imagenet   (Python: preprocess="imagenet")',
+            f"Type, for example:  {option('preprocess', 'imagenet')}",
         )
-    how = "--preprocess none" if shape else "--preprocess FILE.json"
-    python = 'preprocess="none"' if shape else 'preprocess=ArraySpec(shape, "float32")'
+    stated = either('preprocess=ArraySpec(shape, "float32")', "--preprocess FILE.json")
     takes = (
         f"It takes arrays of shape {shape_text(shape)}, no square photos"
         if shape
         else "Its weights show no convolution over three colours, so it takes arrays"
     )
     return UsageError(
-        f'Backbone "{what}" was asked for.',
-        f"{takes}; how they were prepared for training is not known.",
+        f'How the arrays of backbone "{what}" were prepared for training is not known.',
+        f"{takes}.",
         '"none" where arrays of the shape it declares are ready as they are; or a JSON file with '
         f"their shape and type:  {_as_json(shape)}",
-        f"Type:  {how}   (Python: {python})",
+        f"Type:  {option('preprocess', 'none') if shape else stated}",
     )
 
 
 def _misfit(what: str, spec: Preprocess, shape: Shape) -> UsageError:
     if may_be_photos(shape):
-        fitting = "State another, or leave its side out:  --preprocess imagenet"
+        fitting = "State another, or leave its side out:  " + option("preprocess", "imagenet")
     else:
-        fitting = "Arrays that are ready as they are:  --preprocess none"
+        fitting = "Arrays that are ready as they are:  " + option("preprocess", "none")
     gives = ", ".join(shape_text(each.shape) for each in spec.inputs.values())
     return UsageError(
-        f'Backbone "{what}" was asked for.',
-        f"It takes items of shape {shape_text(shape)}; the preprocessing gives {gives}.",
+        f'The preprocessing of backbone "{what}" gives {gives}.',
+        f"The network takes items of shape {shape_text(shape)}.",
         "Preprocessing that gives what the network takes.",
         fitting,
     )
@@ -223,8 +223,8 @@ def read_preprocess(path: Path) -> Preprocess:
         spec.check()
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
-            f'The preprocessing in "{path}" was asked for.',
-            f"It can't be used: {type(error).__name__} {error}.",
+            f'The preprocessing in "{path}" can\'t be used.',
+            f"It raised {type(error).__name__} {error}.",
             "Fields: resize_px, crop_px, interpolation, mean, std, and if they differ background, "
             "fit, channels, decode; for arrays: shape, dtype, and pad_id of token ids; for several "
             'by name: {"inputs": {NAME: {"shape": …, "dtype": …, "mask_of": …}}}.',

@@ -46,7 +46,7 @@ def measure_speeds(
                 found[layer] = _items_per_s(cut_at([tap]), one, items, engine, reporter)
                 advance(1)
     except (MissingExtra, StoreError, UsageError) as error:
-        reporter.say(f"Speeds are left out: {error.got}")
+        reporter.say(f"Speeds are left out: {error.wrong}")
         return {}
     return found
 

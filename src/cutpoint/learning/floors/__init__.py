@@ -18,8 +18,8 @@ class Floor(Protocol):
     def make(self, target: str) -> Any:
         """Return an unfitted estimator of items, for "classes", "labels" or "values".
 
-        Of classes it has `predict_proba`; of labels, given as columns of 0 and 1, and of values
-        it has `predict`.
+        For classes it has `predict_proba`; for labels, given as columns of 0 and 1, and for
+        values it has `predict`.
         """
 
 

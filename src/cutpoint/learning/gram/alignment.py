@@ -1,6 +1,6 @@
 """How alike two sets of features arrange the same items: centred kernel alignment.
 
-Of Gram matrices K and L whose rows are centred, with their diagonals k and l::
+For Gram matrices K and L whose rows are centred, with their diagonals k and l::
 
     biased     HSIC  = Σ_ij K_ij L_ij / (n − 1)²
     debiased   HSIC₁ = [Σ_ij K_ij L_ij − (n / (n − 2)) k·l + (Σk)(Σl) / ((n − 1)(n − 2))]
@@ -63,7 +63,7 @@ def cka_of_features(X: Array, Y: Array, *, debiased: bool = True) -> float:
     Parameters
     ----------
     X, Y : array of shape (n_items, n_features)
-        Of the same items; widths may differ.
+        Rows of both are of the same items; widths may differ.
     """
     if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y):
         raise _wrong_shape(X, Y, "(n_items, n_features), as many items in both")
@@ -92,8 +92,8 @@ def _hsic(cross: float, k: Float64, ell: Float64, debiased: bool) -> float:
 def _ratio(cross: float, of_k: float, of_l: float) -> float:
     if not (of_k > 0 and of_l > 0):
         raise UsageError(
-            "The alignment of two sets of features was asked for.",
-            "In one of them all items are the same.",
+            "Features in which all items are the same align with nothing.",
+            "One of the two sets is so.",
             "Features that differ from item to item.",
             "Look at them with:  X.std(axis=0)",
         )
@@ -113,8 +113,8 @@ def _check(K: Array, L: Array) -> None:
 def _check_count(n_items: int) -> None:
     if n_items < 4:
         raise UsageError(
-            "The alignment of two sets of features was asked for.",
-            f"There are {n_items} items.",
+            f"{n_items} items are too few for a debiased alignment.",
+            "Its estimate divides by n_items − 3.",
             "Four items or more.",
             "Look at them with:  len(X)",
         )
@@ -122,8 +122,8 @@ def _check_count(n_items: int) -> None:
 
 def _wrong_shape(X: Array, Y: Array, shape: str) -> ShapeError:
     return ShapeError(
-        "The alignment of two sets of features was asked for.",
-        f"Their shapes are {X.shape} and {Y.shape}.",
+        f"Shapes {X.shape} and {Y.shape} can't be aligned.",
+        "An alignment compares two sets of features of the same items.",
         f"{shape}.",
-        "Of features, type:  cka_of_features(X, Y)",
+        "For features, type:  cka_of_features(X, Y)",
     )

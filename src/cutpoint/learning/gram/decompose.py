@@ -71,16 +71,16 @@ def check_weights(weights: Array | None, n_items: int) -> Float64:
     found = np.asarray(weights, dtype=np.float64)
     if found.shape != (n_items,):
         raise ShapeError(
-            "Weighted rows were asked for.",
-            f"The weights have shape {found.shape}, and there are {n_items} rows.",
+            f"Weights of shape {found.shape} don't fit {n_items} rows.",
+            "Each row is weighted by one number.",
             f"Shape ({n_items},).",
             "Look at it with:  weights.shape",
         )
     n_positive = int((found > 0).sum())
     if not np.isfinite(found).all() or (found < 0).any() or n_positive < 2:
         raise UsageError(
-            "Weighted rows were asked for.",
-            f"The weights run from {found.min()} to {found.max()}; {n_positive} are positive.",
+            f"Rows can't be weighted by numbers from {found.min()} to {found.max()}.",
+            f"{n_positive} of {n_items} weights are positive.",
             "Finite weights ≥ 0, two or more of them positive.",
             "Look at them with:  numpy.sort(weights)",
         )

@@ -56,7 +56,7 @@ class GramSum:
     scales : dict of str to float
         By layer: the factor of its features, `layer_scale`.
     n_features : int
-        Of all layers together.
+        Sum over the layers.
     """
 
     def __init__(self, n_items: int) -> None:
@@ -70,8 +70,8 @@ class GramSum:
         """Take in a layer's features (n_items, n_features) with `weight`, ≥ 0."""
         if X.ndim != 2 or len(X) != self.n_items:
             raise ShapeError(
-                f'Layer "{name}" was to be added to a sum of Gram matrices.',
-                f"Its features have shape {X.shape}.",
+                f'Layer "{name}" has features of shape {X.shape}, not of {self.n_items} rows.',
+                f"The Gram matrices they are added to are of {self.n_items} items.",
                 f"Shape ({self.n_items}, n_features).",
                 "Look at it with:  X.shape",
             )

@@ -24,7 +24,7 @@ class Judged:
     loo_mse : float
         That error, mean over rows and targets.
     scores : float64 array of shape (n_items, n_targets)
-        Of each row by the model fitted without it.
+        Each row's by the model fitted without it.
     log_evidence : float
         Per item, mean over targets; with an intercept, so not the published LogME.
     h_score : float or None
@@ -63,7 +63,7 @@ def judge(
     groups : array of shape (n_items,), optional
         Rows of one group are left out together.
     weights : array of shape (n_items,), optional
-        Of rows, ≥ 0, in all of the figures; `Targets.balanced_weights`, for example.
+        One per row, ≥ 0, in all of the figures; `Targets.balanced_weights`, for example.
     """
     spectrum = features if isinstance(features, Spectrum) else spectrum_of(features, weights)
     path = loo_path(spectrum, targets.Y, alpha_grid(spectrum, n_alphas), groups)

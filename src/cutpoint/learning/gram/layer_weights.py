@@ -29,12 +29,12 @@ class Fusion:
     names : tuple of str
         Layers of positive weight.
     weights : tuple of float
-        Of their Gram matrices; they sum to 1.
+        One per Gram matrix of these layers; they sum to 1.
     alpha : float
         λ for Σ weight × Gram.
     loo_mse : float
     scores : float64 array of shape (n_items, n_targets)
-        Of each row by the model fitted without it (or its group).
+        Each row's by the model fitted without it (or its group).
     """
 
     names: tuple[str, ...]
@@ -191,8 +191,8 @@ def _inverse(matrix: Float64) -> Float64:
 def _check_not_empty(grams: Mapping[str, Array]) -> None:
     if not len(grams):
         raise UsageError(
-            "A fusion of layers was asked for.",
-            "There are no layers.",
+            "There are no layers to fuse.",
+            "No Gram matrix came.",
             "One layer or more.",
             'Type, for example:  greedy_forward({"layer4": normalised_gram(X)}, targets)',
         )

@@ -97,22 +97,22 @@ def members_of(groups: Array | None, weights: Float64) -> list[Array]:
     Raises
     ------
     ShapeError, UsageError
-        If groups are not one a row; if all rows that weigh anything are of one group, so that
+        If groups are not one per row; if all rows that weigh anything are of one group, so that
         nothing is left to fit on.
     """
     groups = np.arange(len(weights)) if groups is None else np.asarray(groups)
     if groups.shape != weights.shape:
         raise ShapeError(
-            "Leaving groups out was asked for.",
-            f"The groups have shape {groups.shape}, and there are {len(weights)} rows.",
+            f"Groups of shape {groups.shape} don't fit {len(weights)} rows.",
+            "Rows of one group are left out together.",
             f"Shape ({len(weights)},).",
             "Look at it with:  groups.shape",
         )
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     if np.count_nonzero(np.bincount(inverse, weights)) < 2:
         raise UsageError(
-            "Leaving groups out was asked for.",
-            f"All {np.count_nonzero(weights)} rows are of one group, so nothing is left to fit on.",
+            f"Groups can't be left out: all {np.count_nonzero(weights)} rows are of one group.",
+            "Nothing is left to fit on.",
             "Two groups or more.",
             "Look at them with:  numpy.unique(groups)",
         )

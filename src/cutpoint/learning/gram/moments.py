@@ -158,8 +158,8 @@ def _blocks(rows: Array) -> Iterator[Float64]:
 
 def _wrong_shape(rows: Array, width: str) -> ShapeError:
     return ShapeError(
-        "Moments of rows were asked for.",
-        f"The rows have shape {rows.shape}.",
+        f"Rows of shape {rows.shape} have no moments here.",
+        f"Each row is one vector of {width} numbers.",
         f"Shape (n_rows, {width}).",
         "Look at it with:  rows.shape",
     )
@@ -168,8 +168,8 @@ def _wrong_shape(rows: Array, width: str) -> ShapeError:
 def too_few(n_items: int) -> UsageError:
     """Return the error for statistics of fewer rows than they need."""
     return UsageError(
-        "The spread of features was asked for.",
-        f"Only {n_items} rows were seen (n_samples = {n_items}).",
+        f"{n_items} {'row is' if n_items == 1 else 'rows are'} too few for the spread of features.",
+        f"A variance needs two (n_samples = {n_items}).",
         "Two rows or more.",
         "Add rows with:  moments.add(rows)",
     )

@@ -42,8 +42,8 @@ def draw_landmarks(n_items: int, n_landmarks: int = N_LANDMARKS, seed: int = 0) 
     """Return row numbers, ascending, drawn evenly without repetition."""
     if not 1 < n_landmarks <= n_items:
         raise UsageError(
-            f"{n_landmarks} landmarks were asked for.",
-            f"There are {n_items} rows.",
+            f"{n_landmarks} landmarks can't be drawn from {n_items} rows.",
+            "Landmarks are rows, drawn without repetition.",
             f"From 2 to {n_items} landmarks.",
             f"Type, for example:  draw_landmarks({n_items}, {max(2, n_items // 4)})",
         )

@@ -25,7 +25,7 @@ class LooPath:
     squared_errors : float64 array of shape (n_alphas, n_targets)
         Mean over rows, weighted if they are.
     scores : float64 array of shape (n_items, n_targets)
-        Of each row by the model of the best λ fitted without it.
+        Each row's by the model of the best λ fitted without it.
     """
 
     alphas: Float64
@@ -74,8 +74,8 @@ def loo_path(
     found = np.array([float(alpha) for alpha in alphas])
     if not len(found):
         raise UsageError(
-            "Leave-one-out errors of every λ were asked for.",
             "alphas is empty.",
+            "A path has the leave-one-out error of each λ.",
             "One λ > 0 or more.",
             "Type, for example:  alpha_grid(spectrum)",
         )

@@ -41,7 +41,6 @@ from cutpoint.learning.gram.leave_out import Fits
 
 # What centring leaves of numbers that are equal, as a share of them: a few roundings of float64.
 _ROUNDING = 1e-15
-_ASKED = "Leave-one-out ridge was asked for."
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Spectrum:
     X : array of shape (n_items, n_features)
         Any float type; computed in float64. The smaller of the two Gram matrices is decomposed.
     weights : array of shape (n_items,), optional
-        Of rows, ≥ 0; by default all 1. The squared error of a row is multiplied by its weight.
+        One per row, ≥ 0; by default all 1. The squared error of a row is multiplied by it.
     is_centred : bool, default True
         Features and targets lose their mean, which is an unpenalised intercept. False: no
         intercept, features as they are.
@@ -102,7 +101,7 @@ class Spectrum:
         if X.ndim != 2 or len(X) < 2:
             raise _wrong_shape("X", X, "(n_items, n_features)")
         rows = X.astype(np.float64)
-        check_finite(rows, _ASKED)
+        check_finite(rows, "X")
         self._start(X.shape, weights, is_centred, is_exact)
         self.mean: Float64 | None = self._mean(rows)
         rows -= self.mean
@@ -134,7 +133,7 @@ class Spectrum:
         """
         if K.ndim != 2 or K.shape[0] != K.shape[1] or len(K) < 2:
             raise _wrong_shape("K", K, "(n_items, n_items)")
-        check_finite(K, _ASKED)
+        check_finite(K, "K")
         found = cls.__new__(cls)
         found._start((len(K), n_features), weights, is_centred, True)
         found.mean = found._rows = None
@@ -231,8 +230,8 @@ class Spectrum:
         """Return the centred rows; raise `UsageError` if there is only their Gram matrix."""
         if self._rows is None:
             raise UsageError(
-                "A ridge map of features was asked for.",
-                "Only their Gram matrix is known.",
+                "A ridge map of features can't be made from their Gram matrix.",
+                "The features themselves are not known here.",
                 "A map of kernels, which needs no features.",
                 "Type:  spectrum.solve_dual(Y, alpha)",
             )
@@ -271,8 +270,8 @@ def check_alpha(alpha: float) -> None:
     """Raise `UsageError` unless λ is positive."""
     if not alpha > 0:
         raise UsageError(
-            f"Ridge with alpha={alpha} was asked for.",
-            "It is not positive.",
+            f"alpha={alpha} is not positive.",
+            "It is the penalty of ridge.",
             "alpha > 0; the scale of the features decides what is small.",
             "Type, for example:  alpha_grid(spectrum)",
         )
@@ -280,8 +279,8 @@ def check_alpha(alpha: float) -> None:
 
 def _wrong_shape(name: str, array: Array, shape: str) -> ShapeError:
     return ShapeError(
-        _ASKED,
-        f"{name} has shape {array.shape}.",
+        f"{name} of shape {array.shape} can't be judged by leaving rows out.",
+        "Each row is left out once, and the others are fitted.",
         f"{name} must be {shape} with two items or more.",
         f"Look at it with:  {name}.shape",
     )

@@ -39,7 +39,7 @@ def h_score(spectrum: Spectrum, Y: Array) -> float:
     spectrum : Spectrum
         Centred.
     Y : array of shape (n_items, n_classes)
-        Zeros and ones, one 1 a row.
+        Zeros and ones, one 1 per row.
 
     References
     ----------

@@ -12,7 +12,7 @@ from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.gram.ridge import one_hot
 
-# Of 0/1 targets, halfway.
+# Halfway between the targets 0 and 1.
 THRESHOLD = 0.5
 
 
@@ -23,13 +23,13 @@ class Targets:
     Attributes
     ----------
     kind : {"classes", "labels", "values"}
-        One class an item; any number of labels an item; numbers (regression).
+        One class per item; any number of labels per item; numbers (regression).
     Y : float64 array of shape (n_items, n_targets)
         Zeros and ones for classes and labels.
     truth : array
         The class number of each item, (n_items,); Y itself for labels and values.
     names : tuple of str
-        Of the columns of Y.
+        One per column of Y.
     """
 
     kind: Literal["classes", "labels", "values"]
@@ -41,7 +41,7 @@ class Targets:
     def of_classes(
         cls, labels: Sequence[Any] | Array, classes: Sequence[Any] | Array | None = None
     ) -> Targets:
-        """Return targets of one class an item.
+        """Return targets of one class per item.
 
         Parameters
         ----------
@@ -61,10 +61,11 @@ class Targets:
         strange = np.setdiff1d(found, known)
         if found.ndim != 1 or len(np.unique(found)) < 2 or len(strange):
             raise DataError(
-                "Targets of classes were asked for.",
-                f"Labels of shape {found.shape} have {len(np.unique(found))} classes"
-                + (f", among them unknown ones: {list(strange[:3])}." if len(strange) else "."),
-                "One label an item, of two classes or more.",
+                f"The labels hold unknown classes: {', '.join(map(str, strange[:3]))}."
+                if len(strange)
+                else "The labels are not one per item, of two classes or more.",
+                f"They have shape {found.shape} and {_counted(found)}.",
+                "One label per item, of two classes or more.",
                 "Look at them with:  numpy.unique(labels)",
             )
         Y = one_hot(found, known)
@@ -72,7 +73,7 @@ class Targets:
 
     @classmethod
     def of_labels(cls, matrix: Array, names: Sequence[str] | None = None) -> Targets:
-        """Return targets of several labels an item.
+        """Return targets of several labels per item.
 
         Parameters
         ----------
@@ -83,9 +84,9 @@ class Targets:
         Y = _columns("labels", matrix)
         if not np.isin(Y, (0, 1)).all() or np.ptp(Y, axis=0).min() == 0:
             raise DataError(
-                "Targets of labels were asked for.",
-                f"{int((np.ptp(Y, axis=0) == 0).sum())} of {Y.shape[1]} columns are constant; "
-                f"values run from {Y.min()} to {Y.max()}.",
+                "The matrix of labels is not made of columns with both zeros and ones.",
+                f"{_n_constant(Y)} of {Y.shape[1]} columns are constant; values run from "
+                f"{Y.min()} to {Y.max()}.",
                 "Zeros and ones, both in each column.",
                 "Look at them with:  matrix.mean(axis=0)",
             )
@@ -104,8 +105,8 @@ class Targets:
         Y = _columns("values", found[:, None] if found.ndim == 1 else found)
         if np.ptp(Y, axis=0).min() == 0:
             raise DataError(
-                "Targets of values were asked for.",
-                f"{int((np.ptp(Y, axis=0) == 0).sum())} of {Y.shape[1]} columns are constant.",
+                f"{_n_constant(Y)} of {Y.shape[1]} columns are constant and can't be learned.",
+                f"The values have {len(Y)} rows.",
                 "Values that differ.",
                 "Look at them with:  values.std(axis=0)",
             )
@@ -139,9 +140,9 @@ class Targets:
         """Return weights of rows, of mean 1, with which all classes seen count equally."""
         if self.kind != "classes":
             raise UsageError(
-                "Weights that balance classes were asked for.",
-                f"The targets are {self.kind}.",
-                "Targets of one class an item.",
+                f"Targets that are {self.kind} have no classes to balance.",
+                "Weights make rows of rare classes count as much as those of common ones.",
+                "Targets of one class per item.",
                 "Type:  Targets.of_classes(labels)",
             )
         counts = np.bincount(self.truth)
@@ -164,7 +165,7 @@ def prior_shift(probabilities: Array, priors_train: Array, priors_new: Array) ->
     old, new = np.asarray(priors_train, dtype=np.float64), np.asarray(priors_new, dtype=np.float64)
     if not ((old > 0).all() and (new >= 0).all() and new.any() and (probabilities >= 0).all()):
         raise UsageError(
-            "Probabilities under other class priors were asked for.",
+            "A probability or a class prior is out of range.",
             f"Smallest: probability {np.min(probabilities)}, prior in training {old.min()}, "
             f"new prior {new.min()}.",
             "Probabilities ≥ 0, priors in training > 0, new priors ≥ 0 and not all 0.",
@@ -174,9 +175,8 @@ def prior_shift(probabilities: Array, priors_train: Array, priors_new: Array) ->
     lost = np.flatnonzero(shifted.sum(axis=1) == 0)
     if len(lost):
         raise UsageError(
-            "Probabilities under other class priors were asked for.",
-            f"{len(lost)} rows give all their probability to classes of new prior 0, the first "
-            f"row {lost[0]}.",
+            f"Row {lost[0]} gives all its probability to classes of new prior 0.",
+            f"{len(lost)} of {len(shifted)} rows do.",
             "New priors above 0 for classes that rows are sure of.",
             "Look at them with:  probabilities[:, numpy.asarray(priors_new) > 0].sum(axis=1)",
         )
@@ -189,8 +189,8 @@ def _columns(kind: str, matrix: Array) -> Float64:
     _check_complete(kind, found)
     if found.ndim != 2 or len(found) < 2 or not found.shape[1]:
         raise ShapeError(
-            f"Targets of {kind} were asked for.",
-            f"They have shape {found.shape}.",
+            f"The {kind} have shape {found.shape}.",
+            "A row belongs to each item, a column to each target.",
             "Shape (n_items, n_targets) with two items or more.",
             f"Look at it with:  {kind}.shape",
         )
@@ -207,20 +207,30 @@ def _check_complete(kind: str, found: Array) -> None:
         is_missing = np.zeros(1, dtype=bool)
     if is_missing.any() or (kind != "classes" and found.dtype.kind not in "buif"):
         raise DataError(
-            f"Targets of {kind} were asked for.",
-            f"They are of type {found.dtype}; {int(is_missing.sum())} are missing or not finite.",
+            f"The {kind} are of type {found.dtype}; {int(is_missing.sum())} are missing or not "
+            "finite.",
+            f"There are {found.size}.",
             "A label for every item." if kind == "classes" else "A finite number for every item.",
             "Leave those items out, or label them.",
         )
+
+
+def _counted(labels: Array) -> str:
+    n_classes = len(np.unique(labels))
+    return f"{n_classes} class" + ("es" if n_classes != 1 else "")
+
+
+def _n_constant(Y: Float64) -> int:
+    return int((np.ptp(Y, axis=0) == 0).sum())
 
 
 def _names(names: Sequence[str] | None, Y: Float64, word: str) -> tuple[str, ...]:
     found = tuple(names or (f"{word} {number}" for number in range(Y.shape[1])))
     if len(found) != Y.shape[1]:
         raise ShapeError(
-            f"Targets named {list(found[:3])} … were asked for.",
-            f"There are {len(found)} names and {Y.shape[1]} columns.",
-            "One name a column.",
+            f"{len(found)} names don't fit {Y.shape[1]} columns.",
+            f"The first names are {list(found[:3])}.",
+            "One name per column.",
             "Look at it with:  matrix.shape",
         )
     return found

@@ -1,6 +1,6 @@
 """What all heads share: fitted on training rows, judged on rows left out, saved.
 
-A head tells one class of each row (`classes.Classifier`), any number of labels (`labels.Labeller`)
+A head gives one class per row (`classes.Classifier`), any number of labels (`labels.Labeller`)
 or values (`values.Regressor`); what is computed is the same for all three where it can be.
 """
 
@@ -31,7 +31,7 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
     kind : str
         Its name in saved files and after ``--head``.
     target : {"classes", "labels", "values"}
-        What it tells of a row: one class, any number of labels, or numbers.
+        What it predicts per row: one class, any number of labels, or numbers.
     limits : mapping of str to Limit
         What its parameters may be.
     takes : {"vectors", "maps"}
@@ -57,7 +57,7 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
         ----------
         X : array of shape (n_items, n_features)
         y : array of shape (n_items,) or (n_items, n_outputs)
-            What is to be told of each row.
+            What is to be predicted for each row.
         groups : array of shape (n_items,), optional
             Rows of one group are left out together.
 
@@ -66,7 +66,7 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
         UsageError
             If there is nothing to tell apart, all rows are of one group, or a parameter can't be.
         ShapeError
-            If groups are not one a row.
+            If groups are not one per row.
         DataError
             If X holds NaN or infinity.
         """
@@ -78,7 +78,7 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
     @property
     @abstractmethod
     def n_outputs(self) -> int:
-        """How many classes, labels or values it tells."""
+        """How many classes, labels or values it predicts."""
 
     def closing_steps(self) -> Steps:
         """Return what makes probabilities of `outputs`; nothing for values."""
@@ -107,7 +107,7 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
 
     def check_parameters(self) -> None:
         """Raise `UsageError` for the first parameter that can't be."""
-        check_parameters(self, '--head "{}"')
+        check_parameters(self, "head")
 
     def _rows_to_score(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -117,12 +117,12 @@ class Head(Leaving, Stateful, BaseEstimator):  # type: ignore[misc]  # sklearn i
     def _validated(self, *given: Any, **how: Any) -> Any:
         found = validate_data(self, *given, dtype=FLOATS, ensure_all_finite=False, **how)
         rows = found[0] if len(given) > 1 else found
-        check_finite(rows, f"{type(self).__name__} was given features of {len(rows)} items.")
+        check_finite(rows, f"X of {type(self).__name__}")
         return found
 
 
 def check_groups(groups: Any, n_items: int) -> None:
-    """Raise as ridge does unless groups are one a row, and two or more."""
+    """Raise as ridge does unless groups are one per row, and two or more."""
     if groups is not None:
         members_of(groups, np.ones(n_items))
 

@@ -16,7 +16,7 @@ from cutpoint.learning.shared.steps import Affine, Softmax, Steps, scaling
 
 
 class Classifier(ClassifierMixin, Head):  # type: ignore[misc]  # sklearn is untyped
-    """A head of classes: `fit` takes one label a row, of two classes or more.
+    """A head of classes: `fit` takes one label per row, of two classes or more.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ class Labeller(Head):
             raise ShapeError(
                 f"{self.labels_.size} names do not fit {truth.shape[1]} labels.",
                 f"y has shape {truth.shape}.",
-                "One name a column of y.",
+                "One name per column of y.",
                 "Look at it with:  y.shape",
             )
         self._check_each_differs(truth)
@@ -106,7 +106,7 @@ def _zeros_and_ones(y: Array, name: str) -> Float64:
         raise UsageError(
             f"{name} can't be fitted: y is no matrix of zeros and ones.",
             f"It has shape {y.shape} and type {y.dtype}.",
-            "A column a label: 1 where a row has it, 0 elsewhere.",
+            "A column per label: 1 where a row has it, 0 elsewhere.",
             "Type, for example:  sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)",
         )
     return y.astype(np.float64)

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, Float32, Float64, check_finite
 from cutpoint.learning.heads.base import check_groups
 from cutpoint.learning.heads.trained import TrainedClassifier, TrainedHead, import_training
@@ -115,8 +116,8 @@ class LearnedPoolHead(TrainedClassifier):
         x = self._prepared(self._places(X))
         if x.shape[1] != self.n_channels_:
             raise ShapeError(
-                f"{type(self).__name__} was to predict.",
-                f"X has {x.shape[1]} channels: {np.shape(X)}.",
+                f"{type(self).__name__} can't predict from {x.shape[1]} channels.",
+                f"X has shape {np.shape(X)}.",
                 f"Activations of {self.n_channels_} channels, as in training.",
                 "Take them from the same tap, in the same layout.",
             )
@@ -134,17 +135,17 @@ class LearnedPoolHead(TrainedClassifier):
         layout = self.layout or _LAYOUTS.get(x.ndim, "")
         if layout not in LAYOUTS or len(layout) != x.ndim or x.dtype.kind not in "fiu":
             raise ShapeError(
-                f"{type(self).__name__} was given activations.",
-                f"X has shape {x.shape} and type {x.dtype}; the layout is {layout or 'unknown'}.",
+                f"{type(self).__name__} can't take X of shape {x.shape} and type {x.dtype}.",
+                f"The layout is {layout or 'unknown'}; layouts: {', '.join(LAYOUTS)}.",
                 "Numbers, (n_items, channels, height, width) or (n_items, n_tokens, channels).",
-                f"Layouts: {', '.join(LAYOUTS)}. Extract maps with:  --pool none   and name other "
-                f'layouts:  --head "{self.kind}(layout=NHWC)"',
+                f"Extract maps with:  {option('pool', 'none')}   and name other layouts:  "
+                f"{option('head', f'{self.kind}(layout=NHWC)')}",
             )
         first = np.transpose(x, (0, layout.index("C"), *space_axes(layout)))
         first = first.reshape(*first.shape[:2], -1)
         if first.dtype not in (np.float16, np.float32):
             first = first.astype(np.float32)
-        check_finite(x, f"{type(self).__name__} was given activations of {len(x)} items.")
+        check_finite(x, f"X of {type(self).__name__}")
         return first
 
     def __sklearn_tags__(self) -> Any:
@@ -159,10 +160,10 @@ def _as_array(X: Any, name: str) -> Array:
         return np.asarray(X)
     except ValueError as error:
         raise ShapeError(
-            f"{name} was given rows that differ in length.",
-            f"{len(X)} rows, which are no one array: {error}.",
+            f"{name} can't take rows that differ in length.",
+            f"{len(X)} rows are no one array: {error}.",
             "Maps of one size, as the pool grid(n) keeps of maps and of time.",
-            'Extract them with:  --pool "grid(4)"   and type:  features.X(tap)',
+            f"Extract them with:  {option('pool', 'grid(4)')}   and type:  features.X(tap)",
         ) from error
 
 
@@ -183,7 +184,7 @@ class GeMHead(LearnedPoolHead):
         Passes without progress on the inner split before training ends: 5 of 30.
     batch_size : int
     learning_rate, weight_decay : float
-        Of AdamW; the rate falls as a cosine. Exponents learn faster and do not decay.
+        For AdamW; the rate falls as a cosine. Exponents learn faster and do not decay.
     validation_fraction : float, default 0.2
         Training rows of the inner split, which says when to stop. 0: all `max_epochs` are run.
     random_state : int
@@ -360,6 +361,6 @@ class EfficientProbe(LearnedPoolHead):
                 f"{self.n_queries} queries can't share {n_channels} channels evenly.",
                 f"The activations have {n_channels} channels, which can't be shared evenly.",
                 f"Up to {self.n_queries} these can: {', '.join(map(str, fits))}.",
-                f'Type, for example:  --head "efficient_probe({fits[-1]})"   or, in a recipe:  '
-                f"efficient_probe({fits[-1]})",
+                f"Type, for example:  {option('head', f'efficient_probe({fits[-1]})')}   or, in a "
+                f"recipe:  efficient_probe({fits[-1]})",
             )

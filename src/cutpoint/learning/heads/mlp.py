@@ -29,7 +29,7 @@ class MLP(TrainedHead):
         Passes without progress on the inner split before training ends: 8 of 60.
     batch_size : int
     learning_rate, weight_decay : float
-        Of AdamW; the rate falls as a cosine.
+        For AdamW; the rate falls as a cosine.
     validation_fraction : float, default 0.2
         Training rows of the inner split, which says when to stop. 0: all `max_epochs` are run.
     random_state : int
@@ -38,12 +38,12 @@ class MLP(TrainedHead):
     Attributes
     ----------
     held_out_scores_ : float64 array of shape (n_items, n_outputs)
-        Of the rows of the inner split.
+        Scores of the rows of the inner split.
 
     Notes
     -----
-    One deviation, not one a column: on frozen features of 2 to 5 items a class the z-score of each
-    column cost 1 to 26 points of accuracy on the mean of six draws, and from 20 on made no
+    One deviation, not one per column: on frozen features of 2 to 5 items per class the z-score of
+    each column cost 1 to 26 points of accuracy on the mean of six draws, and from 20 on made no
     difference beyond 0.4 (docs/benchmarks/scaling.md).
     """
 

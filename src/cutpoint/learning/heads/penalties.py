@@ -65,7 +65,7 @@ def follow(
         ``in_fold(C, number of the fold)`` → scores of the rows it judges. A fold is asked for one C
         after the other, so that a fit may begin where the last one ended.
     loss : callable
-        Of scores of judged rows and the numbers of those rows.
+        Takes the scores of judged rows and the numbers of those rows.
     """
     best = Path(float(candidates[len(candidates) // 2]), np.full(shape, np.nan), ())
     if not folds:

@@ -42,7 +42,7 @@ class AttentionPool(nn.Module):
     Parameters
     ----------
     n_channels, n_hidden : int
-        Of the activation; between the two convolutions.
+        Channels of the activation; channels between the two convolutions.
     """
 
     def __init__(self, n_channels: int, n_hidden: int) -> None:

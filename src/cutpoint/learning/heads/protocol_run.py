@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import arguments
 from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.knn import KNNHead
@@ -132,7 +133,7 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
             f'The protocol "{protocol.name}" needs a recipe with "{protocol.stage}".',
             f'This recipe makes taps one by "{aggregate or "nothing"}".',
             f'A recipe with "{protocol.stage}".',
-            f'Type, for example:  --recipe "gap | {protocol.stage}" --protocol {protocol.name}',
+            f"Type, for example:  {_typed(protocol)}",
         )
 
 
@@ -143,9 +144,12 @@ def _check_for_matrix(protocol: Protocol) -> None:
             f'The protocol "{protocol.name}" can\'t score one matrix.',
             f'It learns its recipe\'s "{protocol.stage}", for which it needs each tap by itself.',
             "A predictor, fitted from the items.",
-            f'Type:  cutpoint fit photos/ -o m --recipe "gap | {protocol.stage}" '
-            f"--protocol {protocol.name}",
+            f'Type:  cutpoint.fit("photos/", "m", {_typed(protocol)})',
         )
+
+
+def _typed(protocol: Protocol) -> str:
+    return arguments(recipe=f"gap | {protocol.stage}", protocol=protocol.name)
 
 
 def _check_rows(protocol: Protocol, y: Array, learn: Array, judge: Array) -> None:
@@ -219,7 +223,7 @@ def _validation_score(
 
 
 def _draws(protocol: Protocol, y: Array, seed: int) -> Iterator[Array]:
-    """Yield training rows: all of them, or so many a class from an order shuffled ever again."""
+    """Yield training rows: all of them, or so many per class from an order shuffled ever again."""
     order = list(range(len(y)))
     for _ in range(protocol.n_draws):
         if not protocol.per_class:

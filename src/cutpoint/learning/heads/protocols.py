@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 from cutpoint.learning.heads.knn import KS
 
 
@@ -25,11 +26,11 @@ class Protocol:
         Every candidate on validation rows; coarse steps and then halved ones around the peak; as
         the head chooses by itself, on rows left out; nothing to choose.
     held_share : float
-        Of the training rows, that validate; the winner is refitted on all.
+        Share of the training rows that validate; the winner is refitted on all.
     n_learn, n_validate : int
         So many rows instead of a share, and no more; 0: all.
     n_draws, per_class : int
-        Draws of so many rows a class, each with a head of its own; 1 and 0: all rows, once.
+        Draws of so many rows per class, each with a head of its own; 1 and 0: all rows, once.
     seed : int
         Draws rows if no other is given.
     stage : str
@@ -133,7 +134,7 @@ _ALL = (
         n_draws=10,
         per_class=8,
         seed=42,
-        does="10 draws of 8 rows a class; logistic regression with C = 1 on each; mean accuracy.",
+        does="10 draws of 8 rows per class; logistic regression with C = 1 on each; mean accuracy.",
         differs=f"{_CONVERGES} (100 there).",
         source="embeddings-benchmark/mteb, mteb/abstasks/classification.py",
     ),
@@ -178,6 +179,6 @@ def find_protocol(name: str) -> Protocol:
             f'There is no protocol "{name}".',
             f'Nearest: "{found[0]}".' if found else "None is near that name.",
             f"Protocols: {', '.join(PROTOCOLS)}.",
-            "Type, for example:  --protocol dinov2-45",
+            f"Type, for example:  {option('protocol', 'dinov2-45')}",
         )
     return PROTOCOLS[name]

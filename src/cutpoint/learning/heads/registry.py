@@ -9,6 +9,7 @@ from typing import Any, overload
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import PredictorError, UsageError
 from cutpoint.base.stages import parameters_of, read_arguments, read_stage, spell
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.centroid import CentroidHead
@@ -32,14 +33,14 @@ _REGRESSORS: tuple[type[Regressor], ...] = (
 )  # fmt: skip
 
 HEADS: dict[str, type[Classifier]] = {each.kind: each for each in _CLASSIFIERS}
-"""Heads of classes: name after ``--head`` and in saved files → class."""
+"""Heads of classes: name as `head` and in saved files → class."""
 
 HEADS_OF: dict[str, Mapping[str, type[Head]]] = {
     "classes": HEADS,
     "labels": {each.kind: each for each in _LABELLERS},
     "values": {each.kind: each for each in _REGRESSORS},
 }
-"""What is to be told → its heads by the same names."""
+"""What is to be predicted → its heads by the same names."""
 
 
 @overload
@@ -74,9 +75,10 @@ def parse_head(text: str, target: str = "classes") -> Head:
     except ValueError as error:
         raise UsageError(
             f'The head "{text}" can\'t be made: {error}.',
-            f"It was to tell {target}.",
+            f"It was to predict {target}.",
             f"Heads: {', '.join(heads)}; their parameters in brackets.",
-            'Type, for example:  --head ridge   or   --head "ridge(alphas=10)"',
+            f"Type, for example:  {option('head', 'ridge')}   or   "
+            f"{option('head', 'ridge(alphas=10)')}",
         ) from error
 
 
@@ -108,7 +110,7 @@ def head_from_state(
     Parameters
     ----------
     target : {"classes", "labels", "values"} or None
-        What it must tell; None: whatever it tells.
+        What it must predict; None: whatever it predicts.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def head_from_state(
     try:
         found = fields.get("target", "classes")
         if target not in (None, found):
-            raise ValueError(f"it tells {found}, not {target}")
+            raise ValueError(f"it predicts {found}, not {target}")
         return HEADS_OF[found][fields["kind"]].from_state(fields, arrays)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise PredictorError(
@@ -131,6 +133,6 @@ def head_from_state(
 
 def _no_such(name: str, target: str) -> str:
     if name in HEADS and target != "classes":
-        return f'the head "{name}" tells classes, not {target}'
+        return f'the head "{name}" predicts classes, not {target}'
     found = difflib.get_close_matches(name, HEADS_OF[target], n=1)
     return f'there is no head "{name}"' + (f'; nearest: "{found[0]}"' if found else "")

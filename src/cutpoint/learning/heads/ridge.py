@@ -98,7 +98,7 @@ class RidgeLabeller(Ridge, Labeller):
     """
 
     def fit(self, X: Any, y: Any, groups: Any = None, names: Sequence[Any] | None = None) -> Self:
-        """Fit on training rows; `names` are those of the labels, one a column of y."""
+        """Fit on training rows; `names` are those of the labels, one per column of y."""
         X, truth = self._rows_to_fit(X, y, groups, names)
         self._solve(X, truth, groups)
         self._calibrate(truth)

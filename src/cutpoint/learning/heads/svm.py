@@ -76,7 +76,7 @@ class SVMHead(LinearHead, Classifier):
         return {"C": self.C_}
 
     def _weights(self, rows: Float64, truth: Array, C: float) -> tuple[Float64, Float64]:
-        """Return one row of weights a class; of two classes the second against the first."""
+        """Return one row of weights per class; of two classes the second against the first."""
         # "auto": the primal for tall features, which converges at any scale; the dual for wide.
         kind = LinearSVC(C=C, dual="auto", max_iter=10_000, random_state=self.random_state)
         fitted = kind.fit(rows, truth)

@@ -29,7 +29,7 @@ from cutpoint.networks.runtimes.torch import import_torch
 from cutpoint.networks.training import Schedule, own_lots
 
 MIN_STEPS = 300
-"""Of the optimiser, unless `max_epochs` says otherwise: few rows are one or two batches a pass."""
+"""The optimiser's, unless `max_epochs` says otherwise: few rows are one or two batches a pass."""
 MAX_TEMPERATURE = 1e3  # the bound of `fit_temperature`
 _MODULE = "module."
 WHAT = "A head trained by PyTorch"
@@ -50,7 +50,7 @@ class TrainedHead(Head):
         300 steps of them.
     batch_size : int
     learning_rate, weight_decay : float
-        Of AdamW; the rate falls as a cosine.
+        For AdamW; the rate falls as a cosine.
     validation_fraction : float
         Training rows of the inner split, which says when to stop. 0: all `max_epochs` are run.
     random_state : int
@@ -157,7 +157,7 @@ class TrainedHead(Head):
 
 
 class TrainedClassifier(TrainedHead, Classifier):
-    """A trained head of classes; it says where its inner split tells nothing."""
+    """A trained head of classes; it warns where it tells nothing about its inner split."""
 
     def _train_classes(self, x: Array, truth: Array, groups: Any) -> None:
         held = self._train(x, truth, truth, groups)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cutpoint.base.errors import FewerThanAsked, ShapeError
 from cutpoint.base.spec import TapSpec
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
 from cutpoint.learning.heads import LearnedPoolHead
@@ -60,7 +61,7 @@ def fit_recipe(
     """
     tests = rows[features.splits[rows] == "test"]
     if len(tests):
-        raise leak(features, tests, "are of the test split and were to be learned from")
+        raise leak(features, tests, "can't be learned from: they are of the test split")
     layouts = {tap: layout_of(features, tap) if recipe.pools_maps else "NC" for tap in taps}
     if recipe.pools_maps or recipe.aggregate in OF_ONE_WIDTH:
         axes = {tap: layout.index("C") for tap, layout in layouts.items()}
@@ -95,7 +96,7 @@ def layout_of(features: Features, tap: str) -> str:
             "They are whole activations of items that differ in length.",
             "Maps of one size, as the pool grid(n) keeps of maps and of time; or a pool that "
             "does not learn.",
-            'Extract again, with:  --pool "grid(4)"   or:  --pool gap',
+            f"Extract again, with:  {option('pool', 'grid(4)')}   or:  {option('pool', 'gap')}",
         )
     layout = features.layouts.get(tap, "")
     if not layout:
@@ -106,7 +107,8 @@ def layout_of(features: Features, tap: str) -> str:
             if is_map
             else "It holds vectors, pooled already.",
             "Stored maps or tokens: the pools grid(n) and none.",
-            'Extract again, with:  --pool "grid(4)"   (what is stored is not computed again)',
+            f"Extract again, with:  {option('pool', 'grid(4)')}   (what is stored is not computed "
+            "again)",
         )
     return layout
 
@@ -136,7 +138,7 @@ def _through(
 
 
 def _fit(rows: Rows, transform: Fitter, y: Array, stage: Stage, groups: Array | None) -> None:
-    """Fit a transform; that fewer columns are left than asked for is told alike for all taps."""
+    """Fit a transform; warn of fewer columns than it names in the same words for all taps."""
     with _CATCHING, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", FewerThanAsked)
         rows.fit(transform, y, groups)

@@ -76,7 +76,7 @@ class FittedRecipe:
             digests = zip(rows, features.digests[rows], strict=True)
             leaked = [row for row, digest in digests if digest in self.learned_from]
             if leaked:
-                raise leak(features, leaked, "were to be scored by a recipe fitted on them")
+                raise leak(features, leaked, "can't be scored by a recipe fitted on them")
         return self.transform({tap: features.X(tap, rows) for tap in self.taps})
 
     def feature_names(self, widths: Mapping[str, int]) -> list[str]:
@@ -198,8 +198,8 @@ def leak(features: Features, rows: Sequence[int], what: str) -> LeakageError:
     keys = [str(key) for key in features.keys[np.asarray(rows)]]
     shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
     return LeakageError(
-        f'Features of "{features.name}" were asked for.',
-        f"{len(keys)} rows {what}: {shown}.",
+        f'{len(keys)} rows of "{features.name}" {what}.',
+        f"They are: {shown}.",
         "Rows of the training split to learn from, others to score.",
         'Choose rows with:  features.rows_of("train")',
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.stages import Arguments, parameters_of, read_arguments, read_stage, spell
+from cutpoint.base.tongue import option
 from cutpoint.learning.heads import HEADS, LearnedPoolHead
 from cutpoint.learning.shared.limits import check_parameters
 from cutpoint.learning.transforms import TRANSFORMS, Transform
@@ -41,7 +42,7 @@ LEARNED = "softmax"  # the aggregate that is a transform: the first of `Recipe.a
 NOT_TYPED = ("blocks", "layout")  # the taps say
 # Fitting them learns nothing but the number of columns, so leave-one-out stays exact.
 STATELESS = ("l2", "tap_l2", "power", "gaussian", "sparse", "orthogonal")
-# One number a tap, from all training rows: with ridge it is each tap's own share of λ, a setting
+# One number per tap, from all training rows: with ridge it is each tap's own share of λ, a setting
 # as λ is, and chosen from the same rows.
 SETTINGS = ("fuse",)
 
@@ -74,7 +75,7 @@ class Stage:
         blocks : tuple of int
             Widths of the taps in its columns.
         layout : str
-            Of the stored map that a pool is to learn from, ``"NCHW"``.
+            Axes of the stored map that a pool is to learn from, ``"NCHW"``.
         """
         kind = STAGES[self.name]
         arguments = dict(self.arguments)
@@ -157,10 +158,11 @@ class Recipe:
         if len(by_stride) < self.n_stages:
             possible = replace(self, n_stages=len(by_stride) or None)
             raise UsageError(
-                f"stages({self.n_stages}) was asked for.",
-                f"The network has maps of {len(by_stride)} resolutions.",
+                f"stages({self.n_stages}) is more than the network has: maps of "
+                f"{len(by_stride)} resolutions.",
+                f"Their deepest layers: {', '.join(by_stride.values()) or 'none'}.",
                 f"A number from 1 to {len(by_stride)}." if by_stride else "A recipe without it.",
-                f'Type, for example:  --recipe "{possible}"',
+                f"Type, for example:  {option('recipe', str(possible))}",
             )
         return tuple(list(by_stride.values())[-self.n_stages :])
 
@@ -178,7 +180,7 @@ def as_recipe(given: str | Recipe) -> Recipe:
             f"The recipe is a {type(given).__name__}.",
             "A recipe is stages in one line of text.",
             "Text, or a Recipe.",
-            'Type, for example:  recipe="gem | l2 | concat | pca(64)"',
+            f"Type, for example:  {option('recipe', 'gem | l2 | concat | pca(64)')}",
         )
     return parse_recipe(given)
 
@@ -290,8 +292,8 @@ def _wrong(text: str, why: str) -> UsageError:
         f"Named: {', '.join(NAMED)}."
     )
     return UsageError(
-        f'The recipe "{text}" was asked for.',
-        f"It can't be followed: {why}.",
+        f'The recipe "{text}" can\'t be followed: {why}.',
+        "A recipe is stages from left to right, with | between them.",
         stages,
-        'Type, for example:  --recipe "gem | l2 | concat | pca(64, whiten) | l2"',
+        f"Type, for example:  {option('recipe', 'gem | l2 | concat | pca(64, whiten) | l2')}",
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.tongue import option
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request
 from cutpoint.learning.recipe.spelling import Recipe
 from cutpoint.learning.recipe.widths import check_widths
@@ -23,17 +24,17 @@ def refuse_named_twice(
         name
         for name, is_twice in (
             ("taps", recipe.n_stages is not None and taps != AUTO),
-            ("pools", recipe.pools and tuple(pools) != DEFAULT_POOLS),
+            ("pool", recipe.pools and tuple(pools) != DEFAULT_POOLS),
         )
         if is_twice
     ]
     if twice:
         raise UsageError(
-            f"{' and '.join(twice).capitalize()} are named twice: "
-            f'by the recipe "{recipe}" and beside it.',
+            f'{" and ".join(map(option, twice))}: named twice, by the recipe "{recipe}" and '
+            "beside it.",
             "One of the two would not be followed.",
             "Only the recipe, or a recipe without them.",
-            f"Leave out {' and '.join(f'--{name[:-1]}' for name in twice)}",
+            f"Leave out {' and '.join(map(option, twice))}",
         )
 
 
@@ -63,7 +64,8 @@ def check_recipe(
             f"{len(spec.taps)} taps are vectors.",
             f"{', '.join(tap.name for tap in vectors)[:200]}.",
             "The pool grid(n), a smaller map, or none, the whole activation.",
-            f'Type, for example:  --recipe "{typed}"   (or:  --pool "grid(4)")',
+            f"Type, for example:  {option('recipe', str(typed))}   (or:  "
+            f"{option('pool', 'grid(4)')})",
         )
     taken = spec.taps if recipe.pools_maps else vectors
     widths = {tap.name: _columns(table[tap.layer], tap, recipe.pools_maps) for tap in taken}

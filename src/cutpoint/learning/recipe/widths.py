@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 from cutpoint.learning.heads import LearnedPoolHead
 from cutpoint.learning.recipe.spelling import LEARNED, Recipe, Stage
 
@@ -44,7 +45,7 @@ def differing_widths(how: str, widths: Mapping[str, int]) -> UsageError:
         f"{each[:200]}.",
         "Taps of one width, or each brought to one before, down or up: gaussian, sparse, "
         "orthogonal or projection.",
-        f'Type, for example:  --recipe "gap | orthogonal({found[0]}) | {how}"',
+        f"Type, for example:  {option('recipe', f'gap | orthogonal({found[0]}) | {how}')}",
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 
 N_FOLDS = 5
@@ -45,7 +46,8 @@ def outer_folds(truth: Array, groups: Array | None) -> Folds:
             f"{len(truth)} training rows are too few for folds: no class has two.",
             "A fold judges rows of classes that others were learned from.",
             "Two rows or more of a class.",
-            "Leave out what is judged in folds: --nested, a recipe that learns, or a strategy",
+            f"Leave out what is judged in folds: {option('nested')}, a recipe that learns, or a "
+            "strategy",
         )
     n_folds = max(2, min(N_FOLDS, int(counts[counts > 0].min()), n_groups))
     with warnings.catch_warnings():  # a class of one row can't be even over folds

@@ -12,6 +12,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.stages import parameters_of, spell
+from cutpoint.base.tongue import option
 
 
 @dataclass(frozen=True)
@@ -118,19 +119,19 @@ STEP = Limit(
     "a whole number, 1 or more, or a share between 0 and 1",
     lambda value: _is_share_or_count(value) and not (is_share(value) and value == 1),
 )
-WEIGHTS = Limit("one weight a tap, such as 2:1:1, none below 0, one above", _are_weights)
+WEIGHTS = Limit("one weight per tap, such as 2:1:1, none below 0, one above", _are_weights)
 SWITCH = Limit("a switch: its name alone, or nothing", lambda value: isinstance(value, bool))
 
 
-def check_parameters(estimator: Any, typed: str = "{}") -> None:
+def check_parameters(estimator: Any, argument: str = "") -> None:
     """Raise `UsageError` unless each parameter is within its `limits`, and all go together.
 
     Switches are bool.
 
     Parameters
     ----------
-    typed : str
-        How a person types one: ``--head "{}"``.
+    argument : str
+        What a person types it after: ``"head"``; by default nothing.
     """
     defaults = parameters_of(type(estimator))
     switches = {name: SWITCH for name, value in defaults.items() if isinstance(value, bool)}
@@ -145,7 +146,7 @@ def check_parameters(estimator: Any, typed: str = "{}") -> None:
                 f"{name} can't be {value!r} in {estimator.kind}.",
                 f"{name}={value} is not {limit.words}.",
                 f"For {name}: {limit.words}.",
-                f"Type, for example:  {typed.format(example)}",
+                f"Type, for example:  {option(argument, example) if argument else example}",
             )
     together = getattr(estimator, "check_together", None)
     if together is not None:

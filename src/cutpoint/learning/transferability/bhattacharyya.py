@@ -49,8 +49,8 @@ def gbc(
     check_compat("gbc", compat, COMPAT)
     if gaussian not in ("diagonal", "spherical"):
         raise UsageError(
-            f'GBC with "{gaussian}" Gaussians was asked for.',
-            "They are not known.",
+            f'GBC has no Gaussians "{gaussian}".',
+            "It compares classes as Gaussians, each axis on its own or all alike.",
             "diagonal or spherical.",
             'Type:  gbc(features, labels, gaussian="diagonal")',
         )

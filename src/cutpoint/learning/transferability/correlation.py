@@ -47,15 +47,15 @@ def parc(
     reduced = reduced[:, :n_components]
     if reduced.shape[1] < 2:
         raise UsageError(
-            "PARC was asked for.",
-            f"The rows vary along {reduced.shape[1]} direction(s).",
-            "Two or more, for a correlation between rows.",
+            f"PARC has no score: rows vary along {reduced.shape[1]} direction(s).",
+            "A correlation between rows needs two numbers of each.",
+            "Two directions or more.",
             "Another score does with one:  loo_ridge(features, labels)",
         )
     if len(np.unique(truth)) == len(truth):
         raise UsageError(
-            "PARC was asked for.",
-            f"All {len(truth)} rows are of different classes, so all are equally far apart.",
+            f"PARC has no score: all {len(truth)} rows are of different classes.",
+            "All labels are equally far apart.",
             "Two rows of one class at least.",
             "Look with:  numpy.unique(labels, return_counts=True)",
         )

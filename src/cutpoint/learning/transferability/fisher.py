@@ -43,9 +43,9 @@ def sfda(features: Array, labels: Array, compat: str | None = None) -> float:
     classes = _classes(X, truth)
     if not classes.within.any():
         raise UsageError(
-            "SFDA was asked for.",
-            f"The {len(X)} rows of {len(classes.means)} classes do not vary within a class.",
-            "Several rows a class, that differ.",
+            "SFDA has no score: rows do not vary within a class.",
+            f"There are {len(X)} rows of {len(classes.means)} classes.",
+            "Several rows per class, that differ.",
             "Another score does without:  knn_loo(features, labels)",
         )
     largest = _seven_products if compat else _largest_eigenvalue

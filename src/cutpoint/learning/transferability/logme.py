@@ -31,7 +31,7 @@ def log_me(features: Array, labels: Array, compat: str | None = None) -> float:
     Returns
     -------
     score : float
-        In nats a row; higher is better. Features that hold the labels exactly have no finite
+        In nats per row; higher is better. Features that hold the labels exactly have no finite
         maximum, and the score is that of the smallest α/β tried. The mathematics is
         `cutpoint.gram.log_evidence`'s.
 

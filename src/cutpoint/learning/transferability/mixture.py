@@ -17,21 +17,21 @@ ENERGY, COMPONENTS_PER_CLASS = 0.8, 5  # the paper's
 def nleep(features: Array, labels: Array, seed: int = 0, compat: str | None = None) -> float:
     """Return LEEP of the posteriors of a Gaussian mixture, ≤ 0.
 
-    Principal components of 80 % of the variance, then a mixture of five full Gaussians a class.
+    Principal components of 80 % of the variance, then a mixture of five full Gaussians per class.
 
     Parameters
     ----------
     features : array of shape (n_items, n_features)
     labels : array of shape (n_items,)
     seed : int, default 0
-        Of the mixture's start, on which the score depends.
+        Seed of the mixture's start, on which the score depends.
     compat : {"sfda"}, optional
         Published code that leaves the logarithm out.
 
     Raises
     ------
     UsageError
-        If five components a class are as many as the rows, or more.
+        If five components per class are as many as the rows, or more.
 
     References
     ----------
@@ -42,8 +42,9 @@ def nleep(features: Array, labels: Array, seed: int = 0, compat: str | None = No
     n_components = COMPONENTS_PER_CLASS * (int(truth.max()) + 1)
     if n_components >= len(X):
         raise UsageError(
-            f"NLEEP of {len(X)} rows was asked for.",
-            f"{n_components // COMPONENTS_PER_CLASS} classes need {n_components} Gaussians.",
+            f"{len(X)} rows are too few for NLEEP's {n_components} Gaussians.",
+            f"It fits {COMPONENTS_PER_CLASS} to each of {n_components // COMPONENTS_PER_CLASS} "
+            "classes.",
             "More rows than Gaussians; each is fitted with a mean and a covariance of its own.",
             "Another score does with few rows:  loo_ridge(features, labels)",
         )

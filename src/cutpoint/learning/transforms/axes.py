@@ -77,7 +77,7 @@ def n_kept(asked: int | float | None, axes: Axes) -> int:
         shares = np.cumsum(axes.variances) / axes.total
         return min(n_axes, int(np.searchsorted(shares, asked)) + 1)
     if asked > n_axes:
-        what = f"{asked} principal components were asked for; the rows vary along {n_axes} only"
+        what = f"{asked} principal components are too many: the rows vary along {n_axes} only"
         warnings.warn(f"{what}, and those are kept.", FewerThanAsked, stacklevel=4)
     return min(int(asked), n_axes)
 
@@ -87,8 +87,8 @@ def _ranked(mean: Float64, components: Float64, variances: Float64, total: float
     rank = int((variances > RANK_TOLERANCE * max(variances[0], 0.0)).sum())
     if rank == 0 or total <= (100 * np.finfo(np.float64).eps) ** 2 * float(mean @ mean):
         raise UsageError(
-            "Principal components were asked for.",
-            f"All rows are equal in their {len(mean)} columns.",
+            "Rows that are all equal have no principal components.",
+            f"They have {len(mean)} columns.",
             "Rows that vary.",
             "Look at them with:  X.std(axis=0)",
         )

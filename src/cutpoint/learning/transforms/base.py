@@ -83,12 +83,12 @@ class LabelledTransform(Transform):
         X, y = validate_data(
             self, X, y, dtype=FLOATS, ensure_min_samples=2, ensure_all_finite=False
         )
-        check_finite(X, f"{type(self).__name__} was to be fitted.")
+        check_finite(X, f"X of {type(self).__name__}")
         check_classification_targets(y)
         classes, truth = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise UsageError(
-                f"{type(self).__name__} was to be fitted.",
+                f"{type(self).__name__} can't be fitted: there is 1 class.",
                 f"All {len(y)} rows are of 1 class: {classes[0]!r}.",
                 "Labels of two classes or more.",
                 "Look at them with:  numpy.unique(y)",
@@ -111,7 +111,7 @@ class Mixed(Transform):
 def finite_rows(estimator: Any, X: Any, **how: Any) -> Array:
     """Return `X` as floats that scikit-learn takes for rows, all of them finite."""
     rows: Array = validate_data(estimator, X, dtype=FLOATS, ensure_all_finite=False, **how)
-    check_finite(rows, f"{type(estimator).__name__} was given {len(rows)} rows.")
+    check_finite(rows, f"X of {type(estimator).__name__}")
     return rows
 
 
@@ -119,7 +119,7 @@ def finite_chunks(chunks: Iterable[Array], name: str) -> Iterator[Array]:
     """Yield chunks of rows as floats, all of them finite."""
     for chunk in chunks:
         rows = check_array(chunk, dtype=FLOATS, ensure_all_finite=False)
-        check_finite(rows, f"{name} was given a chunk of {len(rows)} rows.")
+        check_finite(rows, f"A chunk for {name}")
         yield rows
 
 
@@ -162,8 +162,8 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
         return (n_features,)
     if min(blocks, default=0) < 1 or sum(blocks) != n_features:
         raise UsageError(
-            f"Blocks of columns of widths {tuple(blocks)} were asked for.",
-            f"They make {sum(blocks)} columns, the features have {n_features}.",
+            f"Blocks of widths {tuple(blocks)} don't fit features of {n_features} columns.",
+            f"They make {sum(blocks)} columns.",
             "Widths of 1 or more that add up to the number of features.",
             "Type, for example:  blocks=tuple(X.shape[1] for X in features_of_taps)",
         )
@@ -173,7 +173,7 @@ def check_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int, 
 def at_most(asked: Any, limit: Any, what: str) -> Any:
     """Return `asked`, or `limit` with a warning if that is less."""
     if asked > limit:
-        what = f"{asked} {what} were asked for; {limit} are possible."
+        what = f"{asked} {what} are too many: {limit} are possible, and those are taken."
         warnings.warn(what, FewerThanAsked, stacklevel=3)
     return min(asked, limit)
 

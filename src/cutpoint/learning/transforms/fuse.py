@@ -27,7 +27,7 @@ class Fuse(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-lea
     Parameters
     ----------
     blocks : tuple of int, optional
-        Widths of the blocks, one a tap. All columns are one block by default.
+        Widths of the blocks, one per tap. All columns are one block by default.
     weights : float or tuple of float, optional
         One a block, ≥ 0, one of them above 0; all 1 by default.
 
@@ -74,9 +74,10 @@ def _checked(weights: float | tuple[float, ...] | None, n_blocks: int) -> tuple[
     found = tuple(weights) if isinstance(weights, tuple | list) else (weights,)
     if len(found) != n_blocks:
         raise UsageError(
-            f"fuse with weights={':'.join(f'{each:g}' for each in found)} was asked for.",
-            f"That is {len(found)} for {n_blocks} of taps; taps that were mixed before are one.",
-            "One weight a tap, or none: all 1.",
+            f"fuse has {len(found)} weights for {n_blocks} taps.",
+            f"weights={':'.join(f'{each:g}' for each in found)}; taps that were mixed before are "
+            "one.",
+            "One weight per tap, or none: all 1.",
             f"Type, for example:  fuse(weights={':'.join(['1'] * n_blocks)})",
         )
     return found

@@ -82,8 +82,8 @@ class UMAP(Mixed):
         X = self._rows_to_fit(X, n_min=4)
         if (X[0] == X).all():
             raise UsageError(
-                "A layout (umap) was to be fitted.",
-                f"All {len(X)} rows are equal: there are no neighbourhoods.",
+                "Rows that are all equal can't be laid out by umap.",
+                f"{len(X)} rows have no neighbourhoods.",
                 "Rows that differ.",
                 "Look at them with:  X.std(axis=0)",
             )
@@ -210,7 +210,7 @@ class TSNEPicture(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyp
     def transform(self) -> Any:
         """Raise `UsageError`: t-SNE has no map for new rows."""
         raise PictureOnly(
-            "New rows were to be transformed by t-SNE.",
+            "t-SNE can't transform new rows.",
             "t-SNE lays out the rows it is given and learns no map for others.",
             "A picture of all rows at once; for features: PCA, UMAP, a projection.",
             "Type, for example:  TSNEPicture().fit_transform(X)",

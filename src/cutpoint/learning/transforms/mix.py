@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import eye_array, kron
 
 from cutpoint.base.errors import ShapeError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, Float64
 from cutpoint.learning.shared.limits import COUNT, SEED, Limit
 from cutpoint.learning.shared.steps import Affine, LayerNorm, Steps
@@ -19,7 +20,7 @@ LAYER_NORM_EPS = 1e-5  # PyTorch's default, which SUPERB's own code uses
 
 
 class SoftmaxSum(Mixed, LabelledTransform):
-    """``Σ_l softmax(w)_l h_l``: one weight a tap, learned together with a linear head.
+    """``Σ_l softmax(w)_l h_l``: one weight per tap, learned together with a linear head.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class SoftmaxSum(Mixed, LabelledTransform):
     Attributes
     ----------
     weights_ : float64 array of shape (n_taps,)
-        Of each tap, above 0, adding up to 1; all equal before training.
+        One per tap, above 0, adding up to 1; all equal before training.
     loss_ : float
         Cross-entropy at the last step, nats.
 
@@ -113,10 +114,10 @@ def _equal_blocks(blocks: tuple[int, ...] | None, n_features: int) -> tuple[int,
     if len(set(widths)) > 1:
         narrowest = min(widths)
         raise ShapeError(
-            f"The weighted sum (softmax) of {len(widths)} taps was asked for.",
-            f"They have widths {', '.join(map(str, widths))}.",
+            f"Taps of widths {', '.join(map(str, widths))} have no weighted sum (softmax).",
+            "It adds their columns one to one.",
             "Taps of one width, or a projection of each to one width before: gaussian, sparse, "
             "orthogonal or projection.",
-            f'Type, for example:  --recipe "gap | orthogonal({narrowest}) | softmax"',
+            f"Type, for example:  {option('recipe', f'gap | orthogonal({narrowest}) | softmax')}",
         )
     return widths

@@ -26,7 +26,7 @@ def l2_normalise(X: Array, blocks: tuple[int, ...] | None = None) -> Array:
     ----------
     X : array of shape (n_items, n_features)
     blocks : tuple of int, optional
-        Widths of the blocks, side by side: one a tap. Whole rows by default.
+        Widths of the blocks, side by side: one per tap. Whole rows by default.
 
     Returns
     -------
@@ -71,7 +71,7 @@ class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn
     Parameters
     ----------
     blocks : tuple of int, optional
-        Widths of the blocks that get length 1 each, one a tap. Whole rows by default.
+        Widths of the blocks that get length 1 each, one per tap. Whole rows by default.
     """
 
     kind: ClassVar[str] = "l2"
@@ -94,7 +94,7 @@ class L2(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # scikit-learn
 
 
 class TapL2(L2):
-    """Each tap's columns brought to length 1, on their own: L2 that a recipe tells the taps."""
+    """Each tap's columns brought to length 1, on their own: L2 that knows the taps' widths."""
 
     kind: ClassVar[str] = "tap_l2"
 
@@ -160,7 +160,7 @@ class Scale(ZScore):
     Parameters
     ----------
     blocks : tuple of int, optional
-        Widths of the blocks with a scale each, one a tap. All columns are one block by default.
+        Widths of the blocks with a scale each, one per tap. All columns are one block by default.
 
     Attributes
     ----------
@@ -220,8 +220,9 @@ class SignedPower(OneToOneFeatureMixin, Transform):  # type: ignore[misc]  # unt
             powers = signed_power(rows, self.alpha)
         if not np.isfinite(powers).all():
             raise UsageError(
-                f"Powers {self.alpha} of features were asked for (stage {self.kind}).",
-                f"The largest feature is {np.abs(rows).max():.4g}; its power is no {rows.dtype}.",
+                f"Power {self.alpha} of the largest feature is no {rows.dtype} (stage "
+                f"{self.kind}).",
+                f"That feature is {np.abs(rows).max():.4g}.",
                 "A smaller alpha; 0.5 is the signed square root, 1 changes nothing.",
                 "Type, for example:  power(alpha=0.5)",
             )

@@ -271,7 +271,7 @@ class Autoencoder(Mixed):
                 "Fit it again with:  Autoencoder().fit(X)",
             )
         rows = check_array(X, dtype=FLOATS, ensure_all_finite=False)
-        check_finite(rows, f"{type(self).__name__} was given {len(rows)} encoded rows.")
+        check_finite(rows, "X of encoded rows")
         if rows.shape[1] != self._n_out():
             raise ShapeError(
                 f"Rows of {rows.shape[1]} columns can't be decoded.",

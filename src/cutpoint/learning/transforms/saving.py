@@ -91,7 +91,7 @@ def from_bytes(data: bytes) -> Transform:
         raise _broken(f"the bytes can't be read ({error!r})") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         found = fields.get("format") if isinstance(fields, dict) else None
-        raise _broken(f"its format is {found!r}, this release reads {FORMAT}")
+        raise _broken(f"its format is {found!r}")
     return from_state(fields, arrays)
 
 
@@ -116,8 +116,8 @@ def _metadata(data: bytes) -> dict[str, str]:
 
 def _broken(what: str) -> PredictorError:
     return PredictorError(
-        "A saved transform was to be loaded.",
-        f"It can't be: {what}.",
+        f"A saved transform can't be loaded: {what}.",
+        f"This release reads format {FORMAT}.",
         "What `transforms.save` wrote.",
         "Fit it again and type:  transforms.save(transform, path)",
     )

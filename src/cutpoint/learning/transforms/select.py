@@ -62,15 +62,15 @@ def n_to_keep(keep: float | int, n_features: int) -> int:
     """Return how many of `n_features` columns `keep`, a number or a share, means."""
     if not SHARE_OR_COUNT.holds(keep):
         raise UsageError(
-            f"keep={keep} was asked for.",
-            "It is neither a number of columns nor a share of them.",
+            f"keep={keep} is neither a number of columns nor a share of them.",
+            f"There are {n_features} columns.",
             f"A whole number from 1 to {n_features}, or a share above 0 and up to 1.0.",
             "Type, for example:  keep=0.1",
         )
     if is_share(keep):
         return max(1, round(keep * n_features))
     if keep > n_features:
-        what = f"{keep} columns were to be kept; there are {n_features}, and all are kept."
+        what = f"keep={keep} is more than the {n_features} columns there are; all are kept."
         warnings.warn(what, FewerThanAsked, stacklevel=3)
     return min(int(keep), n_features)
 
@@ -183,7 +183,7 @@ class MutualInfoSelect(Selector, LabelledTransform):
     n_neighbors : int, default 3
         More are steadier and coarser.
     random_state : int, default 0
-        Of the noise that tells equal values apart.
+        Seed of the noise that tells equal values apart.
     """
 
     kind: ClassVar[str] = "mutual_info"
@@ -262,8 +262,8 @@ class L1Select(Selector, LabelledTransform):
     keep : int, float or None
         At most so many, the largest weights first; all that are used by default.
     random_state : int, default 0
-        Of earlier releases, whose solver drew an order. This one draws nothing: every seed gives
-        the same columns.
+        From earlier releases, whose solver drew an order. This one draws nothing: every seed
+        gives the same columns.
     max_iter : int, default 5000
         A warning says if that was too few.
     tol : float, default 1e-4
@@ -426,9 +426,9 @@ class GroupLasso(Selector, LabelledTransform):
     keep : int or float, default 0.1
         Columns, or share of them, over all taps.
     penalty : float, default 1e-3
-        λ: weight of Σ_i ‖w_i·‖₂, one group a column.
+        λ: weight of Σ_i ‖w_i·‖₂, one group per column.
     tap_penalty : float, default 0.0
-        μ: weight of Σ_t √(d_t) ‖W_t‖₂, one group a tap; whole taps go.
+        μ: weight of Σ_t √(d_t) ‖W_t‖₂, one group per tap; whole taps go.
     blocks : tuple of int, optional
         Widths d_t of the taps side by side; one by default.
     max_iter : int, default 500
@@ -515,8 +515,8 @@ def check_any(selector: Selector, varies: Array) -> None:
     """Raise `UsageError` if no column varies."""
     if not varies.any():
         raise UsageError(
-            f"{type(selector).__name__} was to be fitted.",
-            f"All {len(varies)} columns are constant.",
+            f"{type(selector).__name__} can't be fitted: all {len(varies)} columns are constant.",
+            "A column that is the same in all rows says nothing of the classes.",
             "Rows that differ.",
             "Look at them with:  X.std(axis=0)",
         )
@@ -525,8 +525,8 @@ def check_any(selector: Selector, varies: Array) -> None:
 def _check_used(selector: Selector, scores: Array, weaker: str) -> None:
     if not np.any(scores > 0):
         raise UsageError(
-            f"{type(selector).__name__} was to be fitted.",
-            f"It kept none of the {len(scores)} columns: the penalty outweighs what they tell.",
+            f"{type(selector).__name__} kept none of {len(scores)} columns.",
+            "The penalty outweighs what they say of the classes.",
             "A weaker penalty, or columns that tell the classes apart.",
             f"Type, for example:  {selector.kind}({weaker})",
         )

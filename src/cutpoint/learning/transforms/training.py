@@ -34,7 +34,7 @@ STARTS: dict[str, Start] = {"normal": _normal, "orthogonal": orthogonal, "xavier
 
 BATCH_ROWS = 256
 LEARNING_RATE = 0.01
-_WHAT = "Training a transform"
+_WHAT = "A transform trained by PyTorch"
 
 
 def train_autoencoder(
@@ -136,7 +136,7 @@ def train_layer_weights(
     Parameters
     ----------
     layers : array of shape (n_items, n_layers, n_features)
-        Of mean square 1 over all.
+        Their mean square over all is 1.
     """
     torch = import_torch(_WHAT)
     random = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ from functools import partial
 from cutpoint.base.contracts import Cut, Engine
 from cutpoint.base.errors import MissingExtra, UsageError
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Batch, Features
 from cutpoint.networks.engines.kept import KeptModel
 from cutpoint.networks.engines.native import NativeEngine
@@ -31,7 +32,7 @@ class Checked:
     seconds : float
         Time of the calibration batch, one thread, seconds.
     features : dict
-        Of the calibration batch.
+        How close both were on the calibration batch.
     refused : str
         Why another engine was not used instead; empty if none was refused.
     """
@@ -66,7 +67,7 @@ def checked_engine(
 ) -> Checked:
     """Return engine `name` if it agrees with the framework on `calibration`, else native.
 
-    A refusal is told in `Checked.refused`, with the figure.
+    A refusal stands in `Checked.refused`, with the figure.
 
     Parameters
     ----------
@@ -93,10 +94,10 @@ def checked_engine(
         return checked
     if precision != "fp32":
         raise UsageError(
-            f"Features in precision {precision} were asked for.",
-            f"The {checked}.",
+            f"Precision {precision} can't be used: the {checked}.",
+            "Features in fp32 would be other numbers.",
             "Another precision, or other taps.",
-            "Leave --precision away where features are computed, for fp32",
+            f"Leave out {option('precision')} where features are computed, for fp32",
         )
     return _native(cut, n_threads, calibration, precision, f"{checked}; running natively")
 
@@ -105,10 +106,10 @@ def _refuse_unquantised(cut: Cut, precision: str) -> None:
     """Raise `UsageError` if int8 is asked of a network that is in float32."""
     if precision == "int8" and not isinstance(cut, QuantisedCut):
         raise UsageError(
-            "Features in precision int8 were asked for.",
-            "The network is not quantised; it would compute in fp32.",
+            "The network is not quantised, so it has no features in int8.",
+            "It would compute in fp32.",
             "The quantised one, which features and predictors of int8 come with.",
-            "Leave --precision away where features are computed, for fp32",
+            f"Leave out {option('precision')} where features are computed, for fp32",
         )
 
 

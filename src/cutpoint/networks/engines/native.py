@@ -6,6 +6,7 @@ import threading
 
 from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Batch, Features, Run
 
 
@@ -37,8 +38,8 @@ class NativeEngine:
 def no_precision(precision: str, engine: str) -> UsageError:
     """Return the error for a precision that `engine` lacks; another would change the numbers."""
     return UsageError(
-        f"Features in precision {precision} were asked for.",
-        f"The engine {engine} computes in fp32.",
+        f"The engine {engine} can't compute in precision {precision}.",
+        "It computes in fp32.",
         "The engine openvino, for networks it can run.",
-        'Leave out --precision, or:  pip install "cutpoint-ml[openvino]"',
+        f'Leave out {option("precision")}, or:  pip install "cutpoint-ml[openvino]"',
     )

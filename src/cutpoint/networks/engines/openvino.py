@@ -9,10 +9,11 @@ import numpy as np
 
 from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Batch, Features, Run
 from cutpoint.networks.runtimes.openvino import import_openvino
 
-# Of int8, the scales are in the network; what they leave out is computed in float32.
+# For int8, the scales are in the network; what they leave out is computed in float32.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
@@ -87,8 +88,8 @@ def _refuse_unknown(precision: str, core: Any) -> None:
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision.upper() not in able:
         raise UsageError(
-            f"Features in precision {precision} were asked for.",
-            "OpenVINO does not compute in it on this processor.",
-            f"Here: {', '.join(name for name in _HINTS if name.upper() in able)}.",
-            "Leave --precision away where features are computed, for fp32",
+            f"OpenVINO can't compute in precision {precision} on this processor.",
+            f"Here it can in: {', '.join(name for name in _HINTS if name.upper() in able)}.",
+            "One of these, or a processor that has it.",
+            f"Leave out {option('precision')} where features are computed, for fp32",
         )

@@ -11,9 +11,9 @@ from cutpoint.base.types import Array, Features
 MIN_COSINE = 0.9999
 MAX_RELATIVE_ERROR = 1e-3
 MIN_COSINES = {"bf16": 0.9, "fp16": 0.9, "int8": 0.25}
-"""Of precisions the user chose: only what is broken is refused here; what accuracy they cost is
-measured and told. Where means lie near zero int8 has some below 0.6, and loses no accuracy that
-could be told from chance (docs/benchmarks/precision.md)."""
+"""For precisions the user chose: only what is broken is refused here; what accuracy they cost is
+measured and reported. Where means lie near zero int8 has some below 0.6, and loses no accuracy
+that could be told from chance (docs/benchmarks/precision.md)."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Ready(Generic[T]):
     ----------
     engine : Engine
     identity : str
-        What the gate holds for: the engine that was asked for, its version and the processor.
+        What the gate holds for: the engine that was named, its version and the processor.
     checked : Checked or None
         What the gate found; None if it was passed before and that is remembered.
     remembered : object, optional

@@ -11,6 +11,7 @@ from pathlib import Path
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.contracts import Cut, Engine
 from cutpoint.base.errors import MissingExtra, UsageError
+from cutpoint.base.tongue import option
 from cutpoint.networks.engines.native import NativeEngine, no_precision
 from cutpoint.networks.engines.onnxruntime import OnnxRuntimeEngine
 from cutpoint.networks.engines.openvino import OpenVINOEngine
@@ -41,10 +42,10 @@ def preferred_engine(name: str, cut: Cut) -> tuple[str, str]:
         return name, f"Running natively: {cut.why_native}" if cut.why_native else ""
     if name not in cut.converts_to:
         raise UsageError(
-            f'Engine "{name}" was asked for.',
-            f"This cut can't be converted for it{_because(cut)}.",
+            f'This cut can\'t be converted for the engine "{name}"{_because(cut)}.',
             f"Engines for this cut: {', '.join(each for each in (*cut.converts_to, 'native'))}.",
-            "Type, for example:  --engine auto",
+            "One of these, or auto, which takes the fastest.",
+            f"Type, for example:  {option('engine', 'auto')}",
         )
     return name, ""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.spec import Preprocess
+from cutpoint.base.tongue import option
 from cutpoint.base.types import InputSpec, Shape
 from cutpoint.items.kinds import in_graph
 from cutpoint.networks.layer_table import Layer
@@ -38,7 +39,7 @@ def fed_by(inputs: Mapping[str, InputSpec], names: Sequence[str], what: str) -> 
         f'The network of "{what}" can\'t be fed {", ".join(inputs)}: {told}.{padding}',
         f"It takes: {', '.join(names) or 'nothing'}.",
         "Preprocessing that gives each of them; or all tokens counted, without pad_id.",
-        'Type, for example:  --preprocess none   (Python: preprocess="none")',
+        f"Type, for example:  {option('preprocess', 'none')}",
     )
 
 

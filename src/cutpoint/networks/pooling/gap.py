@@ -20,7 +20,7 @@ def pool_gap(activation: Any, layout: str = "NCHW", ops: Ops = NUMPY, mask: Any 
     ops : Ops
         Operations on this kind of array.
     mask : array or tensor of shape (n_items, n_places), optional
-        Of tokens or time: 1 where a place is valid, 0 where it is padding, of the activation's own
+        For tokens or time: 1 where a place is valid, 0 where it is padding, of the activation's own
         type. Without it all places are valid.
 
     Returns

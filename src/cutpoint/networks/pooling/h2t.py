@@ -8,6 +8,7 @@ from typing import Any
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.base.ops import NUMPY, Ops, space_axes
+from cutpoint.base.tongue import option
 from cutpoint.networks.pooling.bins import binned
 from cutpoint.networks.pooling.flatten import pool_flatten
 
@@ -58,7 +59,7 @@ def pool_h2t(
             "Head2Toe's own pooling does not know padding.",
             "The items are padded, and its windows drop places at the end.",
             "The bins of `h2t(T)`, which are those of the valid tokens.",
-            f'Type, for example:  --pool "h2t({target})"',
+            f"Type, for example:  {option('pool', f'h2t({target})')}",
         )
     if compat:
         return pool_h2t_compat(activation, layout, ops, target=target)
@@ -124,10 +125,10 @@ def pool_h2t_compat(activation: Any, layout: str = "NHWC", ops: Ops = NUMPY, *, 
     n_channels = int(activation.shape[layout.index("C")])
     if len(axes) not in (1, 2):
         raise ShapeError(
-            "Head2Toe's own pooling was asked for.",
-            f"Got an activation of shape {tuple(activation.shape)} ({layout}).",
+            f"Head2Toe's own pooling can't run over {layout}.",
+            f"The activation has shape {tuple(activation.shape)}.",
             "Maps (NHWC, NCHW) or tokens (NTC).",
-            'Pool it otherwise, for example with:  --pool "h2t(8192)"',
+            f"Pool it otherwise, for example with:  {option('pool', 'h2t(8192)')}",
         )
     window = _compat_window(sizes, n_channels, target)
     if window == 0:

@@ -79,7 +79,7 @@ def bin_masks(mask: Any, ops: Ops, n_bins: int, is_adaptive: bool) -> list[Any]:
         from_start = beyond(after, place)
         stop = beyond(ops.add(before, mask) if is_adaptive else after, place + 1)
         inside = ops.add(from_start, ops.scale(stop, -1))
-        # Of fewer places than bins, each bin has one all the same.
+        # With fewer places than bins, each bin has one all the same.
         first = ops.add(from_start, ops.scale(beyond(before, place), -1))
         both = ops.add(ops.add(inside, first), ops.scale(ops.multiply(inside, first), -1))
         found.append(ops.multiply(both, mask))

@@ -10,6 +10,7 @@ from typing import Any
 
 from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.ops import Ops, space_axes
+from cutpoint.base.tongue import option
 from cutpoint.networks.layer_table import Layer
 from cutpoint.networks.pooling.arguments import Reader, count, exponent, levels, nothing, target
 from cutpoint.networks.pooling.cls import pool_cls
@@ -43,7 +44,7 @@ class PoolKind:
     usage : str
         How it is typed.
     read : Reader
-        Of its arguments.
+        What each argument may be.
     gives : {"vector", "matrix", "places"}
         What is left of an item: "places" are the map or the tokens, or a smaller map.
     masked_since : int
@@ -90,7 +91,7 @@ POOLS: dict[str, PoolKind] = {
     "none": PoolKind(pool_none, "any", "none", gives="places"),
 }
 REVISION = max(kind.masked_since for kind in POOLS.values())
-"""Of pools as they are now; see `TapSpec.revision`."""
+"""What pools compute now; see `TapSpec.revision`."""
 _TYPED = re.compile(r"([a-z0-9+]+)(?:\(([^()]*)\))?")
 _ASKS_FOR = {
     "places": "maps or tokens",
@@ -206,7 +207,8 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
             f"{_ASKS_FOR[POOLS[name].needs]}.",
             f"That layer gives {layer.shape_text} ({layer.layout or 'axes unknown'}).",
             f"Pools that can: {', '.join(_pools_for(layer.layout))}.",
-            'Take the layer as it is with "none", or let cutpoint choose with:  --pool auto',
+            'Take the layer as it is with "none", or let cutpoint choose with:  '
+            f"{option('pool', 'auto')}",
         )
     if layer.free_axes and not POOLS[name].has_one_width:
         raise _no_one_width(layer, pool)
@@ -271,7 +273,7 @@ def _check_grid(layer: Layer, name: str, arguments: dict[str, Any], pool: str) -
             f"side, {side} places.",
             f"That layer gives {layer.shape_text} ({layer.layout}).",
             f"At most {side} bins a side at this layer, or a layer with larger maps.",
-            f'Type, for example:  --pool "{fits}"',
+            f"Type, for example:  {option('pool', fits)}",
         )
 
 
@@ -289,7 +291,7 @@ def _no_one_width(layer: Layer, pool: str) -> ShapeError:
         f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
         f"Pools of one width: {', '.join(name for name in fitting if name != 'none')}; or none, "
         "which keeps each item as it is.",
-        f'Type, for example:  --pool "{shown}"',
+        f"Type, for example:  {option('pool', shown)}",
     )
 
 
@@ -298,5 +300,5 @@ def _unknown(wrong: str, got: str) -> UsageError:
         wrong,
         got,
         f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto.",
-        'Type, for example:  --pool gap --pool "gem(4)"',
+        f"Type, for example:  {option('pool', 'gem(4)')}",
     )

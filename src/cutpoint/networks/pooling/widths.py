@@ -9,6 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import ShapeError
 from cutpoint.base.ops import space_axes
+from cutpoint.base.tongue import option
 from cutpoint.networks.layer_table import Layer
 from cutpoint.networks.pooling.h2t import h2t_bins, h2t_compat_bins
 from cutpoint.networks.pooling.parse import keeps_space, pools_of, read_pool
@@ -108,7 +109,7 @@ def free_rows(pooled: Iterable[tuple[Layer, str]]) -> dict[str, int]:
                 f"{len(layer.free_axes)} axes.",
                 f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
                 "Rows that differ in length along one axis; or a pool of one width.",
-                'Type, for example:  --pool "grid(4)"',
+                f"Type, for example:  {option('pool', 'grid(4)')}",
             )
         found[f"{layer.name}/{pool}"] = layer.free_axes[0] - 1
     return found
@@ -213,5 +214,6 @@ def _refuse_free(layer: Layer) -> None:
             f'The features of layer "{layer.name}" have no one shape: items differ in length.',
             f"That layer gives {layer.shape_text} ({layer.layout}), where ? is the item's own.",
             "A pool, whose features have one; or a network whose input has a fixed size.",
-            "State the size when loading it, for example with:  --preprocess imagenet",
+            "State the size when loading it, for example with:  "
+            f"{option('preprocess', 'imagenet')}",
         )

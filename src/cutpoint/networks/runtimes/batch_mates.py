@@ -20,7 +20,7 @@ sizes add up in another order, and where numbers are rounded to 8 bits a last di
 def probe(shape: tuple[int, ...], dtype: str) -> Array:
     """Return three items as unlike as can be: loud, faint, 90 dB fainter.
 
-    A network that measures something over the whole batch gives itself away by them. None is
+    A network that measures something over the whole batch shows it by them. None is
     silent: what networks that normalise make of silence is rounding alone.
     """
     random = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def why_one_by_one(run: Callable[[Batch], Sequence[Array]], items: Batch) -> str
 
     Notes
     -----
-    Rounding is told from mixing by what an item's numbers depend on. Kernels, and with them the
+    Rounding differs from mixing by what an item's numbers depend on. Kernels, and with them the
     order of sums, depend on the size of a batch and an item's place in it: an item among copies of
     itself must give what it gives at the same place among others. A network that mixes items gives
     other numbers there, however small.

@@ -30,8 +30,8 @@ def import_keras() -> Any:
         raise MissingExtra("Keras", "keras") from error
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(
-            "A Keras network was asked for.",
-            f"Keras runs on {keras.backend.backend()} here.",
+            f"Keras runs on {keras.backend.backend()}, where no network is cut.",
+            "KERAS_BACKEND, or Keras' own configuration, says so.",
             f"Keras on one of: {', '.join(BACKENDS)}.",
             "Type, for example:  export KERAS_BACKEND=tensorflow",
         )

@@ -43,7 +43,7 @@ class Session:
     is_optimised : bool, default True
         Whether the graph may be rewritten before it runs.
     n_threads : int, optional
-        Of one pass; as many as processors if absent.
+        Threads of one pass; as many as processors if absent.
     inputs : sequence of str, optional
         What a batch calls the model's inputs, in the model's order; their own names if absent.
     """

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cutpoint.base.errors import BackboneNotFound, WeightsError
+from cutpoint.base.tongue import option
 
 
 def existing(path: str, source: str, what: str) -> Path:
@@ -22,8 +23,8 @@ def existing(path: str, source: str, what: str) -> Path:
         is_there = False
     if not is_there:
         raise BackboneNotFound(
-            f'Backbone "{source}:{path}" was asked for.',
-            "There is no file or folder of that name.",
+            f'No file or folder "{path}" for backbone "{source}:{path}".',
+            f"The folder it would be in is {'there' if found.parent.is_dir() else 'not there'}.",
             f"{what}.",
             f"Look there with:  ls {found.parent}",
         )
@@ -67,8 +68,8 @@ def inside(folder: Path, relative: str, what: str) -> Path:
         why = "has other hard links"
     if why:
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f'Its file "{relative}" {why}.',
+            f'{what} can\'t be loaded: its file "{relative}" {why}.',
+            f'Its folder is "{folder}".',
             f'Plain files inside "{folder}" alone: a model must not read anything else.',
             f"Look there with:  ls -l {folder}",
         )
@@ -79,9 +80,9 @@ def require_trust(trusted: bool, what: str, why: str) -> None:
     """Raise `WeightsError` unless the user trusts weights that can run code."""
     if not trusted:
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f"It can run code: {why}.",
+            f"{what} can run code: {why}.",
+            "It was not loaded, as its weights are not trusted.",
             "safetensors, ONNX, TF.js, .h5 and .keras of Keras' own layers and PyTorch state "
             "dicts load without that; anything else only from people you trust.",
-            "If you do, add:  --trust-weights   (Python: trust_weights=True)",
+            f"If you do, add:  {option('trust_weights', True)}",
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from cutpoint.base.errors import ModalityError, WeightsError
 from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
+from cutpoint.base.tongue import option
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import files_sha256, inside
@@ -89,8 +90,8 @@ def _shards(index: Path, place: str) -> list[str]:
             raise TypeError("its weight_map names no files")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f'Backbone "hf:{place}" was asked for.',
-            f"Its {_INDEX} can't be read: {type(error).__name__}: {error}",
+            f"Backbone \"hf:{place}\" can't be loaded: its {_INDEX} can't be read.",
+            f"It raised {type(error).__name__}: {error}",
             "JSON whose weight_map says which file holds each weight.",
             f"Look at it with:  cat {index}",
         ) from error
@@ -116,9 +117,8 @@ def _network(transformers: Any, place: str, is_folder: bool, is_trusted: bool) -
         )
     if absent:
         raise WeightsError(
-            f'Backbone "hf:{place}" was asked for.',
-            f"Its files lack {len(absent)} weights: {', '.join(absent[:5])}"
-            + (" …." if len(absent) > 5 else "."),
+            f'Backbone "hf:{place}" lacks {len(absent)} weights.',
+            f"Its files have no {', '.join(absent[:5])}" + (" …." if len(absent) > 5 else "."),
             "All weights of the network: missing ones would be random, and features with them.",
             f"Look at the whole report with:  AutoModel.from_pretrained({place!r}, "
             "output_loading_info=True)",
@@ -164,7 +164,7 @@ def _known_preprocess(
         return ArraySpec((min(N_TOKENS, longest),), "int64", network.config.pad_token_id)
     if network.main_input_name != "pixel_values":
         raise ModalityError(
-            f'Backbone "hf:{place}" was asked for.',
+            f'Backbone "hf:{place}" reads neither images nor token ids.',
             f'It reads "{network.main_input_name}".',
             "Networks of images (pixel_values) or token ids (input_ids).",
             'State how its arrays look:  cp.load("hf:…", preprocess=ArraySpec(shape, "float32"))',
@@ -195,10 +195,10 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 def _cannot_load(place: str, error: Exception) -> WeightsError:
     return WeightsError(
-        f'Backbone "hf:{place}" was asked for.',
-        f"It can't be loaded: {' '.join(str(error).split())[:400]}",
+        f'Backbone "hf:{place}" can\'t be loaded.',
+        f"transformers says: {' '.join(str(error).split())[:400]}",
         "config.json and model.safetensors, in a folder or on the hub. Pickled weights "
         "(pytorch_model.bin) are not read; code that comes with weights runs only with "
-        "--trust-weights.",
+        f"{option('trust_weights', True)}.",
         "Make safetensors of old weights with:  network.save_pretrained(folder)",
     )

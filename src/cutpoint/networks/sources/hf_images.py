@@ -8,6 +8,7 @@ from PIL import Image
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.base.tongue import option
 
 # They resize, crop, rescale and normalise, and do nothing else.
 _PLAIN = (
@@ -86,9 +87,9 @@ def _scaled(values: Any, scale: float) -> tuple[float, float, float]:
 
 def _unsayable(what: str, kind: str, processor: Any) -> UsageError:
     return UsageError(
-        f'Backbone "{what}" was asked for.',
-        f"Its images are prepared by a {kind}, size {dict(processor.size or {})}, which is not "
-        "one square resized to, or cropped out.",
+        f'How backbone "{what}" prepares its images is not understood.',
+        f"A {kind} does, size {dict(processor.size or {})}, which is not one square resized to, "
+        "or cropped out.",
         f"Processors understood: {', '.join((*_PLAIN, _CONVNEXT))}.",
-        "State the nearest recipe yourself, for example:  --preprocess imagenet",
+        f"State the nearest recipe yourself, for example:  {option('preprocess', 'imagenet')}",
     )

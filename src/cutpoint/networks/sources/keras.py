@@ -104,8 +104,8 @@ def _loaded(keras: Any, path: Path, what: str, trusted: bool) -> Any:
         return keras.saving.load_model(path, compile=False, safe_mode=not trusted)
     except Exception as error:  # whatever Keras meets in a file it did not write
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f"Keras can't: {' '.join(str(error).split())[:300]}",
+            f"{what} can't be loaded.",
+            f"Keras says: {' '.join(str(error).split())[:300]}",
             "A whole model, or weights with the network they belong to.",
             "In Python, give the network:  cp.load(..., build=make_network)",
         ) from error
@@ -114,8 +114,8 @@ def _loaded(keras: Any, path: Path, what: str, trusted: bool) -> Any:
 def _built(options: LoadOptions, what: str) -> Any:
     if options.build is None:
         raise UsageError(
-            f"{what} was asked for.",
-            "The file holds weights without the network they belong to.",
+            f"{what} holds weights without the network they belong to.",
+            "Keras needs the network to load them into.",
             "An application to load them into, or (in Python) a function that builds the network.",
             'Type, for example:  "keras:MobileNetV2?weights=FILE.h5"   or  build=make_network',
         )
@@ -130,8 +130,8 @@ def _load_weights(network: Any, path: Path, what: str) -> None:
             raise ValueError(f"it holds {n_there} numbers, the network {n_here}")
     except Exception as error:  # broken, or of another network
         raise WeightsError(
-            f"{what} was asked for.",
-            f'"{path.name}" does not fit it: {" ".join(str(error).split())[:300]}',
+            f'{what} and the file "{path.name}" don\'t fit.',
+            f"Keras says: {' '.join(str(error).split())[:300]}",
             "A file with the weights of every layer and no other.",
             f"Look into it with:  h5dump -n {path}",
         ) from error
@@ -139,7 +139,7 @@ def _load_weights(network: Any, path: Path, what: str) -> None:
 
 def _build_is_idle(name: str) -> UsageError:
     return UsageError(
-        f'Backbone "keras:{name}" was asked for, with build.',
+        f'build has no use for backbone "keras:{name}".',
         "An application is built by Keras itself; the function would never be called.",
         "build with a file of weights alone.",
         "Leave it out, or load the file:  cp.load('FILE.weights.h5', build=make_network)",
@@ -184,8 +184,8 @@ def _downloaded(make: Any, name: str, arguments: dict[str, Any]) -> tuple[Any, s
         raise _bad_arguments(name, make, error) from error
     except Exception as error:  # no network, a wrong digest, a size without weights
         raise WeightsError(
-            f'The weights of "keras:{name}" were asked for.',
-            f"Keras can't load them: {' '.join(str(error).split())[:300]}",
+            f'The weights of "keras:{name}" can\'t be loaded.',
+            f"Keras says: {' '.join(str(error).split())[:300]}",
             "A network to download them, or a file of them.",
             f'From a file, type:  "keras:{name}?weights=FILE.h5"',
         ) from error
@@ -274,8 +274,8 @@ def _spelled(kind: str, arguments: dict[str, Any]) -> str:
 def _bad_arguments(name: str, make: Any, error: Exception) -> UsageError:
     known = [each for each in inspect.signature(make).parameters if each != "weights"]
     return UsageError(
-        f'Backbone "keras:{name}" was asked for.',
-        f"It does not take that: {error}.",
+        f'Backbone "keras:{name}" takes other arguments.',
+        f"Keras says: {error}.",
         f"Arguments: side, weights, {', '.join(known)}.",
         'Type, for example:  "keras:MobileNetV2?alpha=0.5"',
     )
@@ -285,7 +285,7 @@ def _unknown(keras: Any, kind: str) -> BackboneNotFound:
     known = _applications(keras)
     nearest = difflib.get_close_matches(kind, known, n=3, cutoff=0.3) or known[:3]
     return BackboneNotFound(
-        f'Backbone "keras:{kind}" was asked for.',
+        f'No backbone "keras:{kind}".',
         "keras.applications has no such network, and there is no such file.",
         f"Nearest: {', '.join(nearest)}.",
         f"Type, for example:  cutpoint layers keras:{nearest[0]}",

@@ -191,8 +191,8 @@ def _dicts(config: Any) -> Iterator[dict[str, Any]]:
 
 def _malformed(what: str, why: str) -> WeightsError:
     return WeightsError(
-        f"{what} was to be loaded.",
-        f"It is refused: {why}.",
+        f"{what} is refused: {why}.",
+        "Nothing of it was loaded.",
         "A file as Keras writes it, whole and by itself.",
         "Save it anew with:  model.save(...)",
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from cutpoint.base.errors import MissingExtra, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, Preprocess
+from cutpoint.base.tongue import option
 from cutpoint.base.types import InputSpec
 from cutpoint.items.kinds import in_graph, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
@@ -47,7 +48,8 @@ def keras_backbone(
     known : PreprocessSpec, optional
         What the weights were fed in training, where the source knows.
     side_px : int, optional
-        Of the squares they were trained on, where the source knows and the network leaves it open.
+        Side of the squares they were trained on, where the source knows it and the network leaves
+        it open.
     """
     what = load_name or f"{source}:{name}"
     _refuse_unbuilt(network, what)
@@ -75,8 +77,8 @@ def keras_backbone(
 def _refuse_unbuilt(network: Any, what: str) -> None:
     if not network.built or not network.layers:
         raise UsageError(
-            f'Backbone "{what}" was asked for.',
-            "The network is not built yet: it has no weights.",
+            f'Backbone "{what}" is not built yet: it has no weights.',
+            "Keras makes them when a network first sees its input.",
             "A network that has seen its input once, with its weights loaded.",
             "Type, for example:  network(np.zeros((1, 224, 224, 3)))",
         )
@@ -122,10 +124,10 @@ def refuse_double_scaling(network: Any, preprocess: Preprocess, what: str) -> No
     is_plain = all(way.is_plain for way in in_graph(preprocess).values())
     if own and not is_plain:
         raise UsageError(
-            f'Backbone "{what}" was asked for with scaled pixels.',
-            f'The network scales them by itself, in layer "{own[0]}": they would be scaled twice.',
+            f'The pixels of backbone "{what}" would be scaled twice.',
+            f'The network scales them by itself, in layer "{own[0]}".',
             "Pixels as they are, 0–255.",
-            'Type:  --preprocess none   (Python: preprocess="none")',
+            f"Type:  {option('preprocess', 'none')}",
         )
 
 
@@ -171,9 +173,9 @@ def refuse_nan(network: Any, what: str) -> None:
         values = np.asarray(_to_numpy(weight))
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise WeightsError(
-                f'Backbone "{what}" was asked for.',
-                f'Its weight "{weight.path}" holds NaN or infinity.',
-                "Finite weights: no feature of these would mean anything.",
+                f'The weight "{weight.path}" of backbone "{what}" holds NaN or infinity.',
+                "No feature computed with it would mean anything.",
+                "Finite weights.",
                 "Load the weights anew and look at:  np.isfinite(weight).all()",
             )
 

@@ -41,8 +41,8 @@ def refuse_in_archive(config: Any, what: str) -> None:
         )
         if isinstance(node, dict) and node.get("class_name") in KINDS:
             raise WeightsError(
-                f"{what} was to be loaded.",
-                f'Its layer "{node.get("name")}" is a TFOpLambda, which Keras 3 has no more.',
+                f'{what} can\'t be loaded: Keras 3 has no layer "{node.get("name")}".',
+                "It is a TFOpLambda of Keras 2.",
                 "The same network as .h5, in which those layers are understood.",
                 "With Keras 2 (package tf_keras), type:  "
                 'tf_keras.models.load_model(FILE).save("FILE.h5")',
@@ -145,8 +145,8 @@ def _check_arguments(function: str, named: Mapping[str, Any], what: str) -> None
 
 def _refused(what: str, why: str) -> WeightsError:
     return WeightsError(
-        f"{what} was to be loaded.",
-        f"{why}, which Keras 3 can't and cutpoint does not know.",
+        f"{what} can't be loaded: {why}.",
+        "Keras 3 can't, and cutpoint does not know it.",
         f"Functions known ({len(OPERATIONS)}): cast, concat, expand_dims, one_hot, reshape, stack, "
         "tile, transpose, slices, most of math and nn. Or the same network in a format that holds "
         "its graph: SavedModel, or ONNX.",

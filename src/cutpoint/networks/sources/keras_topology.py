@@ -42,8 +42,8 @@ def network_from_topology(keras: Any, topology: dict[str, Any], what: str, is_ol
         raise
     except Exception as error:  # whatever Keras meets in a topology it did not write
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f"Keras can't build its topology: {' '.join(str(error).split())[:300]}",
+            f"{what} has a topology that can't be built.",
+            f"Keras says: {' '.join(str(error).split())[:300]}",
             "Layers that Keras 3 has, connected as it connects them.",
             "Look at the topology; its layers are listed in the file",
         ) from error
@@ -117,8 +117,8 @@ def _modern_config(kind: str, config: dict[str, Any], what: str) -> dict[str, An
     for key in ("ragged", "sparse", "time_major"):
         if config.get(key) not in _NEUTRAL:
             raise WeightsError(
-                f'The layer "{config.get("name")}" was to be built.',
-                f'It says "{key}": {config[key]}, which Keras 3 has no more.',
+                f'The layer "{config.get("name")}" can\'t be built: Keras 3 has no "{key}".',
+                f'It says "{key}": {config[key]}.',
                 f'Layers without "{key}"; left out, it would change the numbers.',
                 "Export the network anew, without it",
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, UsageError
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.base.tongue import option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras_networks import keras_backbone, weights_sha256
@@ -27,8 +28,8 @@ def load(name: str, options: LoadOptions) -> Backbone:
     except Exception as error:  # whatever KerasHub, its hubs or the folder meet
         known = sorted(keras_hub.models.Backbone.presets)
         raise BackboneNotFound(
-            f'Backbone "kerashub:{name}" was asked for.',
-            f"KerasHub can't load it: {' '.join(str(error).split())[:300]}",
+            f'Backbone "kerashub:{name}" can\'t be loaded.',
+            f"KerasHub says: {' '.join(str(error).split())[:300]}",
             f"One of its {len(known)} presets, such as {', '.join(known[:3])}; or a preset folder.",
             "Type, for example:  cutpoint layers kerashub:./resnet_18_imagenet",
         ) from error
@@ -64,10 +65,10 @@ def _preprocess(converter: Any | None, name: str) -> PreprocessSpec | None:
     height, width = _size(converter)
     if height is None or height != width or converter.interpolation not in ("bilinear", "bicubic"):
         raise UsageError(
-            f'Backbone "kerashub:{name}" was asked for.',
+            f'How backbone "kerashub:{name}" prepares its images is not understood.',
             f"Its converter gives {height}×{width} by {converter.interpolation}.",
             "Square input, bilinear or bicubic.",
-            "State a recipe with:  --preprocess imagenet",
+            f"State a recipe with:  {option('preprocess', 'imagenet')}",
         )
     scale, offset = _triple(converter.scale, 1.0), _triple(converter.offset, 0.0)
     std = tuple(1 / value for value in scale)

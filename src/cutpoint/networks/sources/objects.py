@@ -47,8 +47,8 @@ def load_object(
         return keras_backbone(network, "object", name, weights_sha256(network), options)
     if not _is_a(network, "torch", "nn.Module"):
         raise ModalityError(
-            "A backbone was asked for.",
-            f"Got a {type(network).__module__}.{type(network).__name__}.",
+            f"A {type(network).__module__}.{type(network).__name__} is no backbone.",
+            "A backbone is a network, or names one.",
             "A name, a path, an nn.Module or a keras.Model.",
             'Type, for example:  cp.load("packaged:efficientnet_lite0")',
         )

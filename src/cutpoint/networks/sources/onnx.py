@@ -11,6 +11,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import ArraySpec, BackboneSpec, Constants, Preprocess
+from cutpoint.base.tongue import option
 from cutpoint.base.types import InputSpec
 from cutpoint.items.kinds import in_graph, read_preprocess, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
@@ -63,8 +64,8 @@ def _refuse_chance(model: Any, what: str) -> None:
     for node in model.graph.node:
         if node.op_type in _RANDOM:
             raise WeightsError(
-                f"{what} was to be loaded.",
-                f'Its node "{node.name}" is {node.op_type}: features would change by chance.',
+                f'{what} gives features by chance: its node "{node.name}" is {node.op_type}.',
+                "The same item would have other features each time.",
                 "A network exported for inference.",
                 "Export it anew, in inference mode",
             )
@@ -153,8 +154,7 @@ def _no_batch(source: NetworkInput, name: str, sources: Mapping[str, NetworkInpu
         f'The input "{source.name}" of "{name}" takes no batch of arrays.',
         f"The first axis of an input that carries data is the items. Inputs: {listed}.",
         "A constant for it, if it carries no data.",
-        f"Type:  --input {source.name}=zeros   "
-        f'(Python: inputs={{"{source.name}": "zeros"}}); zeros, ones or a number',
+        f"Type:  {option('inputs', {source.name: 'zeros'})}   (zeros, ones or a number)",
     )
 
 
@@ -211,9 +211,9 @@ def _why_misfit(source: NetworkInput, spec: Preprocess) -> str:
 
 def _misfit(source: NetworkInput, name: str, why: str) -> UsageError:
     return UsageError(
-        f'Backbone "{name}" was asked for.',
-        f'Its input "{source.name}" takes {source}; {why}.',
+        f'How backbone "{name}" is fed is not stated: {why}.',
+        f'Its input "{source.name}" takes {source}.',
         "Preprocessing that gives what the network takes: a recipe for images, or for arrays that "
         'are ready as they are  {"shape": [...], "dtype": "float32"}.',
-        "Put it into a file and type:  --preprocess FILE.json",
+        f"Put it into a file and type:  {option('preprocess', 'FILE.json')}",
     )

@@ -18,7 +18,7 @@ from cutpoint.networks.runtimes.onnx import import_onnx
 from cutpoint.networks.sources.files import inside
 
 MOST_BYTES = 2**31 - 1
-"""Of a file, and of a model in memory: the limit of protobuf, in which ONNX is written."""
+"""A file's, and a model's in memory: the limit of protobuf, in which ONNX is written."""
 
 _SPARSE = "it holds sparse weights: a few bytes can stand for any size, so none are read"
 _PACKED = {"INT4": 4, "FLOAT4": 4, "INT2": 2}  # bits of types of which a byte holds several
@@ -65,8 +65,8 @@ def read_model(path: Path, what: str) -> tuple[Any, list[Path]]:
 def unreadable(path: Path, what: str, why: str) -> WeightsError:
     """Return the error of a file that can't be used."""
     return WeightsError(
-        f"{what} was asked for.",
-        f'"{path}" can\'t be used: {" ".join(why.split())[:300]}.',
+        f"{what} can't be used: {' '.join(why.split())[:300]}.",
+        f'It is the file "{path}".',
         "A whole, plain ONNX file.",
         f"Export or download it anew; it lies here:  ls -l {path}",
     )
@@ -174,9 +174,9 @@ def _check_tensor(onnx: Any, tensor: Any, path: Path, what: str) -> None:
         )
     if values.dtype.kind not in "biu" and np.isnan(values).any():
         raise WeightsError(
-            f"{what} was asked for.",
-            f'Its weight "{tensor.name}" holds NaN.',
-            "Numbers: no feature of these would mean anything.",
+            f'{what} has a weight, "{tensor.name}", that holds NaN.',
+            "No feature computed with it would mean anything.",
+            "Numbers.",
             "Export or download the weights anew.",
         )
 

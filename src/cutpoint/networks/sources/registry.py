@@ -3,7 +3,7 @@
 Built-in sources and strangers' enter the same way: an entry point names a function
 ``load(name, options)`` that takes the part after the colon and `LoadOptions`, and returns a
 `Backbone`. A function ``names()`` beside it, if there is one, lists the names the source knows, so
-that who types a name alone is told what to put before it.
+that the error for a name alone says what to put before it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
         raise _no_source(name, known) if colon else _no_such_name(name, known)
     if options.build is not None and source in _BUILD_THEMSELVES:
         raise UsageError(
-            f'Backbone "{name}" was asked for, with build.',
+            f'build has no use for backbone "{name}".',
             f"The source {source} builds its networks itself; the function would not be called.",
             "build with a file of weights alone, of PyTorch or Keras.",
             f'Leave it out:  cp.load("{name}")',
@@ -83,7 +83,7 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
 
 
 def _source_of(path: Path) -> str:
-    """Return which source reads a file or folder, told by its name and what lies in it."""
+    """Return which source reads a file or folder, by its name and what lies in it."""
     if path.is_dir():
         inside = {"saved_model.pb": "savedmodel", "model.json": "tfjs", "config.json": "hf"}
         found = next((source for file, source in inside.items() if (path / file).exists()), None)
@@ -119,8 +119,8 @@ def _no_source(name: str, known: EntryPoints) -> BackboneNotFound:
     source = name.partition(":")[0]
     nearest = difflib.get_close_matches(source, known.names, n=1)
     return BackboneNotFound(
-        f'Backbone "{name}" was asked for.',
-        f'There is no source "{source}".',
+        f'No source "{source}" for backbone "{name}".',
+        f"{len(known.names)} sources are installed.",
         f"Sources: {', '.join(sorted(known.names))}."
         + (f" Nearest: {nearest[0]}." if nearest else ""),
         "Type, for example:  cutpoint layers packaged:efficientnet_lite0",
@@ -133,7 +133,7 @@ def _no_such_name(name: str, known: EntryPoints) -> BackboneNotFound:
     is_there = bool(found) and _plain(found[0].partition(":")[2]) == _plain(name)
     told = "The sources installed here that have it" if is_there else "Nearest"
     return BackboneNotFound(
-        f'Backbone "{name}" was asked for.',
+        f'No backbone "{name}".',
         'It names no source, as in "source:name", and there is no such file or folder.',
         f"{told}: {', '.join(found)}." if found else f"Sources: {', '.join(sorted(known.names))}.",
         f"Type, for example:  cutpoint layers {(found or ['packaged:efficientnet_lite0'])[0]}",

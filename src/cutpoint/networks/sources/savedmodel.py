@@ -69,8 +69,8 @@ def read_saved_model(folder: Path, what: str) -> tuple[GraphNetwork, str]:
         raise
     except Exception as error:  # whatever TensorFlow meets in a damaged or foreign file
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f"TensorFlow can't read it: {' '.join(str(error).split())[:300]}",
+            f"{what} can't be loaded.",
+            f"TensorFlow says: {' '.join(str(error).split())[:300]}",
             "A SavedModel of TensorFlow 2, whole.",
             f"Look at it with:  saved_model_cli show --all --dir {folder}",
         ) from error
@@ -202,8 +202,8 @@ def _without_calls(name: str) -> str:
 
 def _no_function(what: str, why: str) -> UsageError:
     return UsageError(
-        f"{what} was asked for.",
-        f"It does not say what to run: {why}.",
+        f"{what} does not say what to run.",
+        f"In it: {why}.",
         f'A call with training=False, or a signature "{_SIGNATURE}".',
         "Save it anew with:  tf.saved_model.save(module, folder, signatures=function)",
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, Constants, Preprocess
+from cutpoint.base.tongue import option
 from cutpoint.base.types import InputSpec, shape_text
 from cutpoint.items.kinds import in_graph, stated_inputs, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
@@ -85,7 +86,7 @@ def _declared(network: GraphNetwork, name: str, what: str) -> InputSpec:
             f'The input "{name}" of "{what}" takes no batch of arrays.',
             f"It takes {dtype.name} of {told}.",
             "A constant for it, if it carries no data.",
-            f'Type:  --input {name}=zeros   (Python: inputs={{"{name}": "zeros"}})',
+            f"Type:  {option('inputs', {name: 'zeros'})}",
         )
     return InputSpec(shape, _dtype(network, name))
 
@@ -131,9 +132,9 @@ def refuse_nan_constants(network: GraphNetwork, what: str) -> None:
         values = tf.make_ndarray(node.attr["value"].tensor).astype("float64")
         if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
             raise WeightsError(
-                f"{what} was to be loaded.",
-                f'Its weight "{node.name}" holds NaN or infinity.',
-                "Finite weights: no feature of these would mean anything.",
+                f'{what} has a weight, "{node.name}", that holds NaN or infinity.',
+                "No feature computed with it would mean anything.",
+                "Finite weights.",
                 "Export or download the network anew",
             )
 
@@ -154,8 +155,8 @@ def _refuse_lossy(network: GraphNetwork, preprocess: Preprocess, what: str) -> N
     dtype = network.dtype_of(network.inputs[0])
     if not dtype.is_floating and not all(way.is_plain for way in in_graph(preprocess).values()):
         raise UsageError(
-            f'Backbone "{what}" was asked for.',
-            f"It takes {dtype.name}; the preprocessing gives fractions.",
+            f'Backbone "{what}" can\'t take fractions, which the preprocessing gives.',
+            f"It takes {dtype.name}.",
             "Pixels from 0 to 255 as they are.",
-            "Type:  --preprocess none",
+            f"Type:  {option('preprocess', 'none')}",
         )

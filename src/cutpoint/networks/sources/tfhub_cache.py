@@ -57,8 +57,8 @@ def _download(handle: str, folder: Path) -> None:
             unpack(archive, unpacked)
         except (OSError, EOFError, tarfile.TarError) as error:
             raise WeightsError(
-                f'Backbone "tfhub:{handle}" was asked for.',
-                f"It can't be downloaded: {error}.",
+                f'Backbone "tfhub:{handle}" can\'t be downloaded.',
+                f"The answer: {error}.",
                 "A network, or the module's folder.",
                 "With the folder, type:  cutpoint layers tfhub:FOLDER --trust-weights",
             ) from error
@@ -118,8 +118,8 @@ def _check_member(member: tarfile.TarInfo, n_bytes: int, limit: int) -> None:
         why = f"makes the whole larger than {limit} bytes"
     if why:
         raise WeightsError(
-            "A TF-Hub module was to be unpacked.",
-            f'Its member "{member.name}" {why}.',
+            f'A TF-Hub module can\'t be unpacked: its member "{member.name}" {why}.',
+            "Nothing of it was unpacked.",
             "Plain files in their own folder.",
             "Ask whoever hosts it",
         )

@@ -65,8 +65,8 @@ def _topology(fields: dict[str, Any], what: str) -> dict[str, Any]:
     found = topology.get("model_config", topology) if isinstance(topology, dict) else None
     if not isinstance(found, dict) or "class_name" not in found or "config" not in found:
         raise WeightsError(
-            f"{what} was to be loaded.",
-            'Its "modelTopology" is neither a layers-model nor a graph-model.',
+            f"{what} is neither a layers-model nor a graph-model.",
+            'Its "modelTopology" says which.',
             "A model.json as TensorFlow.js or its converter writes it.",
             "Look into it with:  python -m json.tool model.json | head",
         )
@@ -111,8 +111,8 @@ def _places(network: Any) -> list[tuple[Any, tuple[str, ...]]]:
 
 def _mismatch(what: str, why: str, places: dict[str, Any]) -> WeightsError:
     return WeightsError(
-        f"{what} was to be loaded.",
-        f"Weights and topology do not fit: {why}.",
+        f"{what} has weights that don't fit its topology: {why}.",
+        f"The topology has {len(set(map(id, places.values())))} places for weights.",
         f"A weight for each of {len(set(map(id, places.values())))} places and no other, "
         f"called like {', '.join(list(places)[:2])}.",
         "Convert the model anew; a network filled in part would give plausible nonsense.",

@@ -191,7 +191,7 @@ def _node(name: str, kind: str, inputs: list[str], **types: int) -> Any:
 
 def _refused(model_json: Path, why: str) -> WeightsError:
     return WeightsError(
-        f'TF.js model "{model_json}" was to be loaded.',
+        f'The graph of TF.js model "{model_json}" can\'t be loaded.',
         why,
         "A graph-model as tensorflowjs_converter writes it.",
         "Convert the network anew",

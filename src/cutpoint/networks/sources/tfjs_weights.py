@@ -92,9 +92,9 @@ def refuse_nan(name: str, array: Array, model_json: Path) -> None:
         return
     if np.isnan(array).any() or array.size > 1:
         raise WeightsError(
-            f'TF.js model "{model_json}" was to be loaded.',
-            f'Its weight "{name}" holds NaN or infinity.',
-            "Finite weights: no feature of these would mean anything.",
+            f'The weight "{name}" of TF.js model "{model_json}" holds NaN or infinity.',
+            "No feature computed with it would mean anything.",
+            "Finite weights.",
             "Convert or download the model anew",
         )
 
@@ -198,7 +198,7 @@ def _suspect(group: _Group) -> Path:
 
 def _refused(model_json: Path, why: str) -> WeightsError:
     return WeightsError(
-        f'TF.js model "{model_json}" was to be loaded.',
+        f'The weights of TF.js model "{model_json}" can\'t be loaded.',
         why,
         "model.json and exactly the bytes its weights manifest names, all in one folder.",
         f"Look there with:  ls -l {model_json.parent}",

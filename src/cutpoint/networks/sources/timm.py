@@ -63,9 +63,9 @@ def _preprocess(name: str, config: Mapping[str, Any]) -> PreprocessSpec:
     known = config["crop_mode"] == "center" and height == width
     if not known or config["interpolation"] not in ("bilinear", "bicubic"):
         raise UsageError(
-            f'Backbone "timm:{name}" was asked for.',
+            f'The preprocessing of backbone "timm:{name}" is not built yet.',
             f"Its weights want {config['interpolation']} to {height}×{width}, "
-            f'crop mode "{config["crop_mode"]}", which is not built yet.',
+            f'crop mode "{config["crop_mode"]}".',
             "Square input, centre crop, bilinear or bicubic.",
             'State a recipe with:  cp.load(network, preprocess="imagenet")',
         )
@@ -85,14 +85,14 @@ def _refused(timm: Any, name: str, error: Exception) -> Exception:
     if name.partition(".")[0] not in known and not name.startswith((_FOLDER, "hf")):
         nearest = difflib.get_close_matches(name, known, n=3) or known[:3]
         return BackboneNotFound(
-            f'Backbone "timm:{name}" was asked for.',
+            f'No backbone "timm:{name}".',
             "timm has no such network.",
             f"Nearest: {', '.join(nearest)}.",
             f"Type, for example:  cutpoint layers timm:{nearest[0]}",
         )
     return WeightsError(
-        f'The weights of "timm:{name}" were asked for.',
-        f"timm can't load them: {' '.join(str(error).split())[:300]}",
+        f'The weights of "timm:{name}" can\'t be loaded.',
+        f"timm says: {' '.join(str(error).split())[:300]}",
         "A network to download them, or a folder with config.json and the weights.",
         "From a folder, type:  cutpoint layers timm:local-dir:FOLDER",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import ModalityError, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec
+from cutpoint.base.tongue import either
 from cutpoint.items.kinds import stated_preprocess, unstated
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, require_trust
@@ -68,12 +69,15 @@ def _refuse_untrusted(builder: str, path: Path, is_trusted: bool) -> None:
     """Refuse to call a function that is not named, or only named by what may be a stranger."""
     if not builder:
         raise UsageError(
-            f'The network with the weights "{path}" was asked for.',
-            "A state dict holds weights alone, not the network they belong to.",
-            "A function that builds the network: build=… in Python; @package.module:function "
-            "after the path and --trust-weights elsewhere.",
-            f"Type, for example:  torch:{path.name}@torchvision.models:resnet18 --trust-weights   "
-            f'(Python: cp.load("torch:{path.name}", build=make_network, preprocess=…))',
+            f'"{path}" holds weights alone, not the network they belong to.',
+            "It is a state dict.",
+            "A function that builds the network"
+            + either(".", ": @package.module:function after the path, and --trust-weights."),
+            "Type, for example:  "
+            + either(
+                f'cp.load("torch:{path.name}", build=make_network, preprocess=…)',
+                f"torch:{path.name}@torchvision.models:resnet18 --trust-weights",
+            ),
         )
     require_trust(is_trusted, f'Backbone "torch:{path}@{builder}"', f'it calls "{builder}"')
 
@@ -100,8 +104,8 @@ def _imported(module: str) -> Any:
 
 def _no_builder(text: str, why: str) -> UsageError:
     return UsageError(
-        f'A network built by "{text}" was asked for.',
-        f"That can't be called: {why}.",
+        f'"{text}" can\'t be called to build a network.',
+        f"Why: {why}.",
         "A function of an installed package that needs no argument.",
         "Type, for example:  torch:weights.pth@torchvision.models:resnet18",
     )
@@ -113,8 +117,8 @@ def _filled(network: Any, stored: Mapping[str, Any], path: Path) -> Any:
 
     if not isinstance(network, nn.Module):
         raise ModalityError(
-            f'The network with the weights "{path}" was asked for.',
-            f"The function that builds it returned a {type(network).__name__}.",
+            f"The function build returned a {type(network).__name__}, no network.",
+            f'It was to build the network of "{path}".',
             "A function that returns an nn.Module.",
             "Look at it with:  print(build())",
         )
@@ -166,8 +170,8 @@ def _refuse_misfit(state: Mapping[str, Any], wanted: Mapping[str, Any], path: Pa
     faults = {"missing": missing, "unexpected": unexpected, "of another shape or type": wrong}
     if any(faults.values()):
         raise WeightsError(
-            f'The weights "{path}" were to be loaded.',
-            "They do not fit the network: "
+            f'The weights "{path}" don\'t fit the network.',
+            "In them: "
             + "; ".join(f"{what}: {_some(keys)}" for what, keys in faults.items() if keys)
             + ".",
             f"All {len(wanted)} weights of the network, and no other: one filled in part gives "

@@ -87,8 +87,8 @@ def _refuse_archive(path: Path) -> None:
 
 def _can_run_code(path: Path, what: str, why: str) -> WeightsError:
     return WeightsError(
-        f'The weights "{path}" were to be loaded.',
-        f"The file is {what}, which can run code: {why}.",
+        f'The weights "{path}" can run code: {why}.',
+        f"The file is {what}.",
         "A state dict, as safetensors or as torch saves one. Trusting the weights does not help: "
         "cutpoint loads no pickled code at all.",
         "Where the file comes from, type:  "
@@ -98,8 +98,8 @@ def _can_run_code(path: Path, what: str, why: str) -> WeightsError:
 
 def _broken(path: Path, error: Exception) -> WeightsError:
     return WeightsError(
-        f'The weights "{path}" were to be loaded.',
-        f"The file can't be read: {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
+        f'The weights "{path}" can\'t be read.',
+        f"It raised {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
         "A whole safetensors file, or a state dict saved by torch.",
         f"Compare its size and digest with its origin's:  sha256sum {path}",
     )

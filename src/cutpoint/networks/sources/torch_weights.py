@@ -77,8 +77,8 @@ def refuse_nan(network: Any, name: str) -> None:
     for key, tensor in network.state_dict().items():
         if torch.nn.parameter.is_lazy(tensor):
             raise WeightsError(
-                f'Backbone "{name}" was asked for.',
-                f'Its weight "{key}" has no shape yet: the module around it is lazy.',
+                f'The weight "{key}" of backbone "{name}" has no shape yet.',
+                "The module around it is lazy.",
                 "A network that has run once, and was trained after that.",
                 "Run it once with:  network(batch)",
             )
@@ -87,8 +87,8 @@ def refuse_nan(network: Any, name: str) -> None:
         is_bad = ~tensor.isfinite() if key in parameters else tensor.isnan()
         if bool(is_bad.any()):
             raise WeightsError(
-                f'Backbone "{name}" was asked for.',
-                f'Its weight "{key}" holds NaN or infinity.',
-                "Finite weights: no feature of these would mean anything.",
+                f'The weight "{key}" of backbone "{name}" holds NaN or infinity.',
+                "No feature computed with it would mean anything.",
+                "Finite weights.",
                 "Load the weights anew and look at:  tensor.isfinite().all()",
             )

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.base.tongue import option
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, file_sha256
@@ -92,9 +93,9 @@ def _file_of(query: str, name: str) -> Path:
     key, _, value = query.partition("=")
     if key != "weights" or not value or "&" in query:
         raise UsageError(
-            f'Backbone "torchvision:{name}" was asked for.',
-            f'"{query}" is none of its arguments.',
-            "Of arguments there is one, weights: the path of a state dict.",
+            f'"{query}" is no argument of backbone "torchvision:{name.partition("?")[0]}".',
+            "Its one argument is weights.",
+            "weights, the path of a state dict.",
             f'Type, for example:  "torchvision:{name.partition("?")[0]}?weights=FILE.pth"',
         )
     what = "Weights are a .pth, .pt or .safetensors file with a state dict"
@@ -125,7 +126,7 @@ def _known_preprocess(
 ) -> tuple[PreprocessSpec | None, dict[str, PreprocessSpec]]:
     """Return how a file's weights were fed, if that can be known, and torchvision's own recipes.
 
-    torchvision's files are told by the digest that their names end with.
+    torchvision's files are known by the digest that their names end with.
     """
     versions = list(models.get_model_weights(kind))
     own = {each.name: _preprocess(each.transforms()) for each in versions}
@@ -145,11 +146,11 @@ def _which_preprocess(what: str, own: Mapping[str, PreprocessSpec]) -> UsageErro
     first = next(iter(own.values()))
     side = first.crop_px
     return UsageError(
-        f'Backbone "{what}" was asked for.',
-        "How its weights were fed in training is not known: torchvision's own weights of that "
-        f"network were fed in {len(set(own.values()))} ways. {told}.",
+        f'How the weights of backbone "{what}" were fed in training is not known.',
+        "torchvision's own weights of that network were fed in "
+        f"{len(set(own.values()))} ways. {told}.",
         "A recipe, or a JSON file with resize_px, crop_px, interpolation, mean and std.",
-        f"Type, for example:  --preprocess 'imagenet({side})'",
+        f"Type, for example:  {option('preprocess', f'imagenet({side})')}",
     )
 
 
@@ -164,8 +165,8 @@ def _filled(models: Any, kind: str, path: Path, transforms: bool, type_next: str
         network.load_state_dict(stored, strict=True)
     except Exception as error:  # broken, not a plain state dict, or of another network
         raise WeightsError(
-            f'Backbone "torchvision:{kind}" was asked for.',
-            f'"{path}" does not fit it: {" ".join(str(error).split())[:300]}',
+            f'"{path}" does not fit backbone "torchvision:{kind}".',
+            f"Why: {' '.join(str(error).split())[:300]}",
             "A state dict with every key of the network and no other.",
             type_next,
         ) from error
@@ -198,8 +199,8 @@ def _weights_file(name: str, url: str) -> Path:
             torch.hub.download_url_to_file(url, str(path), path.stem.rpartition("-")[2])
         except (OSError, RuntimeError) as error:
             raise WeightsError(
-                f'The weights of "torchvision:{name}" were asked for.',
-                f'They are not at "{path}" and can\'t be downloaded: {error}.',
+                f'The weights of "torchvision:{name}" can\'t be downloaded: {error}.',
+                f'They are not at "{path}".',
                 "That file, or a network.",
                 f"Put the file there yourself:  cp {path.name} {folder}/",
             ) from error
@@ -222,7 +223,7 @@ def _preprocess(transforms: Any) -> PreprocessSpec:
 def _unknown(name: str, names: list[str]) -> BackboneNotFound:
     nearest = difflib.get_close_matches(name, names, n=3) or names[:3]
     return BackboneNotFound(
-        f'Backbone "torchvision:{name}" was asked for.',
+        f'No backbone "torchvision:{name}".',
         "torchvision has no such classification network.",
         f"Nearest: {', '.join(nearest)}.",
         f"Type, for example:  cutpoint layers torchvision:{nearest[0]}",

@@ -85,7 +85,7 @@ def test_drift_below_the_bound_is_refused_before_anything_is_stored(
     monkeypatch.setattr(drift, "MIN_COSINE", 0.9999)
     with pytest.raises(UsageError, match=r"drift: smallest cosine 0\.99\d\d of 8") as found:
         cp.extract(photos(smooth=False), SCALED, store=tmp_path / "s", quiet=True)
-    assert found.value.type_next == "Type:  --decode exact"
+    assert found.value.type_next == "Type:  decode='exact'"
     assert not list((tmp_path / "s").rglob("*.safetensors"))
 
 

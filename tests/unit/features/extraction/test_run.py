@@ -127,7 +127,7 @@ def test_what_half_precision_can_not_hold_makes_the_item_bad(value: float, is_ba
     if is_bad:
         ((place, reason),) = found.bad
         assert place == 1
-        assert "beyond ±65504 of half precision; keep it with --storage fp32" in reason
+        assert "beyond ±65504 of half precision; keep it with storage fp32" in reason
     assert np.isfinite(found.features["conv3/none"]).all()
     assert describe(items, preprocess, large, "fp32", batch_size=8).places == [0, 1, 2]
 

@@ -290,7 +290,7 @@ def test_padding_that_can_not_be_told_at_a_tap_is_refused_by_name() -> None:
     ids, _ = sentences(4)
     halved = lambda batch: {"conv/none": np.ones((len(batch["array"]), 4, 3), np.float32)}  # noqa: E731
     spec, free = Sentences().spec.preprocess, {"conv/none": 0}
-    with pytest.raises(ShapeError, match='padding of items can\'t be told at "conv/none"'):
+    with pytest.raises(ShapeError, match='padding of items is not known at "conv/none"'):
         describe(read_dataset(ids, kind="array").items, spec, halved, "auto", 8, free=free)
 
 
@@ -319,7 +319,7 @@ def test_a_head_that_pools_maps_is_refused_before_anything_is_computed(tmp_path:
     options = {"pool": ["none"], "head": "attention_pool", "store": tmp_path / "s", "quiet": True}
     with pytest.raises(UsageError, match='"tokens/none": its rows differ in length') as caught:
         cp.fit(ids, None, Sentences(), labels=labels, **options)
-    assert "--pool gap" in caught.value.type_next
+    assert "pool='gap'" in caught.value.type_next
     assert not (tmp_path / "s").exists()
 
 

@@ -59,7 +59,7 @@ def test_nor_where_a_recipe_does_not_fit(shape: Shape) -> None:
 
 @pytest.mark.parametrize("shape", [None, (None, None, 3), (32, 32, 3)])
 def test_it_is_where_photos_may_be_taken(shape: Shape | None) -> None:
-    assert "--preprocess imagenet" in unstated("it", shape).type_next
+    assert "preprocess='imagenet'" in unstated("it", shape).type_next
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_spec_is_taken_as_it_is_or_refused_where_it_does_not_fit() -> None:
         stated_preprocess(spec, "x", (5,))
     with pytest.raises(UsageError, match="given as a int"):
         stated_preprocess(3, "x")  # type: ignore[arg-type]  # on purpose
-    with pytest.raises(UsageError, match="a guess would be silent"):
+    with pytest.raises(UsageError, match="A guess would be silent"):
         stated_preprocess(None, "x")
 
 
@@ -217,7 +217,7 @@ def test_each_wrong_field_of_a_photo_is_refused_alone(
 def test_each_wrong_field_of_an_array_is_refused_alone(
     fields: dict[str, object], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="It can't be used"):
+    with pytest.raises(UsageError, match="can't be used"):
         stated_preprocess(written(tmp_path, fields), "x")
 
 

@@ -72,7 +72,7 @@ def test_what_has_no_alignment_is_refused() -> None:
     X, _ = pair()
     with pytest.raises(UsageError, match="all items are the same"):
         cka_of_features(X, np.ones((60, 2)))
-    with pytest.raises(UsageError, match="There are 3 items"):
+    with pytest.raises(UsageError, match="3 items are too few"):
         cka(np.eye(3), np.eye(3))
     with pytest.raises(ShapeError, match=r"\(60, 30\)"):
         cka(X, X)

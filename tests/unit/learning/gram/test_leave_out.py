@@ -26,9 +26,9 @@ def test_groups_of_one_size_are_solved_together() -> None:
 def test_one_group_of_all_that_weighs_is_refused() -> None:
     groups = np.array([0, 0, 1])
     assert len(members_of(groups, np.ones(3))) == 2
-    with pytest.raises(UsageError, match="All 2 rows are of one group"):
+    with pytest.raises(UsageError, match="all 2 rows are of one group"):
         members_of(groups, np.array([1.0, 1.0, 0.0]))
-    with pytest.raises(ShapeError, match=r"shape \(3,\), and there are 4 rows"):
+    with pytest.raises(ShapeError, match=r"shape \(3,\) don't fit 4 rows"):
         members_of(groups, np.ones(4))
 
 

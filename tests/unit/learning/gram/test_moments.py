@@ -121,7 +121,7 @@ def test_wrong_shapes_and_too_few_rows_are_refused() -> None:
         Moments(3).add(np.zeros((2, 4)))
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         Moments.of(np.zeros(2))
-    with pytest.raises(UsageError, match="Only 1 rows"):
+    with pytest.raises(UsageError, match="1 row is too few"):
         Moments.of(np.zeros((1, 3))).covariance()
-    with pytest.raises(UsageError, match="Only 0 rows"):
+    with pytest.raises(UsageError, match="0 rows are too few"):
         Moments.of(iter(()))

@@ -74,7 +74,7 @@ def test_shifted_priors_are_those_of_the_new_place() -> None:
 @pytest.mark.parametrize(
     ("make", "given", "message"),
     [
-        (Targets.of_classes, ["a", "a"], "1 classes"),
+        (Targets.of_classes, ["a", "a"], "1 class"),
         (Targets.of_classes, ["a", None], "1 are missing"),
         (Targets.of_classes, [1.0, np.nan], "1 are missing"),
         (Targets.of_labels, [[0, 1], [0, 0]], "1 of 2 columns are constant"),
@@ -92,17 +92,17 @@ def test_targets_nothing_can_be_learned_from_are_refused(
 
 
 def test_unknown_classes_and_wrong_shapes_are_refused() -> None:
-    with pytest.raises(DataError, match=r"unknown ones: .*eel"):
+    with pytest.raises(DataError, match="unknown classes: eel"):
         Targets.of_classes(["cat", "dog", "eel"], classes=["cat", "dog"])
     with pytest.raises(ShapeError, match=r"\(3,\)"):
         Targets.of_labels(np.array([0, 1, 0]))
-    with pytest.raises(ShapeError, match="1 names and 2 columns"):
+    with pytest.raises(ShapeError, match="1 names don't fit 2 columns"):
         Targets.of_labels(np.array([[0, 1], [1, 0]]), ["a"])
 
 
 def test_rows_sure_of_a_class_that_is_no_more_are_refused() -> None:
     half, gone = np.array([0.5, 0.5]), np.array([1.0, 0.0])
-    with pytest.raises(UsageError, match=r"1 rows give all .*row 1"):
+    with pytest.raises(UsageError, match="Row 1 gives all its probability"):
         prior_shift(np.array([[0.5, 0.5], [0.0, 1.0]]), half, gone)
 
 
@@ -112,9 +112,9 @@ def test_two_items_of_two_kinds_are_enough() -> None:
     assert Targets.of_values(np.array([1, 2])).Y.tolist() == [[1.0], [2.0]]
     assert Targets.of_values(np.array([[1.0, 5], [2, 6]])).names == ("value 0", "value 1")
     for make in (Targets.of_labels, Targets.of_values):
-        with pytest.raises(ShapeError, match="They have shape"):
+        with pytest.raises(ShapeError, match=r"The (labels|values) have shape"):
             make(np.array([[0, 1]]))
-        with pytest.raises(ShapeError, match="They have shape"):
+        with pytest.raises(ShapeError, match=r"The (labels|values) have shape"):
             make(np.zeros((3, 0)))
 
 

@@ -38,7 +38,7 @@ def test_what_a_parameter_cannot_be_is_refused_with_what_to_type(text: str, why:
     with pytest.raises(UsageError) as caught:
         head.fit(*items(head.kind))
     assert why in caught.value.got
-    assert f'--head "{head.kind}(' in caught.value.type_next
+    assert f"head='{head.kind}(" in caught.value.type_next
 
 
 @pytest.mark.parametrize("kind", list(HEADS))

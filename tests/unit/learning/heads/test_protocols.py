@@ -149,7 +149,7 @@ def test_dinov2s_choice_is_scikit_learns_on_the_same_rows() -> None:
 def test_a_learned_sum_of_layers_is_no_score_of_one_matrix() -> None:
     with pytest.raises(UsageError, match="needs each tap by itself") as caught:
         run_protocol("superb-wsum", *blobs(30), *blobs(30))
-    assert "--protocol superb-wsum" in caught.value.type_next
+    assert "protocol='superb-wsum'" in caught.value.type_next
 
 
 @pytest.mark.parametrize("name", ["dinov2-45", "elevater97", "vtab1k", "mteb", "dinov2-knn"])

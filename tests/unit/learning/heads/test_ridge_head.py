@@ -58,8 +58,8 @@ def test_rows_that_are_not_finite_are_named() -> None:
     X, y, X_test, _ = digits()
     head = RidgeHead().fit(X, y)
     X_test[5, 3] = np.inf
-    with pytest.raises(DataError, match="the first in row 5"):
+    with pytest.raises(DataError, match="holds NaN or infinity in row 5"):
         head.predict(X_test)
     X[7, 3] = np.nan
-    with pytest.raises(DataError, match="the first in row 7"):
+    with pytest.raises(DataError, match="holds NaN or infinity in row 7"):
         RidgeHead().fit(X, y)

@@ -24,5 +24,5 @@ def test_sfda_needs_rows_that_vary_within_a_class() -> None:
 
 
 def test_parc_needs_two_rows_of_one_class() -> None:
-    with pytest.raises(UsageError, match="All 4 rows are of different classes"):
+    with pytest.raises(UsageError, match="all 4 rows are of different classes"):
         parc(np.random.default_rng(0).normal(size=(4, 6)), np.arange(4))

@@ -32,7 +32,7 @@ def test_one_direction_is_refused() -> None:
 
 def test_rows_all_of_different_classes_are_refused_and_one_pair_is_enough() -> None:
     X, _ = inputs.tall()
-    with pytest.raises(UsageError, match="All 6 rows are of different classes"):
+    with pytest.raises(UsageError, match="all 6 rows are of different classes"):
         parc(X[:6], np.arange(6))
     assert np.isfinite(parc(X[:6], np.array([0, 1, 2, 3, 4, 4])))
 

@@ -42,7 +42,7 @@ def test_one_row_more_than_gaussians_is_enough() -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(11, 2)), np.arange(11) % 2
     assert np.isfinite(nleep(X, y))
-    with pytest.raises(UsageError, match="2 classes need 10 Gaussians"):
+    with pytest.raises(UsageError, match="10 rows are too few for NLEEP's 10 Gaussians"):
         nleep(X[:10], y[:10])
 
 

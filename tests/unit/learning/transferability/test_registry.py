@@ -44,7 +44,7 @@ def test_float32_rows_give_nearly_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", SCORES)
 def test_an_unknown_compat_lists_what_exists(name: str) -> None:
     X, y = rows_of(name)
-    with pytest.raises(UsageError, match="known here") as caught:
+    with pytest.raises(UsageError, match="No published version") as caught:
         SCORES[name].function(X, y, compat="someone")
     for each in SCORES[name].compat:
         assert each in str(caught.value)

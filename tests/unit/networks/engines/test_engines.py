@@ -177,7 +177,7 @@ def test_a_lower_precision_is_other_numbers_and_says_how_far(cut: TorchCut, prec
 
     able = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision.upper() not in able:
-        with pytest.raises(UsageError, match="does not compute in it on this processor"):
+        with pytest.raises(UsageError, match=r"in precision .* on this processor"):
             checked_engine(cut, "openvino", 1, fed(BATCH), precision)
         return
     checked = checked_engine(cut, "openvino", 1, fed(BATCH), precision)
@@ -188,7 +188,7 @@ def test_a_lower_precision_is_other_numbers_and_says_how_far(cut: TorchCut, prec
 
 
 def test_a_precision_the_engine_lacks_is_refused_not_replaced(cut: TorchCut) -> None:
-    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+    with pytest.raises(UsageError, match="The engine native can't compute in precision"):
         checked_engine(cut, "native", 1, fed(BATCH), "bf16")
 
 

@@ -75,7 +75,7 @@ def test_what_is_broken_is_refused_with_the_figure(
 
 
 def test_a_cut_openvino_can_not_run_is_refused() -> None:
-    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+    with pytest.raises(UsageError, match="The engine native can't compute in precision"):
         quantise(FakeBackbone().cut("conv1"), [])
 
 

@@ -139,7 +139,7 @@ def test_it_does_without_onednn(cut: TorchCut, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_it_computes_in_fp32_alone(cut: TorchCut) -> None:
-    with pytest.raises(UsageError, match="The engine torch computes in fp32"):
+    with pytest.raises(UsageError, match="The engine torch can't compute in precision"):
         checked_engine(cut, "torch", 1, fed(BATCH), "bf16")
 
 

@@ -89,7 +89,7 @@ def test_modules_reached_by_lists_and_methods_are_frozen_copies(
 def test_a_lambda_that_calls_the_original_is_refused_before_it_runs() -> None:
     network = ByLambda().train()
     before = network.bn.running_mean.clone()
-    with pytest.raises(UsageError, match='original module "conv", through a lambda'):
+    with pytest.raises(UsageError, match='calls the original "conv"'):
         cut_at(network, "last/gap")
     assert torch.equal(network.bn.running_mean, before)
     assert not network.conv._forward_pre_hooks
@@ -118,5 +118,5 @@ def test_a_copy_shares_all_tensors() -> None:
 def test_what_can_not_be_copied_is_refused() -> None:
     network = Parts()
     network.lock = threading.Lock()
-    with pytest.raises(UsageError, match="can't be copied: TypeError"):
+    with pytest.raises(UsageError, match=r"can't be copied(.|\n)*TypeError"):
         clone_tree(network)

@@ -133,7 +133,7 @@ def test_what_has_no_one_width_on_a_free_axis_is_refused_by_name(layer: Layer, p
         pooled_width(layer, pool)
     assert layer.shape_text in caught.value.got
     assert "?" in layer.shape_text
-    suggested = caught.value.type_next.split('"')[1]
+    suggested = caught.value.type_next.split("'")[1]
     assert pooled_width(layer, suggested) > 0
 
 

@@ -1,4 +1,4 @@
-"""Rounding is told from mixing by what an item's numbers depend on."""
+"""Rounding is known from mixing by what an item's numbers depend on."""
 
 from __future__ import annotations
 

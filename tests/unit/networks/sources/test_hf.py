@@ -406,14 +406,14 @@ def test_what_cannot_be_said_is_asked_for(
     saved: Callable[..., Path], processor: Callable[[], Any]
 ) -> None:
     folder = saved(vit, processor())
-    with pytest.raises(UsageError, match="--preprocess imagenet"):
+    with pytest.raises(UsageError, match="preprocess='imagenet'"):
         cp.load(f"hf:{folder}")
     stated = PreprocessSpec(SIDE, SIDE, "bilinear", (0.0,) * 3, (255.0,) * 3)
     assert cp.load(f"hf:{folder}", preprocess=stated).spec.preprocess == stated
 
 
 def test_without_a_processor_file_the_recipe_is_asked_for(saved: Callable[..., Path]) -> None:
-    with pytest.raises(UsageError, match="--preprocess imagenet"):
+    with pytest.raises(UsageError, match="preprocess='imagenet'"):
         cp.load(f"hf:{saved(vit)}")
 
 
@@ -434,7 +434,7 @@ def test_missing_weights_are_listed_never_drawn(saved: Callable[..., Path]) -> N
     folder = saved(convnext, vit_processor())
     rewrite(folder, "stages.1.layers.0.dwconv.weight", lambda tensor: None)
     with pytest.raises(
-        WeightsError, match=r"lack 1 weights: .*stages\.1\.layers\.0\.dwconv\.weight"
+        WeightsError, match=r"lacks 1 weights(.|\n)*stages\.1\.layers\.0\.dwconv\.weight"
     ):
         cp.load(f"hf:{folder}")
 
@@ -490,7 +490,7 @@ def test_code_that_comes_with_weights_runs_only_if_trusted(
     config |= {"model_type": "unheard_of", "auto_map": {"AutoConfig": "evil.EvilConfig"}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "evil.py").write_text(f"open({str(canary)!r}, 'w')\n")
-    with pytest.raises(WeightsError, match="--trust-weights"):
+    with pytest.raises(WeightsError, match="trust_weights=True"):
         cp.load(f"hf:{folder}")
     assert not canary.exists()
 
@@ -552,7 +552,7 @@ def test_networks_that_need_more_than_one_input_say_so(
     saved: Callable[..., Path], make: Callable[[], Any]
 ) -> None:
     ids = ArraySpec((12,), "int64")
-    with pytest.raises(UsageError, match=r"Fed one item of 12 int64, it raised .*\n.* that alone"):
+    with pytest.raises(UsageError, match=r"fed one item of 12 int64\.\n.*\n.* that alone"):
         cp.load(f"hf:{saved(make)}", preprocess=ids).layers()
 
 

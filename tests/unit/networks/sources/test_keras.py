@@ -108,7 +108,7 @@ def test_offline_weights_that_are_absent_are_an_error_not_random(
     keras = import_keras()
     monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path), raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(WeightsError, match="can't load them"):
+    with pytest.raises(WeightsError, match=r"weights of .* can't be loaded"):
         cp.load("keras:MobileNet?alpha=0.25&side=128")
 
 
@@ -437,7 +437,7 @@ def test_a_network_that_was_told_not_to_scale_is_asked_about(tmp_path: Path) -> 
     network = keras.applications.MobileNetV3Small(weights=None, include_preprocessing=False)
     network.save_weights(tmp_path / "v3.weights.h5")
     name = f"keras:MobileNetV3Small?include_preprocessing=false&weights={tmp_path}/v3.weights.h5"
-    with pytest.raises(UsageError, match="--preprocess"):
+    with pytest.raises(UsageError, match="preprocess="):
         cp.load(name)
     assert cp.load(name, preprocess="tf").spec.preprocess.mean == (127.5,) * 3
 

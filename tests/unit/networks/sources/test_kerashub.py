@@ -74,7 +74,7 @@ def test_without_a_converter_the_recipe_is_asked_for(
 
     shutil.copytree(preset[0], tmp_path / "bare")
     (tmp_path / "bare" / "image_converter.json").unlink()
-    with pytest.raises(UsageError, match="--preprocess"):
+    with pytest.raises(UsageError, match="preprocess="):
         cp.load(f"kerashub:{tmp_path / 'bare'}")
 
 

@@ -34,7 +34,7 @@ def test_a_users_own_module_goes_all_the_way(tmp_path: Path) -> None:
 
 
 def test_preprocessing_is_never_guessed() -> None:
-    with pytest.raises(UsageError, match='preprocess="imagenet"'):
+    with pytest.raises(UsageError, match="preprocess='imagenet'"):
         cp.load(network())
     with pytest.raises(UsageError, match="Recipes: imagenet, tf, caffe, unit, none"):
         cp.load(network(), preprocess="inception")

@@ -87,7 +87,7 @@ def test_other_weights_are_another_spec(tmp_path: Path) -> None:
 
 def test_preprocessing_is_never_guessed_and_must_fit(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.onnx", convnet())
-    with pytest.raises(UsageError, match='preprocess="imagenet"'):
+    with pytest.raises(UsageError, match="preprocess='imagenet'"):
         load(path, None)
     with pytest.raises(UsageError, match=r"float32 of shape 1×3×32×32.*\(3, 224, 224\)"):
         load(path, PreprocessSpec(256, 224, "bilinear", (0, 0, 0), (1, 1, 1)))
@@ -255,7 +255,7 @@ def nan_constant(model: onnx.ModelProto) -> None:
 def test_nan_weights_are_refused(tmp_path: Path, spoil: Callable[[onnx.ModelProto], None]) -> None:
     model = convnet()
     spoil(model)
-    with pytest.raises(WeightsError, match='"conv2_w" holds NaN'):
+    with pytest.raises(WeightsError, match='"conv2_w", that holds NaN'):
         load(saved(tmp_path / "net.onnx", model))
 
 

@@ -57,5 +57,5 @@ def test_its_errors_look_like_ours(installed: Path) -> None:
 
 
 def test_without_it_the_name_is_unknown() -> None:
-    with pytest.raises(BackboneNotFound, match='no source "mean"'):
+    with pytest.raises(BackboneNotFound, match='No source "mean"'):
         cp.load("mean:4")

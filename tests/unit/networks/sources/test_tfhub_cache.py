@@ -157,5 +157,5 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_not_there_is_told() -> None:
-    with pytest.raises(BackboneNotFound, match="no file or folder"):
+    with pytest.raises(BackboneNotFound, match="No file or folder"):
         module_folder("nowhere/at/all")

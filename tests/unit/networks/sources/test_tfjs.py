@@ -164,7 +164,7 @@ def test_layers_are_found_as_tfjs_finds_them(tmp_path: Path) -> None:
 
 
 def test_scaling_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--preprocess"):
+    with pytest.raises(UsageError, match="preprocess="):
         cp.load(f"tfjs:{write(tmp_path, keras_2())}")
 
 
@@ -232,7 +232,7 @@ def test_a_weight_that_is_missing_is_not_left_at_random(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there() -> None:
-    with pytest.raises(BackboneNotFound, match="no file or folder"):
+    with pytest.raises(BackboneNotFound, match="No file or folder"):
         cp.load("tfjs:nowhere/model.json", preprocess="tf")
 
 

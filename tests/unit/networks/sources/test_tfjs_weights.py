@@ -137,7 +137,7 @@ def test_a_shape_bomb_costs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     path = write(tmp_path, [([tensor("a", [2])], {"1": floats(1, value)})])
-    with pytest.raises(WeightsError, match='"a" holds NaN or infinity'):
+    with pytest.raises(WeightsError, match=r'"a" of TF\.js model .* holds NaN or infinity'):
         read_weights(path)
 
 

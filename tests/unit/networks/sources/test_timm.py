@@ -77,7 +77,7 @@ def test_weights_that_can_not_be_had_are_an_error_never_random_ones(
         raise OSError("no network")
 
     monkeypatch.setattr("timm.models._hub.hf_hub_download", no_network)
-    with pytest.raises(WeightsError, match="timm can't load them: no network"):
+    with pytest.raises(WeightsError, match="can't be loaded\\.\ntimm says: no network"):
         cp.load("timm:mobilenetv3_small_050")
     assert asked
 

@@ -144,14 +144,14 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
     state["3.bias"][0] = value
     path = tmp_path / "weights.pth"
     torch.save(state, path)
-    with pytest.raises(WeightsError, match=r'"3\.bias" holds NaN'):
+    with pytest.raises(WeightsError, match=r'"3\.bias" of backbone .* holds NaN'):
         loaded(path)
 
 
 def test_without_a_builder_the_error_shows_how(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(small().state_dict(), path)
-    with pytest.raises(UsageError, match=r"torch:weights\.pth@torchvision\.models:resnet18"):
+    with pytest.raises(UsageError, match=r"torch:weights\.pth.*build=make_network"):
         loaded(path, None)
     with pytest.raises(ModalityError, match="returned a dict"):
         loaded(path, dict)  # type: ignore[arg-type]  # the mistake under test
@@ -177,7 +177,7 @@ def test_a_function_named_by_a_stranger_is_called_only_if_trusted(
 ) -> None:
     canary, path = builder_with_canary(tmp_path, monkeypatch), tmp_path / "weights.pth"
     torch.save(nn.Sequential(nn.Conv2d(3, 4, 3)).state_dict(), path)
-    with pytest.raises(WeightsError, match=r'run code: it calls "payload:build".*\n.*\n.*--trust'):
+    with pytest.raises(WeightsError, match=r'it calls "payload:build"(.|\n)*trust_weights=True'):
         loaded(f"{path}@payload:build", None)
     saved = tmp_path / "m.cutpoint"
     cp.fit(colour_folder(), saved, FakeBackbone(), quiet=True)
@@ -204,7 +204,7 @@ def test_no_function_is_called_for_a_broken_file(
 def test_how_images_were_fed_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(small().state_dict(), path)
-    with pytest.raises(UsageError, match="--preprocess imagenet"):
+    with pytest.raises(UsageError, match="preprocess='imagenet'"):
         cp.load(f"torch:{path}", build=other)
     with pytest.raises(BackboneNotFound, match="no file"):
         loaded(tmp_path / "absent.pth")
@@ -251,7 +251,7 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(
 def test_a_whole_module_and_torchscript_are_named_as_what_they_are(tmp_path: Path) -> None:
     whole, script = tmp_path / "whole.pt", tmp_path / "script.pt"
     torch.save(small(), whole)
-    with pytest.raises(WeightsError, match=r"pickle .* torch\.nn\.modules"):
+    with pytest.raises(WeightsError, match=r"torch\.nn\.modules.*\nThe file is a pickle"):
         loaded(whole)
     with zipfile.ZipFile(script, "w") as archive:  # torch.jit itself warns of its end
         archive.writestr("script/constants.pkl", b"")
@@ -320,7 +320,7 @@ def test_safetensors_that_lie_are_refused_by_name(tmp_path: Path, content: bytes
     """Case 55."""
     path = tmp_path / "lies.safetensors"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"lies\.safetensors.*\n.*can't be read"):
+    with pytest.raises(WeightsError, match=r"lies\.safetensors. can't be read"):
         loaded(path)
 
 

@@ -72,7 +72,7 @@ def test_weights_that_do_not_fit_are_never_loaded_in_part(checkpoints: Path) -> 
     state = models.squeezenet1_1(weights=None).state_dict()
     state.pop("features.0.weight")
     put(checkpoints, "squeezenet1_1", state)
-    with pytest.raises(WeightsError, match="does not fit it"):
+    with pytest.raises(WeightsError, match="does not fit backbone"):
         load_backbone("torchvision:squeezenet1_1").layers()
 
 
@@ -92,7 +92,7 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(
             return (open, (str(tmp_path / "canary"), "w"))
 
     put(checkpoints, "squeezenet1_1", {"x": Canary()})
-    with pytest.raises(WeightsError, match="does not fit it"):
+    with pytest.raises(WeightsError, match="does not fit backbone"):
         load_backbone("torchvision:squeezenet1_1").layers()
     assert not (tmp_path / "canary").exists()
 
@@ -164,14 +164,14 @@ def test_weights_that_were_fed_in_one_of_several_ways_ask_which(tmp_path: Path) 
 
 @pytest.mark.parametrize("query", ["weight=x.pth", "weights=", "weights=x.pth&side=3"])
 def test_an_argument_that_is_none_is_refused(query: str) -> None:
-    with pytest.raises(UsageError, match="one, weights"):
+    with pytest.raises(UsageError, match="one argument is weights"):
         load_backbone(f"torchvision:resnet18?{query}")
 
 
 def test_weights_of_another_network_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     torch.save(models.resnet18(weights=None).state_dict(), path)
-    with pytest.raises(WeightsError, match="does not fit it"):
+    with pytest.raises(WeightsError, match="does not fit backbone"):
         load_backbone(f"torchvision:squeezenet1_1?weights={path}")
 
 

@@ -2,7 +2,7 @@
 
 Rules, all part of `PreprocessSpec.recipe` 1:
 
-- The format is told by content, never by name; only the formats in `FORMATS` are opened.
+- The format is known by content, never by name; only the formats in `FORMATS` are opened.
 - A file that breaks off is bad; it is never filled up with grey.
 - EXIF orientation is applied. Unreadable EXIF and ICC blobs are ignored.
 - Of several frames or pages, the first is taken.
@@ -37,7 +37,7 @@ from cutpoint.items.kinds.image.scaled import is_scaled, load_scaled
 
 Payload = bytes | Image.Image | UInt8
 MAX_PIXELS_A_BYTE = 64
-"""Of a file with more than `LARGE_PIXELS`. Photos have 1 to 10, a smooth one kept small 40; a PNG
+"""In a file with more than `LARGE_PIXELS`. Photos have 1 to 10, a smooth one kept small 40; a PNG
 of one colour has 340 to 8000, and costs whoever sends it nothing. Scans in black and white, up to
 A4 at 600 dots an inch, are smaller."""
 _BAND_PIXELS = (
@@ -126,9 +126,9 @@ def _opened(payload: Payload) -> Image.Image:
     """Return an image whose size is known and whose pixels are not decoded yet, if it is a file."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UsageError(
-            "Images were to be decoded.",
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on, so broken files would come out half grey.",
             "cutpoint finds broken files only while it is off.",
+            "Off, as Pillow has it.",
             "Type:  PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False",
         )
     if isinstance(payload, np.ndarray):

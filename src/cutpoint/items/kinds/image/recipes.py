@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.base.tongue import option
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -34,19 +35,20 @@ def recipe_named(name: str, side_px: int = 224) -> PreprocessSpec:
     Parameters
     ----------
     side_px : int
-        Of the squares the network sees, where `name` does not say.
+        Side of the squares the network sees, where `name` does not say.
     """
     sided = _SIDED.fullmatch(name.replace(" ", ""))
     kind, side_px = (sided[1], int(sided[2])) if sided else (name, side_px)
     if kind not in RECIPES or not 1 <= side_px <= MOST_PX:
         is_known = kind in RECIPES
         raise UsageError(
-            f'Preprocessing "{name}" was asked for.',
+            f'No preprocessing "{name}".',
             f"A side of {side_px} pixels is none a network sees."
             if is_known
             else "There is no recipe of that name, and no file.",
             f"Recipes: {', '.join(RECIPES)}, with a side of 1 to {MOST_PX} pixels if it is not the "
             "network's own; or a JSON file with the fields of PreprocessSpec.",
-            "Type, for example:  --preprocess imagenet   or  --preprocess 'imagenet(32)'",
+            f"Type, for example:  {option('preprocess', 'imagenet')}   or   "
+            f"{option('preprocess', 'imagenet(32)')}",
         )
     return replace(RECIPES[kind], resize_px=round(side_px * 256 / 224), crop_px=side_px)

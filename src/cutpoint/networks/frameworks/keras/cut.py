@@ -47,7 +47,7 @@ class KerasCut:
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
-        Of the network; says how each tap's axes are laid out.
+        The network's; says how each tap's axes are laid out.
     constants : Constants
         What the other inputs are given.
     """

@@ -32,7 +32,7 @@ def symbolic(
         tensor = _tensor_of(network, all_layers(network)[layer.name])
     except (AttributeError, ValueError) as error:
         raise UsageError(
-            f'Something to connect a head to at layer "{layer.name}" was asked for.',
+            f'No new head can be connected to layer "{layer.name}".',
             "The network has no symbolic graph there: it is subclassed, or the layer is nested.",
             "A functional or sequential network; of a nested model, the model as a layer.",
             f'Its features are there:  backbone.cut("{layer.name}")',

@@ -36,7 +36,7 @@ class OnnxCut:
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
-        Of the network; says how each tap's axes are laid out.
+        The network's; says how each tap's axes are laid out.
 
     Attributes
     ----------

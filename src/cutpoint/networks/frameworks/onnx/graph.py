@@ -138,7 +138,7 @@ class Graph:
             Put before and behind the network's own.
         inputs : sequence of ValueInfoProto
         constants : initializers
-            Of `front` and `rest`.
+            The graph of `front` and `rest`.
         """
         rest = list(rest)
         wanted = {info.name for info in outputs} | {n for node in rest for n in names_read(node)}

@@ -68,7 +68,7 @@ def _followed(
         return _reshaped(layout, before, shape)
     if node.op_type in ("Transpose", "Reshape"):
         return None
-    # Of several, those that are not stretched to the result's shape.
+    # Among several, those that are not stretched to the result's shape.
     alike = [name for name in reads if shapes[name] == shape]
     alike = alike or [name for name in reads if len(shapes[name]) == len(shape)]
     if alike:

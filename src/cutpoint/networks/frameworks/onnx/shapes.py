@@ -16,7 +16,7 @@ from cutpoint.networks.frameworks.onnx.ops import tensor_info
 from cutpoint.networks.runtimes.onnx import Session
 
 MOST_BYTES = 2**31
-"""Of one tensor for one item; ONNX's own limit of a file. A graph that declares more is no network
+"""One tensor's for one item; ONNX's own limit of a file. A graph that declares more is no network
 one would cut, and would only take memory."""
 
 _FEW_VALUES = 1024  # constants that small can be shapes, so inference is given their values
@@ -30,13 +30,13 @@ class TensorType:
 
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of one item, by input of the network."""
+"""One item's, by input of the network."""
 
 
 def tensor_types(graph: Graph, items: Shapes, name: str) -> dict[str, TensorType]:
     """Return the type of every tensor that depends on the data, and of all weights.
 
-    ONNX's shape inference tells most; the rest is told by running the network once on zeros.
+    ONNX's shape inference gives most; the rest is found by running the network once on zeros.
     """
     found = _inferred(graph, {each: (1, *shape) for each, shape in items.items()})
     _refuse_huge(found, name)
@@ -95,9 +95,9 @@ def _refuse_huge(found: dict[str, TensorType], name: str) -> None:
         n_bytes = math.prod(kind.shape) * (np.dtype(kind.dtype).itemsize if kind.dtype else 1)
         if n_bytes > MOST_BYTES:
             raise WeightsError(
-                f"The layers of {name} were asked for.",
-                f'Its tensor "{tensor}" would take {n_bytes:,} bytes for one item: {kind.shape}.',
-                f"Networks whose tensors take at most {MOST_BYTES:,} bytes an item.",
+                f'The tensor "{tensor}" of {name} would take {n_bytes:,} bytes per item.',
+                f"Its shape is {kind.shape}.",
+                f"Networks whose tensors take at most {MOST_BYTES:,} bytes per item.",
                 "Look at the file before you trust it:  onnx.shape_inference.infer_shapes",
             )
 
@@ -122,8 +122,8 @@ def _seen(value: Any) -> TensorType:
 def cannot_run(name: str, error: Exception) -> WeightsError:
     """Return the error of a network that onnxruntime refuses."""
     return WeightsError(
-        f"{name} was to be run.",
-        f"onnxruntime can't run it: {' '.join(str(error).split())[:300]}",
+        f"{name} can't be run.",
+        f"onnxruntime says: {' '.join(str(error).split())[:300]}",
         "A network of ONNX's own operators that runs on the CPU, one item at a time.",
         "See it fail by itself:  onnxruntime.InferenceSession(FILE).run(None, {INPUT: array})",
     )

@@ -37,7 +37,7 @@ class GraphCut:
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
-        Of the network; says how each tap's axes are laid out.
+        The network's; says how each tap's axes are laid out.
 
     Notes
     -----

@@ -153,8 +153,8 @@ def _refuse_unfit(graph_def: Any, what: str) -> None:
         why = _unfit(node)
         if why:
             raise WeightsError(
-                f"{what} was to be loaded.",
-                f'Its node "{node.name}" of kind {node.op} {why}.',
+                f'{what} can\'t be loaded: its node "{node.name}" of kind {node.op} {why}.',
+                "A graph may hold known operations alone.",
                 "A graph that computes the same numbers from its input every time.",
                 "Export the network anew, for inference",
             )
@@ -167,8 +167,8 @@ def _refuse_broken(graph_def: Any, what: str) -> None:
             tf.graph_util.import_graph_def(graph_def, name="")
     except ValueError as error:
         raise WeightsError(
-            f"{what} was to be loaded.",
-            f"Its graph does not fit together: {' '.join(str(error).split())[:300]}",
+            f"{what} has a graph that does not fit together.",
+            f"TensorFlow says: {' '.join(str(error).split())[:300]}",
             "A whole graph, as TensorFlow writes it.",
             "Export or convert the network anew",
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-# No source reads a bare graph: it is loaded again as it was. Trust was given when it was loaded.
+# No source reads a bare graph: it is loaded again as it was, trusted as it was then.
 WHEN_CHANGED = (
     "backbone = cp.load(backbone.load_name, preprocess=backbone.spec.preprocess, "
     "trust_weights=True)"

@@ -38,7 +38,7 @@ class TorchCut:
     taps : sequence of TapSpec
         All are read in one pass.
     table : LayerTable
-        Of the network; says how each tap's axes are laid out.
+        The network's; says how each tap's axes are laid out.
     constants : Constants
         What its other arguments are given.
     """

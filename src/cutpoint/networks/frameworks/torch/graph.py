@@ -33,7 +33,7 @@ class Step:
     name : str
         The path of a module that is called once, else torchvision's name of the operation.
     path : str
-        Of the module itself, or of the one around an operation that is none.
+        Kind of the module itself, or of the one around an operation that is none.
     node : fx.Node
         Whose value is the output.
     module : nn.Module or None

@@ -130,9 +130,8 @@ def cannot_take(network: nn.Module, given: Given, name: str, error: Exception) -
     elif other and item.is_floating_point():
         type_next = f"Its weights are {other}; type:  cp.load(network.float(), preprocess=…)"
     return UsageError(
-        f'The layers of "{name or type(network).__name__}" were asked for.',
-        f"Fed one item of {shown}, it raised "
-        f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+        f'"{name or type(network).__name__}" can\'t be fed one item of {shown}.',
+        f"It raised {type(error).__name__}: {' '.join(str(error).split())[:300]}",
         "An nn.Module that takes that alone; the shape and type are what `preprocess` says.",
         type_next,
     )

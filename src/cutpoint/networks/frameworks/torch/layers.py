@@ -107,9 +107,8 @@ def _is_random(network: nn.Module, call: Calling, item: Given, name: str) -> Usa
     differ = (layer for (layer, one), (_, two) in pairs if not _is_repeated(one, two))
     where = next(differ, "the last")
     return UsageError(
-        f'The layers of "{name or type(network).__name__}" were asked for.',
-        f"The same input gave other numbers the second time, from layer {where} on, although the "
-        "network is in inference mode.",
+        f'"{name or type(network).__name__}" gives other numbers each time, from layer {where} on.',
+        "The same input was fed twice, in inference mode.",
         "A network without chance or memory in inference mode: its features can't be kept "
         "otherwise.",
         "Look for, and write:  F.dropout(x, training=self.training)",

@@ -59,7 +59,7 @@ def layouts(outputs: Sequence[Output], sides: Sides | None) -> list[str]:
 
     Notes
     -----
-    Of four axes, the two that shrink together are space. Where both readings fit, the kind of
+    Among four axes, the two that shrink together are space. Where both readings fit, the kind of
     module decides, else what most others of the network are, else NCHW; where none fits, the
     output is no map. Of three axes, the one as long as channels known elsewhere is channels.
     """

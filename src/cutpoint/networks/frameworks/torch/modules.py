@@ -51,8 +51,8 @@ def clone_tree(module: M, frozen: bool = False) -> M:
         return copy.deepcopy(module, shared)
     except Exception as error:  # whatever the network's own attributes meet
         raise UsageError(
-            f"A {type(module).__name__} was to be looked into.",
-            f"Its modules can't be copied: {type(error).__name__}: {error}",
+            f"The modules of a {type(module).__name__} can't be copied.",
+            f"It raised {type(error).__name__}: {error}",
             "A network that copy.deepcopy can copy: a cut works on a copy, which shares weights.",
             "Try it with:  copy.deepcopy(network)",
         ) from error
@@ -76,9 +76,9 @@ def refused_in(network: nn.Module) -> Iterator[None]:
         def enter(module: nn.Module, inputs: Any) -> None:
             if threading.get_ident() == thread:
                 raise UsageError(
-                    f"A {type(network).__name__} was to be cut.",
-                    f'A copy of it still calls the original module "{name}", through a lambda or '
-                    "another function that remembers it.",
+                    f"A {type(network).__name__} can't be cut: its copy calls the original "
+                    f'"{name}".',
+                    "It does so through a lambda or another function that remembers the module.",
                     "A network that reaches its modules through self, methods or lists.",
                     "Write methods in place of lambdas:  def step(self, x): return self.conv(x)",
                 )
