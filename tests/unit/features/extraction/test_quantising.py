@@ -118,7 +118,10 @@ def test_speeds_of_int8_are_measured_and_left_out_where_they_can_not_be(
     assert list(speeds) == ["0", "2"]
     assert min(speeds.values()) > 0
     assert measure_speeds(cut_at, done.taps, done, items, "native", Reporter()) == {}
-    assert "Speeds are left out: The engine native can't compute in precision" in capsys.readouterr().err
+    assert (
+        "Speeds are left out: The engine native can't compute in precision"
+        in capsys.readouterr().err
+    )
 
 
 def test_int8_is_never_asked_of_a_network_in_float32(
