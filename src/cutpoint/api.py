@@ -17,13 +17,16 @@ from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.kinds import defaults_of
+from cutpoint.items.reading import AUTO as AUTO_KIND
 from cutpoint.items.reading import (
     Column,
     Dataset,
     assign_splits,
     has_splits,
     read_dataset,
-    refuse_unlabelled,
+    unlabelled_line,
+    with_unlabelled,
+    without_unlabelled_splits,
 )
 from cutpoint.learning.choosing import (
     BackboneRanking,
@@ -34,7 +37,7 @@ from cutpoint.learning.choosing import (
     extract_requested,
     rank,
 )
-from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import Head
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.engines import check_engine
@@ -42,7 +45,7 @@ from cutpoint.networks.layer_table import AUTO, LayerTable
 from cutpoint.networks.sources import load_backbone, load_object
 from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
 from cutpoint.products.fitting import FitOptions, check_output, run_fit
-from cutpoint.products.predictor import Prediction, Predictor, load_predictor
+from cutpoint.products.predictor import AnyPrediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
 
 DEFAULT_BACKBONE = defaults_of("image").backbone
@@ -197,7 +200,7 @@ def extract(
     max_bad : float, 0–1
         Share of items that may be quarantined before the run stops.
     seed : int
-        Draws the test split, if all items are labelled and the data brings none.
+        Draws the test split of the labelled items, if the data brings none.
     storage : {"auto", "fp32", "fp16"}
         In which features are kept; "auto" is half precision for whole maps (pools ``none`` and
         ``grid``), single for vectors. An item with a value that half precision can't hold is bad.
@@ -252,7 +255,7 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
     data: Any,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
-    kind: str = "classes",
+    kind: str = AUTO_KIND,
     *,
     backbones: Sequence[str | Backbone] | None = None,
     taps: Sequence[str | int] | str = AUTO,
@@ -287,8 +290,9 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
         while the error falls; ``weighted``: taps with weights found on leave-one-out;
         ``head2toe`` and ``ridge_norm``: the columns of all taps that group lasso, or the weights
         of a ridge head, put first.
-    kind : {"classes", "labels", "values"}
-        Whether a label is one class, several (``"cat;dog"``), or a number.
+    kind : {"auto", "classes", "labels", "values"}
+        Whether a label is one class, several (``"cat;dog"``), or a number; by default as
+        ``docs/data.md`` says, and what was taken is told.
     backbones : sequence of str or Backbone, optional
         Networks to compare on `data`; the default one, alone, if there are none.
     balanced : bool
@@ -414,9 +418,11 @@ def fit(
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
-    head: str | Head = "ridge",
+    head: str | Head | Sequence[str | Head] = "ridge",
     protocol: str = "",
+    kind: str = AUTO_KIND,
     *,
+    unlabelled: Any = None,
     labels: Column | None = None,
     groups: Column | None = None,
     splits: Column | None = None,
@@ -439,11 +445,16 @@ def fit(
     recipe : str or Recipe, optional
         What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
         name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
-    head : str or Head
+    head : str or Head, or a sequence of them
         What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
-        has all. The choice of layer and pooling rests on ridge whatever the head.
+        has all. Several, or ``"auto"``, are compared on rows left out. The choice of layer and
+        pooling rests on ridge whatever the head.
     protocol : str, optional
         In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
+    kind : {"auto", "classes", "labels", "values"}
+        As in `choose`.
+    unlabelled : as `data`, optional
+        More items, without labels: kept in the same store and counted, used for nothing yet.
     strategy : str or sequence of str
         As in `choose`.
     allow_group_overlap : bool
@@ -462,6 +473,10 @@ max_bad, seed, storage, follow_links, quiet
     DataError
         If the data can't be scored honestly: one class, groups or class sets that differ between
         splits. Raised before anything is computed.
+
+    Notes
+    -----
+    Items without a label are kept in the store and counted; nothing is learned from them.
     """
     request = Request.of(
         taps,
@@ -476,14 +491,22 @@ max_bad, seed, storage, follow_links, quiet
         follow_links=follow_links,
     )
     options = FitOptions.of(
-        request, recipe, strategy, head, protocol, allow_group_overlap=allow_group_overlap
+        request,
+        recipe,
+        strategy,
+        head,
+        protocol,
+        kind,
+        allow_group_overlap=allow_group_overlap,
+        unlabelled="" if unlabelled is None else _shown(unlabelled),
     )
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
-    found = load(backbone)
+    found, reporter = load(backbone), Reporter(quiet)
     dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
-    return run_fit(dataset, found, options, where, Reporter(quiet)).predictor
+    dataset = with_unlabelled(dataset, unlabelled, reporter.say)
+    return run_fit(dataset, found, options, where, reporter).predictor
 
 
 def evaluate(
@@ -525,7 +548,7 @@ def evaluate(
     LeakageError
         If items were trained on, and `split` is not ``"train"``.
     DataError
-        If there are labels the predictor does not know.
+        If there are labels the predictor does not know, or none at all.
     """
     check_engine(engine)
     if split is not None:
@@ -541,14 +564,16 @@ def evaluate(
     reporter = Reporter(quiet)
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
-    refuse_unlabelled(dataset)
+    if line := unlabelled_line(dataset, "not scored"):
+        reporter.say(line)
+    dataset = without_unlabelled_splits(dataset)
     splits_from = "data" if has_splits(dataset) else "none"
     if split is None:
         split = _default_split(dataset)
         leave_out_trained = leave_out_trained or splits_from == "none"
     if split != "all":
         splits_from = "data" if has_splits(dataset) else "drawn"
-        dataset = assign_splits(dataset, predictor.seed)
+        dataset = assign_splits(dataset, predictor.seed, predictor.target)
     evaluation = evaluate_predictor(
         predictor, dataset, split, leave_out_trained, reporter, engine, splits_from
     )
@@ -574,8 +599,11 @@ def predict(
     engine: str = "auto",
     n_workers: int | None = None,
     quiet: bool = False,
-) -> list[Prediction]:
-    """Return label and calibrated probability of each item, in order; bad items say why.
+) -> list[AnyPrediction]:
+    """Return what is said of each item, in order; bad items say why.
+
+    That is a class with its calibrated probability, labels with theirs, or a value with an
+    interval, as the predictor was fitted.
 
     Parameters
     ----------

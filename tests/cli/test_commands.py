@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
 import cutpoint.cli
@@ -104,6 +105,77 @@ def test_extract_then_choose(colour_folder: Maker, tmp_path: Path) -> None:
     assert straight["candidates"] == stored["candidates"]
     assert straight["items_per_s"]["conv3"] > 0
     assert not stored["items_per_s"]
+
+
+@pytest.fixture
+def reds(tmp_path: Path) -> dict[str, Path]:
+    """Return manifests of images that are more or less red: values, and labels."""
+    random = np.random.default_rng(0)
+    rows: dict[str, list[str]] = {"values": [], "labels": []}
+    for number in range(60):
+        red, green = random.random(), number % 2
+        image = random.integers(0, 100, (20, 20, 3))
+        image[..., 0] += int(150 * red)
+        image[..., 1] += 150 * green
+        write_image(tmp_path / f"{number}.png", image.astype(np.uint8))
+        names = [n for n, has in (("red", red > 0.5), ("green", green)) if has]
+        rows["values"].append(f"{number}.png,{red:.3f}" if number % 10 else f"{number}.png,")
+        rows["labels"].append(f"{number}.png,{';'.join(names) or ';'}")
+    for kind, lines in rows.items():
+        (tmp_path / f"{kind}.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    return {kind: tmp_path / f"{kind}.csv" for kind in rows}
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_fit_values_evaluate_and_predict(
+    reds: dict[str, Path], tmp_path: Path, stated: bool
+) -> None:
+    words = ["fit", reds["values"], "-o", tmp_path / "m", "-b", FAKE]
+    done = run(*words, *(["--kind", "values"] if stated else ["--head", "auto"]))
+    assert ("For another type --kind classes" in done.stderr) is not stated
+    assert "6 items have no label: kept, not learned from" in done.stderr
+    assert ("Heads by squared error / variance" in done.stdout) is not stated
+    assert "R²" in done.stdout
+    assert "mean absolute error" in done.stdout
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert ("--kind values" in page) is stated
+    assert ("--head auto" in page) is not stated
+    told = json.loads(run("predict", tmp_path / "m", tmp_path / "1.png", "--json").stdout)
+    assert set(told[0]) == {"key", "value", "low", "high", "reason"}
+    line = run("predict", tmp_path / "m", tmp_path / "1.png", "-q").stdout
+    assert re.search(r"1\.png  -?[\d.]+  \[-?[\d.]+, [\d.]+\]$", line.strip())
+    words = ["evaluate", tmp_path / "m", reds["values"], "--split", "test"]
+    evaluated = run(*words, "--report", tmp_path / "e.html")
+    assert "6 items have no label: not scored" in evaluated.stderr
+    assert "R²" in evaluated.stdout
+    assert json.loads(run(*words, "--json").stdout)["target"] == "values"
+    assert "Worst misses" in (tmp_path / "e.html").read_text()
+
+
+def test_fit_labels_with_unlabelled_items_evaluate_and_predict(
+    reds: dict[str, Path], colour_folder: Maker, tmp_path: Path
+) -> None:
+    words = ["fit", reds["labels"], "-o", tmp_path / "m", "-b", FAKE, "--json"]
+    done = run(*words, "--unlabelled", colour_folder(per_class=3))
+    card = json.loads(done.stdout)
+    assert card["counts"] == {"train": 48, "test": 12, "unlabelled": 9}
+    assert "9 items have no label: kept, not learned from" in done.stderr
+    assert card["evaluation"]["scores"]["micro_f1"]["value"] > 0.8
+    assert "--unlabelled" in (tmp_path / "m" / "report.html").read_text()
+    told = json.loads(run("predict", tmp_path / "m", tmp_path / "1.png", "--json").stdout)
+    assert set(told[0]["probabilities"]) == {"green", "red"}
+    assert "green" in told[0]["labels"]
+    evaluated = run("evaluate", tmp_path / "m", reds["labels"], "--split", "test").stdout
+    assert "macro F1" in evaluated
+    assert "average precision" in evaluated
+    run(*words, "--unlabelled", tmp_path / "nowhere", code=2)
+
+
+def test_several_heads_are_compared(colour_folder: Maker, tmp_path: Path) -> None:
+    words = ["fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE]
+    done = run(*words, "--head", "ridge", "--head", "knn")
+    assert "Heads by log-loss on 48 training rows" in done.stdout.replace("\n", " ")
+    assert "--head ridge --head knn" in (tmp_path / "m" / "report.html").read_text()
 
 
 def test_choose_draws_advises_and_compares_backbones(colour_folder: Maker, tmp_path: Path) -> None:
@@ -348,7 +420,7 @@ def test_options_that_can_not_be_are_refused_before_any_work(
     ):
         run(*words, code=2)
     labels = run(*chooses, "--kind", "values", code=1).stderr
-    assert "Not all labels are numbers" in labels
+    assert "Not all labels of" in labels
     assert not store.exists()
     assert not (tmp_path / "m2").exists()
     assert os.listdir(here) == ["mine.txt"]

@@ -21,7 +21,8 @@ EXTRACTING = ("extract", "choose", "fit")
 # Which commands run the code of a folder or file, so that its messages may come from any of them.
 # The first prefix that fits counts.
 PRINTED_BY = {
-    "products/evaluation.py": ("evaluate",),
+    "products/evaluation/evaluation.py": ("evaluate",),
+    "products/evaluation/verdicts.py": ("evaluate",),
     "api.py": ("evaluate",),
     "products/fitting/": ("fit",),
     "products/predictor/": ("evaluate", "predict"),

@@ -16,6 +16,7 @@ from cutpoint.cli.options import (
     FollowLinks,
     Inputs,
     Json,
+    KindName,
     MaxBad,
     Pools,
     Precision,
@@ -81,9 +82,7 @@ def choose(
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
     strategy: Strategies = None,
-    kind: Annotated[
-        str, typer.Option("--kind", help='What labels are: classes, labels ("a;b") or values.')
-    ] = "classes",
+    kind: KindName = "auto",
     balanced: Annotated[
         bool, typer.Option("--balanced", help="Weigh rows so that classes count the same.")
     ] = False,

@@ -15,9 +15,10 @@ from cutpoint.cli.options import (
     Decode,
     EngineName,
     FollowLinks,
-    HeadText,
+    Heads,
     Inputs,
     Json,
+    KindName,
     MaxBad,
     Pools,
     Precision,
@@ -57,8 +58,15 @@ def fit(
     pool: Pools = None,
     recipe: RecipeText = "",
     show_recipe: PrintRecipe = False,
-    head: HeadText = "ridge",
+    head: Heads = None,
     protocol: ProtocolName = "",
+    kind: KindName = "auto",
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabelled", metavar="DATA", help="More items: kept in the store, not learned from."
+        ),
+    ] = None,
     storage: Storage = "auto",
     strategy: Strategies = None,
     store: Store = None,
@@ -78,7 +86,7 @@ def fit(
     from cutpoint.api import load
     from cutpoint.features.extraction.bad_rows import BAD_ROWS
     from cutpoint.features.extraction.request import Request
-    from cutpoint.items.reading import read_dataset
+    from cutpoint.items.reading import read_dataset, with_unlabelled
     from cutpoint.learning.choosing import advise
     from cutpoint.products.fitting import REPORT, FitOptions, check_output, run_fit
 
@@ -101,16 +109,20 @@ def fit(
         request,
         recipe,
         strategy or DEFAULT_STRATEGIES,
-        head,
+        head or "ridge",
         protocol,
+        kind,
         allow_group_overlap=allow_group_overlap,
+        unlabelled="" if unlabelled is None else str(unlabelled),
     )
     check_output(output)
     found = load(
         backbone, preprocess, trust_weights=trust_weights, decode=decode, inputs=constants(inputs)
     )
+    reporter = Reporter(quiet)
     dataset = read_dataset(data, follow_links=follow_links, kind=found.kind)
-    result = run_fit(dataset, found, options, output, Reporter(quiet))
+    dataset = with_unlabelled(dataset, unlabelled, reporter.say)
+    result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
     if as_json:
         card = result.predictor.card.to_json()
@@ -126,6 +138,8 @@ def fit(
         print_wrapped(f"Weights of the taps: {result.predictor.recipe.weights_text()}")
     for line in result.predictor.recipe.variance_lines():
         print_wrapped(line)
+    if result.heads:
+        print_wrapped(str(result.heads))
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
         echo(line)

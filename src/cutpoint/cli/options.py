@@ -66,8 +66,15 @@ RecipeText = Annotated[
         help='Stages from taps to head, as "gem | l2 | concat | pca(64, whiten)"; or classic.',
     ),
 ]
-HeadText = Annotated[
-    str, typer.Option("--head", help='What is fitted at last: ridge, "knn(k=20)", ….')
+Heads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head", help='What is fitted at last: ridge, "knn(k=20)", …; auto or repeat: compared.'
+    ),
+]
+KindName = Annotated[
+    str,
+    typer.Option("--kind", help='What labels are: auto, classes, labels ("a;b") or values.'),
 ]
 Strategies = Annotated[
     list[str] | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -31,7 +30,7 @@ def predict(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print label and calibrated probability of each file, in order; bad files say why."""
+    """Print class, labels or value of each file, in order, and how sure; bad files say why."""
     from cutpoint import api
 
     data = files[0] if len(files) == 1 else files
@@ -39,16 +38,12 @@ def predict(
         model, data, trust_weights=trust_weights, engine=engine, n_workers=workers, quiet=quiet
     )
     if as_json:
-        # JSON has no NaN: a bad file has no probability.
-        print_json(
-            [asdict(each) | ({"probability": None} if each.reason else {}) for each in predictions]
-        )
+        print_json([each.to_json() for each in predictions])
     else:
         keys = [printable(each.key) for each in predictions]
         width = max(map(len, keys), default=0)
         for key, each in zip(keys, predictions, strict=True):
-            found = each.reason or f"{each.label}  {each.probability:.3f}"
-            echo(f"{key:<{width}}  {found}")
+            echo(f"{key:<{width}}  {each.told}")
     n_bad = sum(bool(each.reason) for each in predictions)
     if n_bad:
         echo(f"{n_bad} of {len(predictions)} files are bad", err=True)

@@ -243,7 +243,7 @@ def test_case_21_a_file_that_keeps_changing_never_gives_a_wrong_row(
         ("one class", "of one class"),
         ("lone item", "one item only"),
         ("other classes", "lacks"),
-        ("no labels", "have no label"),
+        ("no labels", "None of its 4 items has one"),
         ("train only", "nothing is left to score"),
     ],
 )

@@ -5,20 +5,39 @@ from cutpoint.items.reading.hygiene import (
     check_for_fit,
     conflicting_labels,
     cross_split_duplicates,
-    refuse_unlabelled,
     refuse_unlearnable,
+    unlabelled_line,
 )
 from cutpoint.items.reading.items import Dataset, Item, digest_payload, read_payload
 from cutpoint.items.reading.labels import LABEL_TYPES, Label, as_given, is_label
-from cutpoint.items.reading.read import read_dataset, read_items, refuse_other_kind
+from cutpoint.items.reading.read import (
+    read_dataset,
+    read_items,
+    refuse_other_kind,
+    with_unlabelled,
+)
 from cutpoint.items.reading.splits import (
     assign_splits,
     can_be_split,
     has_splits,
     tell_idle_seed,
 )
+from cutpoint.items.reading.targets import (
+    AUTO,
+    KINDS,
+    check_kind,
+    labelled,
+    names_in,
+    number_in,
+    settle_kind,
+    tell_kind,
+    values_of,
+    without_unlabelled_splits,
+)
 
 __all__ = [
+    "AUTO",
+    "KINDS",
     "LABEL_TYPES",
     "Column",
     "Dataset",
@@ -28,16 +47,25 @@ __all__ = [
     "assign_splits",
     "can_be_split",
     "check_for_fit",
+    "check_kind",
     "conflicting_labels",
     "cross_split_duplicates",
     "digest_payload",
     "has_splits",
     "is_label",
+    "labelled",
+    "names_in",
+    "number_in",
     "read_dataset",
     "read_items",
     "read_payload",
     "refuse_other_kind",
-    "refuse_unlabelled",
     "refuse_unlearnable",
+    "settle_kind",
     "tell_idle_seed",
+    "tell_kind",
+    "unlabelled_line",
+    "values_of",
+    "with_unlabelled",
+    "without_unlabelled_splits",
 ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
-
-import numpy as np
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.items.reading.folder import SPLIT_NAMES
@@ -55,13 +53,13 @@ def with_columns(
     if not changed:
         return dataset
     if "labels" in changed:
-        texts, label_type = read_labels(dataset.name, changed["labels"])
+        texts, label_type, target = read_labels(dataset.name, changed["labels"])
         places = [(text, item.key) for text, item in zip(texts, items, strict=True) if text]
         remedy = "Make them one, for example:  labels=[label.strip().lower() for label in labels]"
         refuse_twins(dataset.name, places, "item", remedy)
         items = tuple(replace(i, label=t) for i, t in zip(items, texts, strict=True))
         classes = tuple(sorted({text for text in texts if text is not None}))
-        dataset = replace(dataset, classes=classes, label_type=label_type)
+        dataset = replace(dataset, classes=classes, label_type=label_type, target=target)
     if "groups" in changed:
         names = [None if is_absent(value) else str(value) for value in changed["groups"]]
         items = tuple(replace(i, group=g) for i, g in zip(items, names, strict=True))
@@ -77,7 +75,8 @@ def _values(
     """Return a value for each item, and the keys that name none."""
     if isinstance(given, Mapping):
         return _by_key(name, given, dataset)
-    if isinstance(given, str | bytes) or hasattr(given, "columns") or np.ndim(given) == 0:
+    is_one = not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
+    if is_one or isinstance(given, str | bytes) or hasattr(given, "columns"):
         raise ShapeError(
             f"{name} is a {type(given).__name__}, which is no column.",
             "It has no value for each item.",

@@ -283,6 +283,7 @@ def _dataset(
         warnings=tuple(warnings),
         n_ignored=n_ignored + walk.n_links + len(walk.circular) + walk.n_loose,
         kind=walk.kind,
+        target="classes" if class_folders else "",
     )
 
 

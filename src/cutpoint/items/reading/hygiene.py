@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from cutpoint.base.errors import DataError
 from cutpoint.items.reading.items import Dataset
+from cutpoint.items.reading.targets import labelled, names_in, number_in, values_of
 
 
-def refuse_unlearnable(dataset: Dataset) -> None:
-    """Raise `DataError` unless every item has a label and there are two classes or more.
+def refuse_unlearnable(dataset: Dataset, kind: str = "classes") -> None:
+    """Raise `DataError` unless some items have labels, and those are of two kinds or more."""
+    known = labelled(dataset)
+    if not known.items:
+        raise _bare(dataset, f"None of its {len(dataset)} items has one")
+    if kind == "values":
+        values_of(dataset.name, [item.label for item in known.items])
+    if len({item.label for item in known.items}) < 2:
+        raise _all_alike(known, kind)
 
-    Numbers that look like a target are no classes.
-    """
-    refuse_unlabelled(dataset)
-    _refuse_target(dataset)
-    _refuse_one_class(dataset)
 
-
-def check_for_fit(dataset: Dataset, allow_group_overlap: bool = False) -> None:
+def check_for_fit(
+    dataset: Dataset, allow_group_overlap: bool = False, kind: str = "classes"
+) -> None:
     """Raise `DataError` unless a head fitted on the split `dataset` can be scored honestly.
 
-    There is a split to train on and another to score on, each has the same classes, and no group
-    is in two splits (unless `allow_group_overlap`).
+    There is a split to train on and another to score on, each has the same classes, or no label
+    that can't be learned, or two different values, and no group is in two splits (unless
+    `allow_group_overlap`).
     """
-    _refuse_different_classes(dataset)
+    known = labelled(dataset)
+    splits = {str(item.split) for item in known.items}
+    _refuse_no_splits(dataset, splits)
+    check = {"classes": _refuse_different_classes, "labels": _refuse_unlearned_labels}
+    check.get(kind, _refuse_equal_values)(known, splits)
     if not allow_group_overlap:
-        _refuse_straddling_groups(dataset)
+        _refuse_straddling_groups(known)
+
+
+def unlabelled_line(dataset: Dataset, what: str = "kept, not learned from") -> str:
+    """Return what to say of items without a label; empty if all have one."""
+    n_bare = sum(item.label is None for item in dataset.items)
+    have = "item has" if n_bare == 1 else "items have"
+    return f"{n_bare} {have} no label: {what}" if n_bare else ""
 
 
 def cross_split_duplicates(dataset: Dataset, digests: Mapping[str, str]) -> list[tuple[str, ...]]:
@@ -45,7 +61,7 @@ def cross_split_duplicates(dataset: Dataset, digests: Mapping[str, str]) -> list
     return [
         tuple(key for key, _ in twins)
         for twins in same.values()
-        if len({split for _, split in twins}) > 1
+        if len({split for _, split in twins} - {None}) > 1  # what is in no split leaks nothing
     ]
 
 
@@ -66,78 +82,81 @@ def conflicting_labels(
     return [tuple(twins) for twins in same.values() if len({label for _, label in twins}) > 1]
 
 
-def refuse_unlabelled(dataset: Dataset) -> None:
-    """Raise `DataError` unless every item has a label."""
-    bare = [item.key for item in dataset.items if item.label is None]
-    if bare:
+def _bare(dataset: Dataset, what: str) -> DataError:
+    return DataError(
+        f'Labels are missing from "{dataset.name}".',
+        f"{what}.",
+        "A label is the folder an item lies in, or the column `label`.",
+        "Lay the files out as:  DATA/<class>/<file>",
+    )
+
+
+def _all_alike(dataset: Dataset, kind: str) -> DataError:
+    what = {"classes": "of one class", "labels": "labelled alike", "values": "of one value"}[kind]
+    return DataError(
+        f'No head can be fitted on "{dataset.name}".',
+        f"All {len(dataset)} items are {what}: {dataset.items[0].label}.",
+        "Two classes or more, each with items; labels or values that differ.",
+        "Lay the files out as:  DATA/<class>/<file>",
+    )
+
+
+def _refuse_no_splits(dataset: Dataset, splits: set[str]) -> None:
+    """Raise `DataError` unless there is a split to learn from, and one to score."""
+    if "train" not in splits:
         raise DataError(
-            f'The labels of "{dataset.name}" were asked for.',
-            f'{len(bare)} of {len(dataset)} items have no label, such as "{bare[0]}".',
-            "Every item needs a label: the folder it lies in, or the column `label`.",
-            "Lay the files out as:  DATA/<class>/<file>",
-        )
-
-
-def _refuse_target(dataset: Dataset) -> None:
-    """Raise `DataError` if labels are fractions: floats, or text of which few are alike."""
-    labels = [str(item.label) for item in dataset.items]
-    fraction = _first_fraction(labels)
-    if fraction and (dataset.label_type == "float" or 2 * len(set(labels)) > len(labels)):
-        raise DataError(
-            f'The labels of "{dataset.name}" are numbers such as {fraction}: a target, no classes.',
-            f"{len(labels)} items have {len(set(labels))} different ones; a head tells classes.",
-            'Classes; or a ranking of the layers for values, as kind="values" gives it in Python.',
-            "Type:  cutpoint choose DATA --kind values",
-        )
-
-
-def _first_fraction(labels: list[str]) -> str:
-    """Return the first label that is no whole number; empty if one is no number, or all whole."""
-    try:
-        numbers = [float(label) for label in labels]
-    except ValueError:
-        return ""
-    pairs = zip(labels, numbers, strict=True)
-    return next((label for label, number in pairs if not number.is_integer()), "")
-
-
-def _refuse_one_class(dataset: Dataset) -> None:
-    present = sorted({item.label for item in dataset.items if item.label is not None})
-    if len(present) < 2:
-        raise DataError(
-            f'A head for "{dataset.name}" was asked for.',
-            f"All {len(dataset)} items are of one class: {', '.join(present)}.",
-            "Two classes or more, each with items.",
-            "Lay the files out as:  DATA/<class>/<file>",
-        )
-
-
-def _refuse_different_classes(dataset: Dataset) -> None:
-    labels: dict[str, set[str]] = defaultdict(set)
-    for item in dataset.items:
-        labels[str(item.split)].add(str(item.label))
-    if "train" not in labels:
-        raise DataError(
-            f'A head for "{dataset.name}" was asked for.',
-            f"Its splits are {', '.join(sorted(labels))}; none is for training.",
+            f'No split of "{dataset.name}" is for training.',
+            f"Its splits are {', '.join(sorted(splits))}.",
             "A split named train, or none at all to have one drawn.",
             "Rename the folder or fill the column `split` with:  train",
         )
-    if len(labels) == 1:
+    if len(splits) == 1:
         raise DataError(
-            f'A head for "{dataset.name}" was asked for.',
-            "All its items are for training, so nothing is left to score it on.",
+            f'All items of "{dataset.name}" are for training.',
+            "So nothing is left to score a head on.",
             "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
             "Lay the files out as:  DATA/<class>/<file>",
         )
-    for split in sorted(labels):
+
+
+def _refuse_different_classes(dataset: Dataset, splits: set[str]) -> None:
+    labels = {split: {str(item.label) for item in dataset.only(split).items} for split in splits}
+    for split in sorted(splits):
         missing, extra = labels["train"] - labels[split], labels[split] - labels["train"]
         if missing or extra:
             raise DataError(
-                f'The splits of "{dataset.name}" were to be compared.',
+                f'The splits of "{dataset.name}" have different classes.',
                 f"{split} lacks {_list(missing)} and has {_list(extra)} that train lacks.",
                 "All splits have the same classes.",
                 f'Move, rename or remove the folders of split "{split}".',
+            )
+
+
+def _refuse_unlearned_labels(dataset: Dataset, splits: set[str]) -> None:
+    """Raise `DataError` for a label that all training items have or none has."""
+    rows = [names_in(item.label) for item in dataset.only("train").items]
+    counts = Counter(name for row in rows for name in row)
+    names = {name for item in dataset.items for name in names_in(item.label)}
+    bad = {name for name in names if not 0 < counts[name] < len(rows)}
+    if bad:
+        raise DataError(
+            f'Some labels of "{dataset.name}" can\'t be learned.',
+            f"Of {len(rows)} training items none has, or all have: {_list(bad)}.",
+            "Labels that some training items have and others have not.",
+            "Mend the column `split`, or drop those labels.",
+        )
+
+
+def _refuse_equal_values(dataset: Dataset, splits: set[str]) -> None:
+    """Raise `DataError` for a split of one value alone: nothing can be learned, or told, of it."""
+    for split in sorted(splits):
+        values = {number_in(item.label) for item in dataset.only(split).items}
+        if len(values) < 2:
+            raise DataError(
+                f'Split {split} of "{dataset.name}" holds one value alone: {min(values):g}.',
+                f"It has {len(dataset.only(split))} items.",
+                "Two different values or more in each split: R² divides by their variance.",
+                "Add items, or mend the column `split`.",
             )
 
 

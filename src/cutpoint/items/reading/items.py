@@ -57,6 +57,8 @@ class Dataset:
         What labels came as. Items and `classes` hold them as text; what is told is given back so.
     kind : str
         Of the items, as the backbone that they are for says it.
+    target : {"", "classes", "labels"}
+        What the data itself says that labels are: folders classes, sequences several; empty: not.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Dataset:
     n_ignored: int = 0
     label_type: str = "str"
     kind: str = "image"
+    target: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -82,9 +85,13 @@ class Dataset:
         return self.with_items(tuple(item for item in self.items if item.split == split))
 
     def counts(self) -> dict[str, int]:
-        """Items per split, in the order train, val, test."""
-        counts = Counter(item.split or "unsplit" for item in self.items)
-        order = ("train", "val", "test", "unsplit")
+        """Items per split, in the order train, val, test; then those that are in none."""
+        has_labels = any(item.label is not None for item in self.items)
+        counts = Counter(
+            item.split or ("unlabelled" if has_labels and item.label is None else "unsplit")
+            for item in self.items
+        )
+        order = ("train", "val", "test", "unsplit", "unlabelled")
         return {name: counts[name] for name in order if counts[name]}
 
 

@@ -14,6 +14,8 @@ from cutpoint.base.errors import DataError, ShapeError
 
 Label = str | int | float | bool
 LABEL_TYPES = ("str", "int", "bool", "float")
+SEPARATOR = ";"  # between the labels of an item that has several; alone: the item has none of them
+_SEVERAL = "several"  # labels an item
 _MOST = 2**63  # whole numbers beyond it are no NumPy integers
 
 
@@ -24,14 +26,16 @@ def is_absent(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str]:
-    """Return labels as text, and the one type of `LABEL_TYPES` they are of.
+def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str, str]:
+    """Return labels as text, the one type of `LABEL_TYPES` they are of, and what they say they are.
+
+    The last is "labels" of sequences, which become text with `SEPARATOR`; else empty.
 
     Parameters
     ----------
     name : str
         What they are labels of, for messages.
-    values : sequence of str, int, bool, float or None
+    values : sequence of str, int, bool, float or None, or of lists, tuples or sets of names
 
     Raises
     ------
@@ -49,9 +53,11 @@ def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str
             "Labels of one type: text, whole numbers, bools or floats.",
             "Make them one, for example:  labels=[str(label) for label in labels]",
         )
+    if found == [_SEVERAL]:
+        return [_joined(name, value) for value in values], "str", "labels"
     texts = [None if kind is None else _spelled(value, kind)
              for kind, value in zip(types, values, strict=True)]  # fmt: skip
-    return texts, (found or ["str"])[0]
+    return texts, (found or ["str"])[0], ""
 
 
 def is_label(text: object, label_type: object) -> bool:
@@ -126,8 +132,27 @@ def same_numbers(labels: Iterable[str | None]) -> tuple[str, ...]:
     )
 
 
+def _joined(name: str, value: Any) -> str | None:
+    """Return the labels of one item as text; of an item that has none of them, the separator."""
+    if is_absent(value):
+        return None
+    texts = sorted({str(each).strip() for each in value})
+    if any(SEPARATOR in text or not text for text in texts):
+        raise DataError(
+            f'A label of "{name}" is empty, or has "{SEPARATOR}" in it: {texts}.',
+            f'It stands between the labels of an item that has several, as in "cat{SEPARATOR}dog".',
+            "Names without it.",
+            f'Type, for example:  name.replace("{SEPARATOR}", ",")',
+        )
+    return SEPARATOR.join(texts) or SEPARATOR
+
+
 def _spelled(value: Any, kind: str) -> str:
     return str(float(value) + 0.0) if kind == "float" else str(value)  # -0.0 is 0.0
+
+
+def _shown(value: Any) -> str:
+    return f"a {type(value).__name__} of {len(value)}"
 
 
 def _folded(label: str) -> str:
@@ -145,13 +170,16 @@ def _type_of(name: str, place: int, value: Any) -> str:
         return "int"
     if isinstance(value, Real) and not isinstance(value, Integral):
         return "float"
-    if np.ndim(value):
+    is_names = isinstance(value, list | tuple | set | frozenset)
+    if is_names and all(isinstance(each, str) for each in value):
+        return _SEVERAL
+    if is_names or np.ndim(value):
         raise ShapeError(
-            f'Label {place} of "{name}" is several: a {type(value).__name__} of {len(value)}.',
-            "A label is one class, not a row of them.",
-            "One label an item; of one-hot rows, the column that is set.",
-            'Type, for example:  labels=labels.argmax(axis=1)   or   labels=";".join(names) an '
-            'item, and  cp.choose(features, kind="labels")',
+            f'Label {place} of "{name}" is a row of numbers: {_shown(value)}.',
+            "Zeros and ones name no label.",
+            "One label an item; or a list of the names of those it has.",
+            "Type, for example:  labels=labels.argmax(axis=1)   or   "
+            "labels=[list(names[row == 1]) for row in labels]",
         )
     raise DataError(
         f'Label {place} of "{name}" is a {type(value).__name__}: {str(value)[:40]}.',

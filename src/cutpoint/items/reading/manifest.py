@@ -14,6 +14,7 @@ from cutpoint.base.spec import parse_json
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
+from cutpoint.items.reading.targets import tell_kind
 
 COLUMNS = ("path", "label", "split", "group", "id")
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -31,7 +32,7 @@ def read_manifest(path: Path, kind: str = "image") -> Dataset:
     except OSError as error:
         raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
     given = [_label(cells.get("label")) for _, cells in rows]
-    texts, label_type = _labels(path, rows, given)
+    texts, label_type, target = _labels(path, rows, given)
     items = [
         _item(path, line, cells, text) for (line, cells), text in zip(rows, texts, strict=True)
     ]
@@ -45,22 +46,23 @@ def read_manifest(path: Path, kind: str = "image") -> Dataset:
         classes,
         warnings=(
             *_ignored_columns(path, rows),
-            *same_numbers(texts),
+            *(() if tell_kind(texts, layout=target).name == "values" else same_numbers(texts)),
             *_merged_groups([cells.get("group") for _, cells in rows]),
         ),
         label_type=label_type,
         kind=kind,
+        target=target,
     )
 
 
-def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str]:
-    """Return labels as text, and their type; raise `DataError` for those that are nearly one."""
-    texts, label_type = read_labels(str(path), given)
+def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str, str]:
+    """Return what `read_labels` does; raise `DataError` for those that are nearly one."""
+    texts, label_type, target = read_labels(str(path), given)
     places = [
         (text, str(line)) for (line, _), text in zip(rows, texts, strict=True) if text is not None
     ]
     refuse_twins(str(path), places, "line", f"Look at them with:  less -N {path}")
-    return texts, label_type
+    return texts, label_type, target
 
 
 def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.folder import list_items, read_folder
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
+from cutpoint.items.reading.streams import unpack
+
+UNLABELLED = "unlabelled"  # before the keys of items that are added without labels
 
 
 def read_dataset(
@@ -32,6 +35,7 @@ def read_dataset(
     Parameters
     ----------
     data : path of a folder of class folders, a manifest or an archive, or what `read_arrays` takes
+        Or what iterates over items or over (item, label), as `unpack` takes apart.
     labels, groups, splits : sequences, or mappings of key to value, optional
         They go before what the data brings. Items on disk are matched by key alone: the order
         they are read in need not be the caller's.
@@ -51,7 +55,10 @@ def read_dataset(
         refuse_other_kind(data, kind)
         return with_columns(data, labels, groups, splits)
     if path is None:
-        return _not_empty(read_arrays(data, labels, groups, splits, keys, kind))
+        stream = unpack(data, kind)
+        labels = stream.labels if labels is None else labels
+        read = read_arrays(stream.payloads, labels, groups, splits, keys, kind)
+        return _not_empty(read.with_warnings(*stream.warnings))
     if is_archive(path, kind):
         return with_columns(_not_empty(read_archive(path)), labels, groups, splits)
     if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
@@ -118,10 +125,38 @@ def read_items(
     is_one = isinstance(data, bytes | bytearray | Mapping) or not isinstance(data, Iterable)
     if is_one and (isinstance(data, bytes) or kind_named(kind).payload_of(data) is not None):
         data = [data]
+    data = unpack(data, kind).payloads
     return [
         replace(read_arrays([payload], kind=kind).items[0], key=_key(payload, place))
         for place, payload in enumerate(sequence_of(data, kind))
     ]
+
+
+def with_unlabelled(
+    dataset: Dataset, more: Any, tell: Callable[[str], None] = lambda line: None
+) -> Dataset:
+    """Return `dataset` with items that have no label, nor a split, under keys of their own.
+
+    Parameters
+    ----------
+    more : as `data` in `read_items`, or None
+        Its labels, if it has any, are passed over.
+    """
+    if more is None:
+        return dataset
+    if isinstance(more, (str, os.PathLike)) and not Path(more).exists():
+        raise UsageError(
+            f'There are no unlabelled items in "{more}": there is nothing of that name.',
+            "They were to be added to the data.",
+            "A folder of files in any depth, a manifest, or one file.",
+            f"Look there with:  ls {Path(more).parent}",
+        )
+    found = {item.key: item for item in read_items(more, tell, dataset.kind)}
+    added = [
+        replace(item, key=f"{UNLABELLED}/{key}", label=None, group=None, split=None)
+        for key, item in found.items()
+    ]
+    return dataset.with_items((*dataset.items, *added))
 
 
 def _key(payload: Any, place: int) -> str:

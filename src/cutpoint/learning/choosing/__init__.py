@@ -16,6 +16,12 @@ from cutpoint.learning.choosing.head2toe_columns import (
     head2toe_recipe,
     judge_head2toe_in_folds,
 )
+from cutpoint.learning.choosing.head_choice import (
+    AUTO_HEADS,
+    HeadChoice,
+    compare_heads,
+    fit_head,
+)
 from cutpoint.learning.choosing.hindsight import Hindsight, look_back
 from cutpoint.learning.choosing.maps import rank_maps
 from cutpoint.learning.choosing.picture import draw
@@ -28,12 +34,17 @@ from cutpoint.learning.choosing.precision import (
 from cutpoint.learning.choosing.prior import SIMILARITIES, PriorAdvice, prior_advice
 from cutpoint.learning.choosing.rank_taps import rank
 from cutpoint.learning.choosing.ranking import Ranking
-from cutpoint.learning.choosing.ranking_task import KINDS, ChooseOptions, targets_of, variance_lines
+from cutpoint.learning.choosing.ranking_task import (
+    ChooseOptions,
+    targets_of,
+    variance_lines,
+    zeros_and_ones,
+)
 from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
 from cutpoint.learning.choosing.strategies import check_options
 
 __all__ = [
-    "KINDS",
+    "AUTO_HEADS",
     "SIMILARITIES",
     "STRATEGIES",
     "BackboneRanking",
@@ -41,6 +52,7 @@ __all__ = [
     "ChooseOptions",
     "FoldScores",
     "Head2ToeFigures",
+    "HeadChoice",
     "Hindsight",
     "PrecisionCheck",
     "PriorAdvice",
@@ -51,9 +63,11 @@ __all__ = [
     "check_options",
     "check_precision",
     "choose_backbones",
+    "compare_heads",
     "draw",
     "extract_checked",
     "extract_requested",
+    "fit_head",
     "head2toe",
     "head2toe_recipe",
     "judge_head2toe_in_folds",
@@ -66,4 +80,5 @@ __all__ = [
     "targets_of",
     "variance_lines",
     "worth_timing",
+    "zeros_and_ones",
 ]

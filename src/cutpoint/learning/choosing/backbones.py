@@ -17,7 +17,7 @@ from cutpoint.base.text import printable
 from cutpoint.features.extraction.quantising import cut_of
 from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.items.reading import Dataset, has_splits
+from cutpoint.items.reading import Dataset, has_splits, labelled, settle_kind
 from cutpoint.learning.choosing.decision import MARGIN, Decision, decide
 from cutpoint.learning.choosing.precision import extract_requested
 from cutpoint.learning.choosing.rank_taps import rank
@@ -162,14 +162,17 @@ def choose_backbones(
     DataError
         If the backbones lose different items, so that their rows can't be compared.
     """
-    _refuse_untold(dataset, options.kind)
+    kind = settle_kind(dataset, options.kind, reporter.say)
+    options = replace(options, kind=kind)
+    _refuse_untold(dataset, kind)
     found = [_measured(dataset, each, request, options, reporter) for each in backbones]
     return rank_backbones(found)
 
 
 def _refuse_untold(dataset: Dataset, kind: str) -> None:
     """Raise `DataError` now if the training items' labels can't be told as `kind` says."""
-    items = dataset.only("train").items if has_splits(dataset) else dataset.items
+    known = labelled(dataset)
+    items = known.only("train").items if has_splits(known) else known.items
     targets_of(dataset.name, np.array([item.label for item in items], object), kind)
 
 
@@ -182,7 +185,7 @@ def _measured(
 ) -> tuple[Backbone, Ranking, Features]:
     asked = recipe_taps(backbone, options.recipe, request)
     check_recipe(options.recipe, asked.spec(backbone), backbone.layers())
-    features = extract_requested(dataset, backbone, asked, reporter).features
+    features = extract_requested(dataset, backbone, asked, reporter, options.kind).features
     ranking = rank(features, reporter, options)
     speeds = measure_speeds(
         partial(cut_of, backbone, features.spec, FeatureStore(asked.store)),

@@ -10,6 +10,7 @@ import numpy as np
 from cutpoint.base.progress import Reporter
 from cutpoint.base.types import Array
 from cutpoint.features.store import Features
+from cutpoint.items.reading import AUTO
 from cutpoint.learning.choosing.rank_taps import rank
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.ranking_task import ChooseOptions
@@ -34,7 +35,10 @@ class _MapMeans(Features):
 
 
 def rank_maps(
-    features: Features, layouts: Mapping[str, str], reporter: Reporter | None = None
+    features: Features,
+    layouts: Mapping[str, str],
+    reporter: Reporter | None = None,
+    kind: str = AUTO,
 ) -> Ranking:
     """Rank stored maps by exact leave-one-out ridge on their means over space.
 
@@ -45,6 +49,8 @@ def rank_maps(
     features : Features
     layouts : mapping of str to str
         Tap name → layout of its batch, ``"NCHW"``, of each stored map.
+    kind : {"auto", "classes", "labels", "values"}
+        What labels are.
 
     Raises
     ------
@@ -55,4 +61,5 @@ def rank_maps(
         features.spec, features.fields, features.places, features.folder,
         features._opened, layouts,
     )  # fmt: skip
-    return rank(means, reporter, ChooseOptions(strategies=("single",), taps=tuple(layouts)))
+    options = ChooseOptions(strategies=("single",), kind=kind, taps=tuple(layouts))
+    return rank(means, reporter, options)

@@ -23,11 +23,27 @@ from cutpoint.features.extraction.quantising import (
 )
 from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
-from cutpoint.items.reading import Dataset, assign_splits, can_be_split, tell_idle_seed
+from cutpoint.items.reading import (
+    AUTO,
+    Dataset,
+    assign_splits,
+    can_be_split,
+    labelled,
+    names_in,
+    tell_idle_seed,
+    tell_kind,
+    values_of,
+)
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.judge_taps import judge_set
 from cutpoint.learning.choosing.prior_taps import prior_taps
-from cutpoint.learning.choosing.ranking_task import ChooseOptions, Task, is_vector
+from cutpoint.learning.choosing.ranking import METRICS
+from cutpoint.learning.choosing.ranking_task import (
+    ChooseOptions,
+    Task,
+    is_vector,
+    zeros_and_ones,
+)
 from cutpoint.learning.metrics import Interval, paired_bootstrap
 from cutpoint.learning.recipe import Recipe
 from cutpoint.networks.backbone import Backbone
@@ -35,8 +51,8 @@ from cutpoint.networks.engines import Parity, compare, refuse_precision
 
 N_CHECKED = 256  # training items that are computed in both
 MAX_LOSS = 0.02
-"""Accuracy that any tap may lose. More is refused if it is more than chance, too: if the interval
-of the paired difference, 95 % for all taps at once, lies below zero."""
+"""Accuracy, share of labels right or R² that any tap may lose. More is refused if it is more than
+chance, too: if the interval of the paired difference, 95 % for all taps at once, is below zero."""
 N_DRAWS = 10_000  # of the bootstrap: with 20 taps, 12 lie beyond each end
 
 
@@ -58,11 +74,13 @@ class PrecisionCheck:
     tap : str
         Of these the one that lost most, too much before others; empty if none was judged.
     fp32_accuracy, accuracy : float or None
-        Of it, rows left out one by one, 0–1; None if no accuracy was judged.
+        Of it, rows left out one by one, in `metric`; None if none was judged.
     gain : Interval or None
         Their difference, paired bootstrap, 95 % for all of them at once (Bonferroni). None if no
         item differs, as no interval can be drawn from that.
     why_no_accuracy : str
+    metric : str
+        What was judged: accuracy of classes, labels right, R² of values.
     """
 
     precision: str
@@ -76,6 +94,7 @@ class PrecisionCheck:
     accuracy: float | None = None
     gain: Interval | None = None
     why_no_accuracy: str = ""
+    metric: str = METRICS["classes"]
 
     @property
     def is_refused(self) -> bool:
@@ -93,9 +112,9 @@ class PrecisionCheck:
 
     def _accuracies(self) -> str:
         if self.accuracy is None:
-            return f"no accuracy, as {self.why_no_accuracy}"
+            return f"no {self.metric}, as {self.why_no_accuracy}"
         of = "" if self.n_judged == self.n_items else f" of {self.n_judged} with labels"
-        start = f"leave-one-out accuracy{of} {self.fp32_accuracy:.3f} → {self.accuracy:.3f}"
+        start = f"leave-one-out {self.metric}{of} {self.fp32_accuracy:.3f} → {self.accuracy:.3f}"
         if self.gain is None:
             return f"{start}, no item differs ({self.tap}; {self.n_taps} candidates judged)"
         gain = f"{self.gain.value:+.3f} [{self.gain.low:+.3f}, {self.gain.high:+.3f}]"
@@ -109,8 +128,11 @@ def extract_checked(
     store: FeatureStore,
     options: ExtractOptions,
     reporter: Reporter,
+    kind: str = AUTO,
 ) -> Extraction:
     """Extract; a precision below fp32 is first compared with it, told, and kept in the view.
+
+    `kind` is what labels are: the comparison is by accuracy, labels right, or R².
 
     Raises
     ------
@@ -122,7 +144,7 @@ def extract_checked(
     refuse_precision(options.engine, spec.precision)
     if spec.precision == "int8":
         spec = quantised_spec(dataset, backbone, spec, store, reporter)
-    check, sample = check_precision(dataset, backbone, spec, store, options, reporter)
+    check, sample = check_precision(dataset, backbone, spec, store, options, reporter, kind)
     facts = None
     if check is None:
         why = "no usable training items"
@@ -138,16 +160,17 @@ def extract_checked(
 
 
 def extract_requested(
-    dataset: Dataset, backbone: Backbone, request: Request, reporter: Reporter
+    dataset: Dataset, backbone: Backbone, request: Request, reporter: Reporter, kind: str = AUTO
 ) -> Extraction:
     """Draw a test split where there is none, extract, list the bad items in the store's folder."""
-    if can_be_split(dataset):
+    kind = tell_kind((item.label for item in dataset.items), kind, dataset.target).name
+    if can_be_split(dataset, kind):
         tell_idle_seed(dataset, request.seed, reporter)
-        dataset = assign_splits(dataset, request.seed)
+        dataset = assign_splits(dataset, request.seed, kind)
     reporter.say(f"Load {backbone.spec.id}")
     spec, store = request.spec(backbone), FeatureStore(request.store)
     try:
-        done = extract_checked(dataset, backbone, spec, store, request.how, reporter)
+        done = extract_checked(dataset, backbone, spec, store, request.how, reporter, kind)
     except TooManyBadItems as error:
         write_bad_rows(store.path, error.quarantined)
         raise
@@ -167,6 +190,7 @@ def check_precision(
     store: FeatureStore,
     options: ExtractOptions,
     reporter: Reporter,
+    kind: str = AUTO,
 ) -> tuple[PrecisionCheck | None, Extraction | None]:
     """Compare `spec` with the same in fp32 on some training items; None if there are none.
 
@@ -189,7 +213,10 @@ def check_precision(
     if not len(rows[0]):
         return None, done
     keys = set(done.features.keys[rows[0]])
-    found = _judged_rows(done.features, theirs, *rows)
+    # Numbers few of which are alike may be classes among all items, so all say what labels are.
+    labels = (item.label for item in (labelled(dataset).only("train").items or dataset.items))
+    kind = tell_kind(labels, kind, dataset.target).name
+    found = _judged_rows(done.features, theirs, *rows, kind=kind)
     return replace(found, n_in_scales=_n_in_scales(dataset, spec, keys)), done
 
 
@@ -206,29 +233,39 @@ def _counting(sample: Extraction, done: Extraction) -> Extraction:
     )
 
 
-def _judged_rows(ours: Features, theirs: Features, *rows: Array) -> PrecisionCheck:
+def _judged_rows(ours: Features, theirs: Features, *rows: Array, kind: str) -> PrecisionCheck:
     """Compare rows of the same items, in the precision and in fp32."""
     cosine = _compared(ours, theirs, *rows).cosine
-    found = PrecisionCheck(ours.spec.precision, len(rows[0]), cosine)
+    found = PrecisionCheck(ours.spec.precision, len(rows[0]), cosine, metric=METRICS[kind])
     labelled = np.array([label is not None for label in ours.labels[rows[0]]])
     mine, yours = (each[labelled] for each in rows)
     taps = [tap for tap in ours.taps if is_vector(ours, tap)]
-    why = _why_no_accuracy(ours, mine, taps)
+    why = _why_no_accuracy(ours, mine, taps, kind)
     if why:
         return replace(found, why_no_accuracy=why)
-    sets = _sets(ours, mine, taps)
-    before = [_judged(theirs, yours, each) for each in sets]
-    return _with_worst(found, before, [_judged(ours, mine, each) for each in sets])
+    sets = _sets(ours, mine, taps, kind)
+    before = [_judged(theirs, yours, each, kind) for each in sets]
+    after = [_judged(ours, mine, each, kind) for each in sets]
+    unit = float(values_of(ours.name, ours.labels[mine]).var()) if kind == "values" else 1.0
+    return _with_worst(found, before, after, unit)
 
 
 def _with_worst(
-    check: PrecisionCheck, before: Sequence[Candidate], after: Sequence[Candidate]
+    check: PrecisionCheck,
+    before: Sequence[Candidate],
+    after: Sequence[Candidate],
+    unit: float = 1.0,
 ) -> PrecisionCheck:
-    """Add the tap that lost most: its loss, by an interval that allows for its being picked."""
+    """Add the tap that lost most: its loss, by an interval that allows for its being picked.
+
+    `unit` is the outcome that is one whole: 1 for accuracy, the variance for R².
+    """
     # Not `max_t`: its one width for all is that of the noisiest tap, and hides the others' losses.
     confidence = 1 - 0.05 / len(after)
     gains = [
-        paired_bootstrap(ours.outcomes, theirs.outcomes, N_DRAWS, confidence=confidence)
+        paired_bootstrap(
+            ours.outcomes / unit, theirs.outcomes / unit, N_DRAWS, confidence=confidence
+        )
         for theirs, ours in zip(before, after, strict=True)
     ]
     order = sorted(range(len(gains)), key=lambda n: (not _is_too_much(gains[n]), gains[n].value))
@@ -282,38 +319,34 @@ def _alike(features: Features, tap: str, rows: Array) -> list[Array]:
     return [features.X(tap, rows)]
 
 
-def _why_no_accuracy(features: Features, rows: Array, taps: Sequence[str]) -> str:
+def _why_no_accuracy(features: Features, rows: Array, taps: Sequence[str], kind: str) -> str:
     """Return why leave-one-out accuracy can't be judged; empty if it can."""
     labels, known = features.labels[rows], set(features.labels[rows])
     groups = features.group_numbers(rows)
     if not len(labels):
         return "items have no labels"
-    if not 2 <= len(known) <= len(labels) / 2:
+    if len(known) < 2 or (kind == "classes" and len(known) > len(labels) / 2):
         return f"{len(labels)} items have {len(known)} different labels"
-    if _are_values(known):
-        return "labels are numbers"
+    if kind == "labels" and not zeros_and_ones(labels, _names(labels)).std(axis=0).all():
+        return "some labels are on no item, or on all"
     if groups is not None and len(np.unique(groups)) < 2:
         return "all items are of one group, or have equal bytes"
     return "" if taps else "all taps hold whole maps"
 
 
-def _are_values(labels: set[str]) -> bool:
-    """Return whether labels are numbers, not all of them whole: those may be classes."""
-    try:
-        return not all(float(label).is_integer() for label in labels)
-    except ValueError:
-        return False
+def _names(labels: Array) -> list[str]:
+    return sorted(frozenset[str]().union(*map(names_in, labels)))
 
 
-def _sets(features: Features, rows: Array, taps: Sequence[str]) -> list[tuple[str, ...]]:
+def _sets(features: Features, rows: Array, taps: Sequence[str], kind: str) -> list[tuple[str, ...]]:
     """Return what is judged: each tap alone, and those that are fused where few items choose."""
-    prior = prior_taps(Task.of(features, ChooseOptions(taps=tuple(taps)), rows))
+    prior = prior_taps(Task.of(features, ChooseOptions(kind=kind, taps=tuple(taps)), rows))
     return [*((tap,) for tap in taps), *([prior] if prior else [])]
 
 
-def _judged(features: Features, rows: Array, taps: tuple[str, ...]) -> Candidate:
+def _judged(features: Features, rows: Array, taps: tuple[str, ...], kind: str) -> Candidate:
     """Leave each row out, as the ranking does."""
-    task = Task.of(features, ChooseOptions(taps=taps), rows)
+    task = Task.of(features, ChooseOptions(kind=kind, taps=taps), rows)
     if len(taps) == 1:
         return judge_set(task, taps, Recipe())
     return judge_set(task, taps, Recipe().fused(), "fused")

@@ -9,6 +9,7 @@ import numpy as np
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.features.store import Features
+from cutpoint.items.reading import tell_kind
 from cutpoint.learning.choosing.judge_taps import Choice, judge_in_folds
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.ranking_task import (
@@ -17,6 +18,7 @@ from cutpoint.learning.choosing.ranking_task import (
     interval_of,
     outcomes_of,
     permuted,
+    training_rows,
 )
 from cutpoint.learning.choosing.strategies import judge_all
 from cutpoint.learning.metrics import Interval
@@ -43,7 +45,10 @@ def rank(
     options, reporter = options or ChooseOptions(), reporter or Reporter(quiet=True)
     if options.permute is not None:
         features = permuted(features, options.permute)
-    task = Task.of(features, options)
+    kind = tell_kind(features.labels[training_rows(features)], options.kind)
+    if kind.told:
+        reporter.say(kind.told)
+    task = Task.of(features, replace(options, kind=kind.name))
     if options.nested or options.permute is not None:
         check_nested(task)
     ranking = judge_all(task, reporter)

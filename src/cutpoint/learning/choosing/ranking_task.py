@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
+from cutpoint.items.reading import AUTO, names_in, tell_kind, values_of
 from cutpoint.learning.gram import Targets
 from cutpoint.learning.metrics import Interval, bootstrap, wilson
 from cutpoint.learning.recipe import Recipe, fit_recipe
 from cutpoint.learning.shared.folds import Folds, outer_folds, value_folds
 from cutpoint.networks.pooling import kind_of
-
-KINDS = ("classes", "labels", "values")
-SEPARATOR = ";"  # between the labels of an item that has several
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,9 @@ class ChooseOptions:
         What all candidates go through.
     strategies : tuple of str
         Of `STRATEGIES`.
-    kind : {"classes", "labels", "values"}
-        Whether a label is one class, several (``"cat;dog"``), or a number.
+    kind : {"auto", "classes", "labels", "values"}
+        Whether a label is one class, several (``"cat;dog"``), or a number; "auto": as `tell_kind`
+        tells.
     balanced : bool
         Whether rows are weighted so that each class counts the same.
     nested : bool
@@ -47,7 +46,7 @@ class ChooseOptions:
 
     recipe: Recipe = field(default_factory=Recipe)
     strategies: tuple[str, ...] = ("single", "fused")
-    kind: str = "classes"
+    kind: str = AUTO
     balanced: bool = False
     nested: bool = False
     permute: int | None = None
@@ -67,8 +66,9 @@ class Task:
     @classmethod
     def of(cls, features: Features, options: ChooseOptions, rows: Array | None = None) -> Task:
         """Return the task of all training rows, or of some."""
-        refuse_unfit_recipe(options)
         rows = training_rows(features) if rows is None else rows
+        options = replace(options, kind=tell_kind(features.labels[rows], options.kind).name)
+        refuse_unfit_recipe(options)
         targets = read_targets(features, rows, options.kind)
         return cls(features, rows, targets, features.group_numbers(rows), options)
 
@@ -141,9 +141,10 @@ class Task:
 
 
 def training_rows(features: Features) -> Array:
-    """Return the rows of split train; all rows, if the data has no splits."""
+    """Return the rows of split train, all if the data has no splits; none without a label."""
     has_splits = any(split is not None for split in features.splits)
-    return features.rows_of("train") if has_splits else np.arange(len(features))
+    rows = features.rows_of("train") if has_splits else np.arange(len(features))
+    return rows[[label is not None for label in features.labels[rows]]]
 
 
 def variance_lines(features: Features, recipe: Recipe) -> list[str]:
@@ -188,18 +189,13 @@ def read_targets(features: Features, rows: Array, kind: str) -> Targets:
 
 def targets_of(name: str, labels: Array, kind: str) -> Targets:
     """Return labels as targets; raises as `read_targets`, `name` the data's."""
-    check_choice("kind", kind, KINDS, "values")
     known = {label for label in labels if label is not None}
     if len(known) < 2 or any(label is None for label in labels):
         raise _unlearnable(name, f"Its {len(labels)} training rows have {len(known)} classes")
+    kind = tell_kind(labels, kind).name
     if kind == "classes":
         return Targets.of_classes(labels.astype(str))
-    if kind == "labels":
-        return _several(labels)
-    try:
-        return Targets.of_values(np.array([float(label) for label in labels]))
-    except ValueError as error:
-        raise _unlearnable(name, f"Not all labels are numbers ({error})") from error
+    return _several(labels) if kind == "labels" else Targets.of_values(values_of(name, labels))
 
 
 def outcomes_of(task: Task, scores: Array) -> Float64:
@@ -278,9 +274,13 @@ def chance_of(task: Task) -> float:
 
 
 def _several(labels: Array) -> Targets:
-    sets = [{name.strip() for name in str(label).split(SEPARATOR)} - {""} for label in labels]
-    names = sorted(set().union(*sets))
-    return Targets.of_labels(np.array([[name in own for name in names] for own in sets]), names)
+    names = sorted(frozenset[str]().union(*map(names_in, labels)))
+    return Targets.of_labels(zeros_and_ones(labels, names), names)
+
+
+def zeros_and_ones(labels: Sequence[Any] | Array, names: Sequence[str]) -> Float64:
+    """Return which item has which of several labels, (n_items, n_labels)."""
+    return np.array([[name in own for name in names] for own in map(names_in, labels)], np.float64)
 
 
 def is_vector(features: Features, tap: str) -> bool:
@@ -295,7 +295,7 @@ def refuse_unfit_recipe(options: ChooseOptions) -> None:
     """Raise `UsageError` if the recipe learns from classes and labels are none."""
     stages = (*options.recipe.before, *options.recipe.after)
     supervised = [stage.name for stage in stages if stage.needs_classes]
-    if supervised and options.kind != "classes":
+    if supervised and options.kind not in (AUTO, "classes"):
         raise UsageError(
             f'The recipe "{options.recipe}" was asked for with labels of kind {options.kind}.',
             f"{', '.join(supervised)} learns from classes.",
@@ -306,7 +306,7 @@ def refuse_unfit_recipe(options: ChooseOptions) -> None:
 
 def _unlearnable(name: str, what: str) -> DataError:
     return DataError(
-        f'A ranking of the taps of "{name}" was asked for.',
+        f'The taps of "{name}" can\'t be ranked.',
         f"{what}.",
         "Training rows (split train) that all have labels, of two classes or more.",
         "Extract from class folders or a manifest with the column `label`.",

@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from cutpoint.base.arguments import check_choice, check_seed
+from cutpoint.base.arguments import check_seed
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.types import Float64
+from cutpoint.items.reading import AUTO, check_kind
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.learning.choosing.head2toe_columns import Sweep, head2toe
 from cutpoint.learning.choosing.judge_taps import (
@@ -24,7 +25,6 @@ from cutpoint.learning.choosing.judge_taps import (
 from cutpoint.learning.choosing.prior_taps import prior_taps
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.ranking_task import (
-    KINDS,
     ChooseOptions,
     Task,
     blind_losses,
@@ -192,10 +192,10 @@ def _grams(task: Task, taps: Sequence[str]) -> Grams:
 
 def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
     """Raise `UsageError` unless all strategies are known and can serve so many training rows."""
-    check_choice("kind", options.kind, KINDS, "values")
+    check_kind(options.kind)
     if options.permute is not None:
         check_seed(options.permute, "permute_labels")
-    if options.balanced and options.kind != "classes":
+    if options.balanced and options.kind not in (AUTO, "classes"):
         raise UsageError(
             f"balanced was asked for with labels of kind {options.kind}.",
             "It weighs rows so that classes count the same.",
@@ -211,7 +211,7 @@ def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
     if options.recipe.aggregate and asked - {"single", "fused"}:
         what = f'The recipe "{options.recipe}" makes the taps one itself'
         raise _refused(options, what, "A recipe that leaves the taps apart, or strategy single")
-    if options.kind != "classes" and asked & _OF_CLASSES:
+    if options.kind not in (AUTO, "classes") and asked & _OF_CLASSES:
         what = (
             f"Labels are {options.kind}, and {', '.join(sorted(asked & _OF_CLASSES))} need classes"
         )

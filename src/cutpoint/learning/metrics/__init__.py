@@ -19,6 +19,7 @@ from cutpoint.learning.metrics.distances import (
     proxy_a_distance,
 )
 from cutpoint.learning.metrics.intervals import Interval, wilson
+from cutpoint.learning.metrics.labels import LabelScore, LabelScores, score_labels
 from cutpoint.learning.metrics.paired import (
     McNemar,
     ResampledT,
@@ -28,16 +29,26 @@ from cutpoint.learning.metrics.paired import (
 )
 from cutpoint.learning.metrics.resampling import bootstrap, max_t, paired_bootstrap
 from cutpoint.learning.metrics.scores import Scores, score
+from cutpoint.learning.metrics.values import (
+    ValueScores,
+    conformal_margin,
+    r2_interval,
+    score_values,
+)
 
 __all__ = [
     "Interval",
+    "LabelScore",
+    "LabelScores",
     "McNemar",
     "ResampledT",
     "Scores",
+    "ValueScores",
     "best_threshold",
     "bootstrap",
     "calibration_error",
     "cmmd",
+    "conformal_margin",
     "coral",
     "corrected_resampled_t",
     "cubic_kernel",
@@ -52,8 +63,11 @@ __all__ = [
     "mmd2",
     "paired_bootstrap",
     "proxy_a_distance",
+    "r2_interval",
     "reliability",
     "score",
+    "score_labels",
+    "score_values",
     "softmax",
     "wilson",
 ]

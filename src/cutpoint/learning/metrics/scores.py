@@ -47,6 +47,11 @@ class Scores:
     ece: float
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def headline(self) -> tuple[str, Interval, str]:
+        """Name of the first figure, the figure, and how its interval was found."""
+        return "accuracy", self.accuracy, "Wilson"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

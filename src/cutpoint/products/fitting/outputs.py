@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cutpoint.base.arguments import check_writable
 from cutpoint.base.tables import write_csv
@@ -13,9 +14,8 @@ from cutpoint.features.extraction.bad_rows import write_bad_rows
 from cutpoint.features.extraction.plan import human_seconds
 from cutpoint.features.store import Features
 from cutpoint.items.reading import Dataset
-from cutpoint.learning.choosing import Hindsight, Ranking, advise
-from cutpoint.learning.heads import Classifier as Head
-from cutpoint.learning.heads import spell_head
+from cutpoint.learning.choosing import HeadChoice, Hindsight, Ranking, advise
+from cutpoint.learning.heads import Classifier, Head, Labeller, spell_head
 from cutpoint.products.evaluation import Evaluation
 from cutpoint.products.fitting.options import FitOptions
 from cutpoint.products.predictor import Card, Predictor, refuse_foreign
@@ -34,6 +34,7 @@ class FitResult:
     ranking: Ranking
     evaluation: Evaluation
     hindsight: Hindsight | None
+    heads: HeadChoice | None = None
 
     @property
     def features(self) -> Features:
@@ -61,11 +62,7 @@ def make_card(result: FitResult, options: FitOptions) -> Card:
         layers={tap.layer: table[tap.layer].macs for tap in spec.taps},
         ranking=result.ranking.to_json(),
         variance_kept=result.predictor.recipe.variance_kept(),
-        head={
-            "text": options.head_words[1],
-            "chosen": result.predictor.head.chosen,
-            "temperature": result.predictor.head.temperature_,
-        },
+        head=_head_fields(result, options),
         evaluation=result.evaluation.to_json(),
         hindsight=None if result.hindsight is None else result.hindsight.to_json(),
         extraction={
@@ -81,6 +78,22 @@ def make_card(result: FitResult, options: FitOptions) -> Card:
     )
 
 
+def _head_fields(result: FitResult, options: FitOptions) -> dict[str, Any]:
+    """Return how the head was typed or taken, what it chose, and what makes it sure."""
+    predictor, compared = result.predictor, result.heads
+    head = predictor.head
+    text = compared.taken if compared else options.head_text
+    fields: dict[str, Any] = {"text": text, "chosen": head.chosen}
+    if isinstance(head, Classifier):
+        fields["temperature"] = head.temperature_
+    elif isinstance(head, Labeller):
+        found = zip(predictor.labels, head.thresholds_.tolist(), strict=True)
+        fields["thresholds"] = dict(found)
+    else:
+        fields["margin"] = predictor.margin
+    return {**fields, "compared": compared.to_json()} if compared else fields
+
+
 def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
     """Write predictor, splits, bad rows and report into `output`."""
     features, predictor = result.features, result.predictor
@@ -92,7 +105,8 @@ def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
         "choice": result.ranking.headline(),
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
-        "head": _head_line(predictor.head),
+        "head": _head_line(predictor),
+        **({"heads compared": str(result.heads)} if result.heads else {}),
         "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
         **_precision_line(features),
@@ -112,10 +126,22 @@ def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
     write_report(inputs, output / REPORT)
 
 
-def _head_line(head: Head) -> str:
+def _head_line(predictor: Predictor) -> str:
+    head = predictor.head
     chosen = ", ".join(f"{name} {value:.3g}" for name, value in head.chosen.items())
     left_out = f"; chosen on rows left out: {chosen}" if chosen else ""
-    return f"{spell_head(head)}{left_out}; temperature {head.temperature_:.3g}"
+    return f"{spell_head(head)}{left_out}{_sureness(head, predictor.margin)}"
+
+
+def _sureness(head: Head, margin: float | None) -> str:
+    """Return what makes a head's outputs probabilities, or an interval."""
+    if isinstance(head, Classifier):
+        return f"; temperature {head.temperature_:.3g}"
+    if isinstance(head, Labeller):
+        return "; thresholds by F1 on rows left out"
+    if margin is None:
+        return ""
+    return f"; 90 % of training rows left out lie within ±{margin:.4g} of what is told"
 
 
 def _extraction_line(extraction: Extraction) -> str:

@@ -22,28 +22,35 @@ from cutpoint.items.reading import (
     assign_splits,
     check_for_fit,
     has_splits,
+    labelled,
     refuse_unlearnable,
+    settle_kind,
     tell_idle_seed,
+    unlabelled_line,
+    without_unlabelled_splits,
 )
 from cutpoint.learning.choosing import (
+    HeadChoice,
     Ranking,
     check_options,
+    compare_heads,
     extract_checked,
+    fit_head,
     look_back,
     rank,
     rank_maps,
 )
 from cutpoint.learning.choosing.ranking_task import Task
-from cutpoint.learning.heads import Classifier as Head
-from cutpoint.learning.heads import find_protocol, fit_protocol
+from cutpoint.learning.heads import Head, find_protocol, fit_protocol
+from cutpoint.learning.metrics import conformal_margin
 from cutpoint.learning.recipe import fit_recipe, parse_recipe
 from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.pooling import free_rows, map_layouts
 from cutpoint.products.evaluation import Evaluation, make_evaluation
-from cutpoint.products.fitting.options import FitOptions
+from cutpoint.products.fitting.options import AUTO_HEAD, FitOptions
 from cutpoint.products.fitting.outputs import FitResult, check_output, make_card, write_outputs
-from cutpoint.products.predictor import Predictor, short_digest
+from cutpoint.products.predictor import Predictor, said_by, short_digest
 
 
 def run_fit(
@@ -56,23 +63,27 @@ def run_fit(
     """Split, extract, choose, fit, score the held-out rows, write the outputs."""
     if output is not None:
         check_output(output)
+    options = options.resolved(settle_kind(dataset, options.kind, reporter.say))
+    dataset = without_unlabelled_splits(dataset)
     splits_from = "data" if has_splits(dataset) else "drawn"
     dataset = _split(dataset, options, reporter)
     spec, layouts = _planned(dataset, backbone, options, reporter)
     extraction = _extracted(dataset, backbone, spec, options, output, reporter)
     dataset, features = extraction.dataset, extraction.features
     # Quarantine may have taken a class's last item.
-    refuse_unlearnable(dataset)
-    check_for_fit(dataset, options.allow_group_overlap)
+    refuse_unlearnable(dataset, options.target)
+    check_for_fit(dataset, options.allow_group_overlap, options.target)
     ranking = _ranking(features, layouts, options, reporter)
-    predictor = _fit_head(backbone, features, ranking, options, layouts)
+    task = Task.of(features, options.choice, features.rows_of("train"))
+    head, heads = _head(task, ranking, options, layouts, reporter)
+    predictor = _fit_predictor(backbone, task, ranking, options, head)
     split, fresh = _held_out(predictor, dataset, features)
     evaluation = _score_held_out(predictor, dataset, features, split, fresh)
     evaluation = replace(evaluation, splits_from=splits_from)
     hindsight = None
     if not layouts:
-        hindsight = look_back(Task.of(features, options.choice), ranking, fresh, split)
-    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight)
+        hindsight = look_back(task, ranking, fresh, split)
+    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight, heads)
     result = replace(result, predictor=replace(predictor, card=make_card(result, options)))
     if output is not None:
         write_outputs(result, options, output)
@@ -83,12 +94,14 @@ def _split(dataset: Dataset, options: FitOptions, reporter: Reporter) -> Dataset
     """Return the data with its splits, fit to learn from; say what was noticed."""
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
-    refuse_unlearnable(dataset)
+    refuse_unlearnable(dataset, options.target)
+    if line := unlabelled_line(dataset):
+        reporter.say(line)
     seed = options.request.seed
     if not options.protocol:  # which draws by the seed, too
         tell_idle_seed(dataset, seed, reporter)
-    dataset = assign_splits(dataset, seed)
-    check_for_fit(dataset, options.allow_group_overlap)
+    dataset = assign_splits(dataset, seed, options.target)
+    check_for_fit(dataset, options.allow_group_overlap, options.target)
     check_options(options.choice, len(dataset.only("train")))
     return dataset
 
@@ -103,7 +116,7 @@ def _planned(
     _refuse_recipe_of_maps(options)
     spec = recipe_taps(backbone, options.recipe, options.request).spec(backbone)
     check_recipe(options.recipe, spec, backbone.layers(), dataset.counts().get("train"))
-    return spec, _map_layouts(backbone, spec, options.head)
+    return spec, _map_layouts(backbone, spec, options.candidates[0])
 
 
 def _extracted(
@@ -116,7 +129,8 @@ def _extracted(
 ) -> Extraction:
     store = FeatureStore(options.request.store)
     try:
-        return extract_checked(dataset, backbone, spec, store, options.request.how, reporter)
+        how = options.request.how
+        return extract_checked(dataset, backbone, spec, store, how, reporter, options.target)
     except TooManyBadItems as error:
         if output is not None:
             write_bad_rows(output, error.quarantined)
@@ -129,21 +143,21 @@ def _ranking(
 ) -> Ranking:
     if not layouts:
         return rank(features, reporter, options.choice)
-    kind = options.head.kind
+    kind = options.candidates[0].kind
     reporter.say(f"{kind} trains on one stored map; taps are ranked by the mean of theirs")
-    return rank_maps(features, layouts, reporter)
+    return rank_maps(features, layouts, reporter, options.target)
 
 
 def _refuse_recipe_of_maps(options: FitOptions) -> None:
     """Raise `UsageError` if a head that pools itself is to follow stages on vectors."""
-    recipe = options.recipe
-    if options.head.takes != "maps" or not (recipe.before or recipe.aggregate or recipe.after):
+    recipe, head = options.recipe, options.candidates[0]
+    if head.takes != "maps" or not (recipe.before or recipe.aggregate or recipe.after):
         return
     raise UsageError(
-        f'The head {options.head.kind} after the recipe "{recipe}" was asked for.',
+        f'The head {head.kind} after the recipe "{recipe}" was asked for.',
         "It pools stored maps itself; the recipe's stages are for vectors.",
         "A recipe of taps and pools alone, or a head that takes vectors.",
-        f'Type, for example:  --pool "grid(4)" --head {options.head.kind}',
+        f'Type, for example:  --pool "grid(4)" --head {head.kind}',
     )
 
 
@@ -173,25 +187,32 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
     return found
 
 
-def _fit_head(
-    backbone: Backbone,
-    features: Features,
+def _head(
+    task: Task,
     ranking: Ranking,
     options: FitOptions,
     layouts: Mapping[str, str],
+    reporter: Reporter,
+) -> tuple[Head, HeadChoice | None]:
+    """Return the head to fit; of several, compared on rows left out, the one that is taken."""
+    heads, taken = options.candidates, ranking.taken
+    if len(options.heads) == 1 and len(options.head_texts) == 1 and options.head_text != AUTO_HEAD:
+        head = clone(heads[0])
+        return head.set_params(layout=layouts[taken.tap]) if layouts else head, None
+    head, choice = compare_heads(task, heads, taken.taps, parse_recipe(taken.recipe), reporter)
+    return clone(head), choice
+
+
+def _fit_predictor(
+    backbone: Backbone, task: Task, ranking: Ranking, options: FitOptions, head: Head
 ) -> Predictor:
-    rows = features.rows_of("train")
-    taken = ranking.taken
+    features, rows, taken = task.features, task.rows, ranking.taken
     recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
-    labels = np.array(features.labels[rows].tolist())  # of the type they came in
-    groups = features.group_numbers(rows)
     if options.protocol:
-        head = fit_protocol(options.protocol, X, labels, options.request.seed, groups)
+        labels = np.array(features.labels[rows].tolist())  # of the type they came in
+        head = fit_protocol(options.protocol, X, labels, options.request.seed, task.groups)
     else:
-        head = clone(options.head)
-        if layouts:
-            head.set_params(layout=layouts[taken.tap])
-        head.fit(X, labels, groups=groups)
+        fit_head(head, X, task)
     revision = features.spec.revision
     taps = [TapSpec.from_name(tap, revision) for tap in recipe.taps]
     trained_on = frozenset(short_digest(digest) for digest in features.digests[rows])
@@ -204,6 +225,9 @@ def _fit_head(
         storage=features.spec.storage,
         precision=features.spec.precision,
         network=network_of(features.spec, FeatureStore(options.request.store), taps),
+        margin=conformal_margin(np.abs(head.held_out_scores_ - task.targets.Y)[:, 0])
+        if head.target == "values"
+        else None,
         revision=revision,
     )
 
@@ -233,7 +257,7 @@ def _score_held_out(
         predictor,
         split,
         [items[key] for key in features.keys[fresh]],
-        predictor.head.predict_proba(predictor.recipe.of(features, fresh)),
+        said_by(predictor.head, predictor.recipe.of(features, fresh)),
         n_left_out=len(features.rows_of(split)) - len(fresh),
-        n_other_splits=len(features) - len(features.rows_of(split)),
+        n_other_splits=len(labelled(dataset)) - len(features.rows_of(split)),
     )

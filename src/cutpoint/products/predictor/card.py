@@ -26,7 +26,8 @@ class Card:
         Every candidate with its evidence, and which was taken (`Ranking.to_json`).
     variance_kept : list of dict
     head : dict
-        ``text``, as it is typed; ``chosen``, on rows left out; ``temperature``.
+        ``text``, as it is typed; ``chosen``, on rows left out; ``temperature`` of classes,
+        ``thresholds`` of labels, ``margin`` of values; ``compared`` where several heads were.
     evaluation : dict, optional
         The score of the rows held out (`Evaluation.to_json`).
     hindsight : dict, optional

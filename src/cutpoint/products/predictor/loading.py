@@ -14,8 +14,7 @@ from cutpoint.base.errors import ModalityError, PredictorError, UsageError
 from cutpoint.base.spec import PRECISIONS, BackboneSpec, TapSpec
 from cutpoint.base.types import Array
 from cutpoint.items.kinds import kind_named
-from cutpoint.learning.heads import Classifier as Head
-from cutpoint.learning.heads import head_from_state
+from cutpoint.learning.heads import Classifier, Head, Labeller, head_from_state
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.networks.pooling import REVISION
@@ -32,6 +31,7 @@ from cutpoint.products.predictor.format import (
     read_manifest,
 )
 from cutpoint.products.predictor.predictor import Predictor
+from cutpoint.products.predictor.scorer import said_by
 
 
 def load_predictor(
@@ -126,6 +126,7 @@ def _predictor(
         storage=fields["storage"],
         precision=precision,
         network=network,
+        margin=_margin(folder, fields.get("margin")),
         revision=fields.get("revision", 1),
     )
     try:
@@ -133,6 +134,12 @@ def _predictor(
     except (ValueError, OverflowError) as error:
         raise broken(folder, f"its card can't be printed ({error})") from error
     return made
+
+
+def _margin(folder: Path, given: Any) -> float | None:
+    if given is None or (isinstance(given, float | int) and 0 <= given < np.inf):
+        return given
+    raise broken(folder, f"its margin is {given!r}")
 
 
 def _backbone_spec(folder: Path, fields: Any) -> BackboneSpec:
@@ -161,7 +168,7 @@ def _network(folder: Path, precision: str, arrays: dict[str, Array]) -> bytes:
 
 def _head(folder: Path, fields: dict[str, Any], arrays: dict[str, Array]) -> Head:
     try:
-        return head_from_state(fields, arrays)
+        return head_from_state(fields, arrays, None)
     except PredictorError as error:
         raise broken(folder, f"its head can't be restored: {error.__cause__}") from error
 
@@ -193,20 +200,30 @@ def _check_parts(
 
 def _wrong_head(recipe: FittedRecipe, head: Head) -> str:
     """Return what is wrong with a head after a recipe; empty if nothing is."""
-    classes = set(map(str, head.classes_))
-    if len(classes) < 2 or len(classes) < len(head.classes_):
-        return f"its head tells {len(head.classes_)} classes of {len(classes)} names"
-    if not isinstance(head.temperature_, float | int) or not 0 < head.temperature_ < np.inf:
-        return f"its head's temperature is {head.temperature_!r}"
-    if head.takes != "vectors":
-        return ""
+    wrong = _wrong_names(head)
+    if wrong or head.takes != "vectors":
+        return wrong
     if recipe.after and recipe.after[-1].check_restored() != head.n_features_in_:
         return f"its head takes {head.n_features_in_} columns, its recipe makes others"
     try:
-        found = head.predict_proba(np.zeros((1, head.n_features_in_), np.float32))
+        found = said_by(head, np.zeros((1, head.n_features_in_), np.float32))
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         return f"its head can't score ({error})"
     return "" if np.isfinite(found).all() else "its head holds NaN or infinity"
+
+
+def _wrong_names(head: Head) -> str:
+    """Return what is wrong with the classes or labels a head tells; empty if nothing is."""
+    if not isinstance(head, Classifier | Labeller):
+        return "" if head.n_outputs == 1 else f"its head tells {head.n_outputs} values"
+    names, least = (head.classes_, 2) if isinstance(head, Classifier) else (head.labels_, 1)
+    different = set(map(str, names))
+    if len(different) < least or len(different) < len(names):
+        return f"its head tells {len(names)} {head.target} of {len(different)} names"
+    temperature = getattr(head, "temperature_", 1.0)
+    if not isinstance(temperature, float | int) or not 0 < temperature < np.inf:
+        return f"its head's temperature is {temperature!r}"
+    return ""
 
 
 def _difference(then: BackboneSpec, now: BackboneSpec) -> str:

@@ -10,18 +10,27 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.arguments import as_path
+from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import Item, Label
-from cutpoint.learning.heads import Classifier as Head
+from cutpoint.learning.heads import Classifier, Head, Labeller
 from cutpoint.learning.metrics import Interval
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone
 from cutpoint.products.predictor.card import Card
 from cutpoint.products.predictor.format import FORMAT, HEAD, NETWORK, RECIPE, write_folder
-from cutpoint.products.predictor.scorer import Prediction, Scorer
+from cutpoint.products.predictor.prediction import AnyPrediction
+from cutpoint.products.predictor.scorer import Scorer
+
+_FIRST = {
+    "classes": ("accuracy", "accuracy", "Wilson"),
+    "labels": ("micro F1", "micro_f1", "bootstrap"),
+    "values": ("R²", "r2", "bootstrap"),
+}
+"""Target → name of the score that is told first, its field, how its interval was found."""
 
 _DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
 
@@ -50,6 +59,9 @@ class Predictor:
         Of int8, the quantised network itself; empty otherwise.
     revision : int
         Of its taps: how padded items were pooled when it was fitted, and are pooled still.
+    margin : float or None
+        Of values: half the width of the interval around one, within which 90 % of the training
+        rows were when they were left out.
     """
 
     backbone: Backbone
@@ -62,6 +74,7 @@ class Predictor:
     precision: str = "fp32"
     network: bytes = field(default=b"", repr=False)
     revision: int = 1
+    margin: float | None = None
     _scorers: dict[tuple[str, int | None], Scorer] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -72,13 +85,33 @@ class Predictor:
         return tuple(TapSpec.from_name(tap, self.revision) for tap in self.recipe.taps)
 
     @property
+    def target(self) -> str:
+        """What is told of an item: one of its "classes", its "labels", or "values"."""
+        return self.head.target
+
+    @property
     def classes(self) -> tuple[Label, ...]:
-        """In the order of the columns of `probabilities`, in the type the labels came in."""
-        return tuple(self.head.classes_.tolist())
+        """In the order of the columns of `probabilities`, in the type the labels came in.
+
+        Empty where labels or values are told.
+        """
+        return tuple(self.head.classes_.tolist()) if isinstance(self.head, Classifier) else ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the columns of `probabilities`; empty where no labels are told."""
+        return tuple(map(str, self.head.labels_)) if isinstance(self.head, Labeller) else ()
+
+    @property
+    def thresholds(self) -> Float64:
+        """Probability from which each of `labels` is given."""
+        return self.head.thresholds_ if isinstance(self.head, Labeller) else np.zeros(0)
 
     def __str__(self) -> str:
         where = f"{self.backbone.spec.id} cut at {self.recipe}"
-        lines = [f"Predictor of {len(self.classes)} classes: {where}"]
+        counted = len(self.classes or self.labels)
+        of = f"{counted} {self.target}" if counted else self.target
+        lines = [f"Predictor of {of}: {where}"]
         decode = self.backbone.spec.preprocess.decode
         if self.recipe.tap_weights:
             lines.append(f"weights of the taps: {self.recipe.weights_text()}")
@@ -88,8 +121,9 @@ class Predictor:
             lines.append(f"large photos are decoded {decode}")
         found = self.card.evaluation
         if found is not None:
-            accuracy = Interval(**found["scores"]["accuracy"])
-            lines.append(f"accuracy on split {found['split']}: {accuracy} (95 %, Wilson)")
+            name, key, how = _FIRST[self.target]
+            figure = Interval(**found["scores"][key])
+            lines.append(f"{name} on split {found['split']}: {figure} (95 %, {how})")
         return "\n".join(map(printable, lines))
 
     def ready(self, engine: str = "auto", n_workers: int | None = None) -> Scorer:
@@ -113,6 +147,7 @@ class Predictor:
                 engine,
                 n_workers,
                 self.revision,
+                self.margin,
             )
         return self._scorers[key]
 
@@ -122,7 +157,7 @@ class Predictor:
         engine: str = "auto",
         n_workers: int | None = None,
         reporter: Reporter | None = None,
-    ) -> list[Prediction]:
+    ) -> list[AnyPrediction]:
         """Return one prediction per item, in the order of the items; bad ones say why.
 
         Parameters
@@ -141,8 +176,23 @@ class Predictor:
         n_workers: int | None = None,
         reporter: Reporter | None = None,
     ) -> tuple[Float64, dict[int, str]]:
-        """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
-        return self.ready(engine, n_workers).probabilities(items, reporter)
+        """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons.
+
+        Of labels they are (n_items, n_labels).
+
+        Raises
+        ------
+        UsageError
+            If the predictor tells values, which have none.
+        """
+        if self.target == "values":
+            raise UsageError(
+                "A predictor of values has no probabilities.",
+                "It tells one number an item, with an interval.",
+                "Its predictions.",
+                "Type:  predictor.predict(items)",
+            )
+        return self.ready(engine, n_workers).outputs(items, reporter)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the predictor as a folder: ``predictor.json`` and ``head-….safetensors``.
@@ -170,6 +220,8 @@ class Predictor:
             "seed": self.seed,
             "storage": self.storage,
             "precision": self.precision,
+            # A field younger than the format, and of values alone.
+            **({} if self.margin is None else {"margin": self.margin}),
             "card": self.card.to_json(),
             "trained_on": sorted(self.trained_on),
         }

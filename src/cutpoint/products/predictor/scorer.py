@@ -17,34 +17,14 @@ from cutpoint.features.extraction import Described, describe
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.unit import calibration_batch, refuse_misfit
 from cutpoint.features.store.half_precision import as_read
-from cutpoint.items.reading import Item, Label, read_items
-from cutpoint.learning.heads import Classifier as Head
+from cutpoint.items.reading import Item, read_items
+from cutpoint.learning.heads import Classifier, Head, Labeller
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import QuantisedCut, check_engine, make_ready
+from cutpoint.products.predictor.prediction import AnyPrediction, prediction_of
 
 _CHUNK = 32  # items a worker takes at a time
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the predictor says of one item.
-
-    Attributes
-    ----------
-    key : str
-    label : str, int, bool, float or None
-        In the type that labels came in; None if the item is bad.
-    probability : float
-        Of that label, calibrated; NaN if the item is bad.
-    reason : str
-        Why the item is bad; empty otherwise.
-    """
-
-    key: str
-    label: Label | None
-    probability: float
-    reason: str = ""
 
 
 @dataclass
@@ -63,31 +43,32 @@ class Scorer:
     engine: str = "auto"
     n_workers: int | None = None
     revision: int = 1
+    margin: float | None = None
     _ready: Engine | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
         self._executor = LocalExecutor(self.n_workers)
 
-    @property
-    def classes(self) -> tuple[Label, ...]:
-        return tuple(self.head.classes_.tolist())
-
-    def predict(self, data: Any, reporter: Reporter | None = None) -> list[Prediction]:
+    def predict(self, data: Any, reporter: Reporter | None = None) -> list[AnyPrediction]:
         """Return one prediction per item, as `Predictor.predict`."""
         tell = reporter.say if reporter else lambda line: None
         items = read_items(data, tell, self.backbone.kind)
-        probabilities, reasons = self.probabilities(items, reporter)
+        outputs, reasons = self.outputs(items, reporter)
         return [
-            self._prediction(item.key, row, reasons.get(place, ""))
-            for place, (item, row) in enumerate(zip(items, probabilities, strict=True))
+            prediction_of(item.key, row, self.head, self.margin, reasons.get(place, ""))
+            for place, (item, row) in enumerate(zip(items, outputs, strict=True))
         ]
 
-    def probabilities(
+    def outputs(
         self, items: Sequence[Item], reporter: Reporter | None = None
     ) -> tuple[Float64, dict[int, str]]:
-        """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons."""
-        out = np.full((len(items), len(self.classes)), np.nan)
+        """Return what is said of each item, NaN of bad ones; and their reasons.
+
+        That is calibrated probabilities, (n_items, n_classes) or (n_items, n_labels); or values,
+        (n_items, n_values).
+        """
+        out = np.full((len(items), self.head.n_outputs), np.nan)
         reasons: dict[int, str] = {}
         if not items:
             return out, reasons
@@ -154,10 +135,10 @@ class Scorer:
 
     def _scored(self, features: Mapping[str, Array]) -> Float64:
         read = {tap: as_read(rows) for tap, rows in features.items()}
-        return self.head.predict_proba(self.recipe.transform(read))
+        return said_by(self.head, self.recipe.transform(read))
 
-    def _prediction(self, key: str, row: Array, reason: str) -> Prediction:
-        if reason:
-            return Prediction(key, None, float("nan"), reason)
-        column = int(row.argmax())
-        return Prediction(key, self.classes[column], float(row[column]))
+
+def said_by(head: Head, X: Array) -> Float64:
+    """Return what a head says of rows: probabilities of classes or labels, or values."""
+    is_sure = isinstance(head, Classifier | Labeller)
+    return head.predict_proba(X) if is_sure else head.outputs(X)

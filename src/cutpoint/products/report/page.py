@@ -17,12 +17,18 @@ from cutpoint.base.text import printable
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading import Dataset, Item, read_payload
 from cutpoint.learning.choosing import Ranking
+from cutpoint.learning.metrics import LabelScores
 from cutpoint.networks.layer_table import human_count
 from cutpoint.products.evaluation import Evaluation, Verdict
 from cutpoint.products.predictor import Predictor
 
 N_MISTAKES = 48  # shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
+_SHOWN_FIRST = {
+    "classes": "most confident",
+    "labels": "with most labels wrong",
+    "values": "farthest off",
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +96,16 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
     card = inputs.predictor.card
     ranking = card.ranking
     assert ranking is not None, "a predictor without one is refused before"
+    evaluation, hindsight = inputs.evaluation, card.hindsight
+    metric, figure, interval_by = evaluation.scores.headline
     text = template.render(
         inputs=inputs,
-        evaluation=inputs.evaluation,
+        metric=metric,
+        figure=figure,
+        interval_by=interval_by,
+        ranking_metric=ranking["metric"],
+        hindsight_metric=(hindsight or {}).get("metric", "accuracy"),
+        evaluation=evaluation,
         candidates=_candidate_rows(ranking, card.layers),
         verdict=ranking["verdict"],
         how=ranking["how"],
@@ -102,11 +115,14 @@ def write_report(inputs: ReportInputs, path: Path) -> None:
             ranking["taken"],
             f"{ranking['how']} {ranking['metric']}",
         ),
-        hindsight=card.hindsight,
-        confusion_plot=plots.confusion_plot(inputs.evaluation),
-        reliability_plot=plots.reliability_plot(inputs.evaluation),
+        hindsight=hindsight,
+        error_plots=plots.error_plots(evaluation),
+        label_table=evaluation.scores.table()
+        if isinstance(evaluation.scores, LabelScores)
+        else None,
+        mistakes_shown=_SHOWN_FIRST[evaluation.target],
         mistakes=_mistakes(inputs),
-        n_mistakes=sum(not verdict.is_right for verdict in inputs.evaluation.verdicts),
+        n_mistakes=sum(verdict.miss > 0 for verdict in evaluation.verdicts),
         shown_quarantined=list(inputs.quarantined)[:N_QUARANTINED],
     )
     write_durably(path, text.encode("utf-8", "backslashreplace"))
@@ -145,13 +161,27 @@ def _candidate_rows(
 
 def _mistakes(inputs: ReportInputs) -> list[dict[str, Any]]:
     items = {item.key: item for item in inputs.dataset.items}
-    wrong = [verdict for verdict in inputs.evaluation.verdicts if not verdict.is_right]
-    wrong.sort(key=lambda verdict: -verdict.probability)
+    wrong = [verdict for verdict in inputs.evaluation.verdicts if verdict.miss > 0]
+    wrong.sort(key=lambda verdict: -verdict.miss)
     return [_mistake(verdict, items[verdict.key], inputs) for verdict in wrong[:N_MISTAKES]]
 
 
 def _mistake(verdict: Verdict, item: Item, inputs: ReportInputs) -> dict[str, Any]:
-    return {"verdict": verdict, "picture": _picture(item, inputs.predictor)}
+    probability = verdict.probability
+    return {
+        "verdict": verdict,
+        "truth": _said(verdict.truth),
+        "predicted": _said(verdict.predicted),
+        "figure": f"off by {verdict.miss:.4g}" if probability is None else f"{probability:.2f}",
+        "picture": _picture(item, inputs.predictor),
+    }
+
+
+def _said(found: Any) -> Any:
+    """Return a class as it is, labels in a row, a value with four digits."""
+    if isinstance(found, tuple):
+        return ", ".join(map(str, found)) or "–"
+    return f"{found:.4g}" if isinstance(found, float) else found
 
 
 def _picture(item: Item, predictor: Predictor) -> str:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
+from cutpoint.base.types import Float64
 from cutpoint.learning.choosing import STRATEGIES
-from cutpoint.learning.metrics import reliability
+from cutpoint.learning.metrics import LabelScores, Scores, reliability
 from cutpoint.products.evaluation import Evaluation
 
 _BLUE, _GREY = "#1f5fa8", "#8a8f98"
@@ -91,8 +92,66 @@ def _draw_costs(
     axes.legend()
 
 
+def error_plots(evaluation: Evaluation) -> list[str]:
+    """Return what shows how a predictor errs: of classes, labels or values."""
+    if isinstance(evaluation.scores, Scores):
+        return [confusion_plot(evaluation), reliability_plot(evaluation)]
+    if isinstance(evaluation.scores, LabelScores):
+        return [labels_plot(evaluation.scores)]
+    return [values_plot(evaluation), residuals_plot(evaluation)]
+
+
+def values_plot(evaluation: Evaluation) -> str:
+    """Draw predicted against true values."""
+    truth, said = _values(evaluation)
+    figure = Figure(figsize=(3.9, 3.4), layout="constrained")
+    axes = figure.subplots()
+    ends = [min(truth.min(), said.min()), max(truth.max(), said.max())]
+    axes.plot(ends, ends, color=_GREY, linestyle=":", label="equal")
+    axes.plot(truth, said, "o", color=_BLUE, markersize=3, alpha=0.5)
+    axes.set(xlabel="true", ylabel="predicted")
+    axes.grid(alpha=0.25)
+    axes.legend()
+    return _svg(figure, "values")
+
+
+def residuals_plot(evaluation: Evaluation) -> str:
+    """Draw predicted minus true values against predicted ones: a trend is what the head missed."""
+    truth, said = _values(evaluation)
+    figure = Figure(figsize=(3.9, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0, color=_GREY, linestyle=":")
+    axes.plot(said, said - truth, "o", color=_BLUE, markersize=3, alpha=0.5)
+    axes.set(xlabel="predicted", ylabel="predicted − true")
+    axes.grid(alpha=0.25)
+    return _svg(figure, "residuals")
+
+
+def labels_plot(scores: LabelScores) -> str:
+    """Draw F1 and average precision of each label, the most common one first."""
+    order = sorted(scores.labels, key=lambda each: -each.n_with)[:_MANY_CLASSES]
+    figure = Figure(figsize=(6.4, 1.2 + 0.28 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(order))[::-1]
+    axes.barh(places, [each.f1 for each in order], 0.6, color=_BLUE, label="F1")
+    precision = [np.nan if (p := e.average_precision) is None else p for e in order]
+    axes.plot(precision, places, "D", color="black", markersize=4, label="average precision")
+    names = [f"{printable(each.name)} ({each.n_with})" for each in order]
+    axes.set_yticks(places, names, parse_math=False)
+    axes.set(xlim=(0, 1.02))
+    axes.grid(alpha=0.25, axis="x")
+    axes.legend()
+    return _svg(figure, "labels")
+
+
+def _values(evaluation: Evaluation) -> tuple[Float64, Float64]:
+    truth = np.array([verdict.truth for verdict in evaluation.verdicts], np.float64)
+    return truth, np.array([verdict.predicted for verdict in evaluation.verdicts], np.float64)
+
+
 def confusion_plot(evaluation: Evaluation) -> str:
     """Confusion matrix; colour is the share of the true class."""
+    assert isinstance(evaluation.scores, Scores), "labels and values have none"
     counts = np.array(evaluation.scores.confusion)
     n_classes = len(counts)
     side = min(3.0 + 0.28 * n_classes, 11.0)

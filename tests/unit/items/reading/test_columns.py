@@ -72,7 +72,7 @@ def test_a_data_set_is_matched_by_position_as_its_order_is_known() -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [np.eye(2), np.eye(2).tolist(), [["a"], ["b"]], "ab", 3, pandas.DataFrame({"x": [1, 2]})],
+    [np.eye(2), np.eye(2).tolist(), [[0, 1], [1]], "ab", 3, pandas.DataFrame({"x": [1, 2]})],
 )
 def test_what_is_no_column_is_refused(labels: object) -> None:
     with pytest.raises(ShapeError):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cutpoint.base.errors import DataError
@@ -11,7 +9,10 @@ from cutpoint.items.reading import (
     check_for_fit,
     conflicting_labels,
     cross_split_duplicates,
+    labelled,
     refuse_unlearnable,
+    unlabelled_line,
+    without_unlabelled_splits,
 )
 
 
@@ -35,9 +36,54 @@ def test_case_24_one_class_is_refused() -> None:
         refuse_unlearnable(dataset_of(("a", None, None), ("a", None, None)))
 
 
-def test_items_without_labels_are_refused() -> None:
-    with pytest.raises(DataError, match="1 of 2 items have no label"):
+def test_items_without_labels_are_counted_and_data_without_any_is_refused() -> None:
+    some = dataset_of(("a", None, None), ("b", None, None), (None, None, None))
+    refuse_unlearnable(some)
+    assert unlabelled_line(some) == "1 item has no label: kept, not learned from"
+    assert unlabelled_line(labelled(some)) == ""
+    with pytest.raises(DataError, match="None of its 2 items has one"):
+        refuse_unlearnable(dataset_of((None, None, None), (None, None, None)))
+    with pytest.raises(DataError, match="All 1 items are of one class: a"):
         refuse_unlearnable(dataset_of(("a", None, None), (None, None, None)))
+
+
+def test_an_item_without_a_label_is_in_no_split() -> None:
+    rows = [("a", "train", None), (None, "test", None), ("b", "test", None)]
+    splits = [item.split for item in without_unlabelled_splits(dataset_of(*rows)).items]
+    assert splits == ["train", None, "test"]
+
+
+def test_a_twin_in_no_split_leaks_nothing() -> None:
+    dataset = dataset_of(("a", "train", None), (None, None, None))
+    assert cross_split_duplicates(dataset, {"00": "same", "01": "same"}) == []
+
+
+@pytest.mark.parametrize(
+    "labels", [["a;b", "b", "a;b", "b"], ["a", "a", "a", "b"], ["a", "b", "b", "c"]]
+)
+def test_labels_that_training_items_all_have_or_lack_are_refused(labels: list[str]) -> None:
+    splits = ["train", "train", "test", "test"]
+    dataset = dataset_of(*((label, s, None) for label, s in zip(labels, splits, strict=True)))
+    with pytest.raises(DataError, match="can't be learned"):
+        check_for_fit(dataset, kind="labels")
+
+
+def test_a_split_of_one_value_is_refused() -> None:
+    rows = [
+        ("1.5", "train", None),
+        ("2", "train", None),
+        ("3", "test", None),
+        ("3.0", "test", None),
+    ]
+    with pytest.raises(DataError, match='Split test of "made" holds one value alone: 3'):
+        check_for_fit(dataset_of(*rows), kind="values")
+    check_for_fit(dataset_of(*rows, ("4", "test", None)), kind="values")
+
+
+def test_text_among_values_is_refused_with_what_to_type() -> None:
+    dataset = dataset_of(("1.5", None, None), ("tall", None, None))
+    with pytest.raises(DataError, match=r"(?s)tall.*kind='classes'"):
+        refuse_unlearnable(dataset, "values")
 
 
 def test_case_27_class_sets_that_differ_are_listed() -> None:
@@ -59,7 +105,7 @@ def test_data_with_a_training_split_alone_is_refused() -> None:
 
 
 def test_data_without_a_training_split_is_refused() -> None:
-    with pytest.raises(DataError, match="none is for training"):
+    with pytest.raises(DataError, match="is for training"):
         check_for_fit(dataset_of(("a", "test", None), ("b", "test", None)))
 
 
@@ -68,21 +114,3 @@ def test_equal_bytes_under_two_labels_are_found() -> None:
     digests = {"00": "same", "01": "same", "02": "other"}
     assert conflicting_labels(dataset, digests) == [(("00", "a"), ("01", "b"))]
     assert conflicting_labels(dataset, {"00": "x", "01": "y", "02": "x"}) == []
-
-
-@pytest.mark.parametrize("n_alike", [1, 2])
-def test_numbers_that_look_like_a_target_are_refused(n_alike: int) -> None:
-    labels = [f"{n / 4}" for n in range(8)] * n_alike
-    dataset = dataset_of(*((label, None, None) for label in labels))
-    if n_alike == 1:  # few are alike, whatever they came as
-        with pytest.raises(DataError, match="--kind values"):
-            refuse_unlearnable(dataset)
-    else:  # folders may be called so
-        refuse_unlearnable(dataset)
-    with pytest.raises(DataError, match=r"such as 0.25: a target"):
-        refuse_unlearnable(replace(dataset, label_type="float"))
-
-
-def test_whole_floats_are_classes() -> None:
-    dataset = dataset_of(("0.0", None, None), ("1.0", None, None))
-    refuse_unlearnable(replace(dataset, label_type="float"))

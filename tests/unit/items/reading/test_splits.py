@@ -3,12 +3,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cutpoint.base.errors import DataError
-from cutpoint.items.reading import Dataset, Item, assign_splits, has_splits
+from cutpoint.items.reading import Dataset, Item, assign_splits, has_splits, names_in
 
 
 def dataset_of(*labels: str, groups: list[str] | None = None) -> Dataset:
@@ -97,6 +98,63 @@ def test_given_splits_are_kept_and_half_given_ones_refused() -> None:
 def test_case_25_a_class_with_one_item_is_told_by_name() -> None:
     with pytest.raises(DataError, match="Class rare has one item only"):
         assign_splits(dataset_of(*["a"] * 5, "rare"))
+
+
+def counts_of(dataset: Dataset, split: str) -> Counter[str]:
+    return Counter(name for i in dataset.only(split).items for name in names_in(i.label))
+
+
+@given(st.integers(0, 20))
+def test_a_fifth_of_every_part_of_the_range_of_values_is_held_out(seed: int) -> None:
+    values = [n**2 / 7 for n in range(200)]
+    split = assign_splits(dataset_of(*map(str, values)), seed, "values")
+    tests = sorted(float(item.label) for item in split.only("test").items)
+    assert len(tests) == 40
+    for start in range(8):  # quantiles of 25
+        low, high = values[25 * start], values[25 * start + 24]
+        assert sum(low <= value <= high for value in tests) == 5
+
+
+@given(st.integers(0, 1000))
+def test_each_of_several_labels_is_and_is_missing_on_both_sides_the_rare_ones_too(
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    shares = [0.5, 0.2, 0.05]
+    rows = random.random((100, 3)) < shares
+    rows[:2, 2], rows[2:4, 2] = True, False
+    labels = [";".join(n for n, has in zip("abc", row, strict=True) if has) or ";" for row in rows]
+    split = assign_splits(dataset_of(*labels), seed, "labels")
+    assert 15 <= len(split.only("test")) <= 25
+    all_counts, tests = Counter(np.repeat(list("abc"), rows.sum(axis=0))), counts_of(split, "test")
+    for name in "abc":
+        assert 0 < tests[name] < all_counts[name]
+        assert abs(tests[name] - all_counts[name] / 5) <= max(2, all_counts[name] / 10)
+
+
+def test_groups_of_values_and_labels_stay_whole() -> None:
+    groups = [f"patient{number // 4}" for number in range(160)]
+    values = dataset_of(*(f"{n % 40}.5" for n in range(160)), groups=groups)
+    labels = dataset_of(*(["a;b", "a", "b", ";"] * 40), groups=groups)
+    for split in (assign_splits(values, 0, "values"), assign_splits(labels, 0, "labels")):
+        sides = {(item.group, item.split) for item in split.items}
+        assert len(sides) == 40
+        assert 24 <= len(split.only("test")) <= 40
+
+
+def test_labels_on_one_item_are_refused_by_name() -> None:
+    with pytest.raises(DataError, match="Label rare is on one item only"):
+        assign_splits(dataset_of("rare;a", *["a", "b"] * 10), 0, "labels")
+
+
+def test_items_without_a_label_are_drawn_into_no_split() -> None:
+    dataset = dataset_of(*["a", "b"] * 10)
+    bare = tuple(Item(f"bare{n}", b"") for n in range(5))
+    split = assign_splits(dataset.with_items((*dataset.items, *bare)))
+    assert {item.split for item in split.items if item.label is None} == {None}
+    assert split.counts() == {"train": 16, "test": 4, "unlabelled": 5}
+    alone = assign_splits(dataset)
+    assert [i.split for i in split.items[:20]] == [i.split for i in alone.items]
 
 
 def test_a_split_of_some_items_is_a_split() -> None:

@@ -175,7 +175,7 @@ def test_items_without_labels_are_left_out_of_the_accuracy(
     ("labels", "groups", "why"),
     [
         ("ab" * 6, ["g"] * 12, "all items are of one group"),
-        (["1.5", "2", "3.25"] * 4, None, "labels are numbers"),
+        ([f"c{n}" for n in range(12)], None, "12 items have 12 different labels"),
     ],
 )
 def test_what_can_not_be_judged_does_not_stop_the_run(
@@ -234,16 +234,6 @@ def test_without_labels_the_cosine_alone_is_told(
     assert found.precision_check["text"].endswith("no accuracy, as items have no labels")
 
 
-def test_labels_that_are_no_classes_are_not_judged(
-    tmp_path: Path, noisy: Callable[[float], None]
-) -> None:
-    noisy(1e-3)
-    labels = [f"{row}.5" for row in range(9)]
-    options = {"labels": labels, "splits": ["train"] * 9, "store": tmp_path, "quiet": True}
-    found = cp.extract(images(9), FakeBackbone(), precision="fp16", **options)
-    assert "9 items have 9 different labels" in found.precision_check["text"]
-
-
 def test_fp32_is_compared_with_nothing(tmp_path: Path) -> None:
     assert cp.extract(images(9), FakeBackbone(), store=tmp_path, quiet=True).precision_check is None
 
@@ -275,3 +265,42 @@ def test_a_machine_that_lacks_the_precision_says_so(colour_folder: Maker, tmp_pa
     change(tmp_path / "m", precision="int8")
     with pytest.raises(PredictorError, match="its precision is int8, its networks"):
         cp.load_predictor(tmp_path / "m")
+
+
+def test_values_are_judged_by_r2_and_too_much_of_it_lost_is_refused(
+    tmp_path: Path, noisy: Callable[[float], None]
+) -> None:
+    random = np.random.default_rng(0)
+    levels = random.random(100)
+    pixels = random.integers(0, 60, (100, 16, 16, 3)) + 190 * levels[:, None, None, None]
+    options = {"labels": list(levels), "store": tmp_path, "quiet": True}
+    noisy(1e-3)
+    items = list(pixels.astype(np.uint8))
+    found = cp.extract(items, FakeBackbone(), precision="fp16", **options).precision_check
+    assert found["metric"] == "R²"
+    assert found["n_judged"] == 80
+    assert "leave-one-out R² 0.99" in found["text"]
+    assert abs(found["gain"]["value"]) < 0.02
+    noisy(1.0)
+    with pytest.raises(UsageError, match="leave-one-out R²"):
+        cp.extract(items, FakeBackbone(), precision="bf16", **options)
+
+
+def test_labels_are_judged_by_how_many_are_right(
+    tmp_path: Path, noisy: Callable[[float], None]
+) -> None:
+    random = np.random.default_rng(0)
+    pairs = random.integers(0, 2, (100, 2))
+    pixels = random.integers(0, 60, (100, 16, 16, 3))
+    pixels[..., :2] += 150 * pairs[:, None, None]
+    labels = [[name for name, has in zip("ab", row, strict=True) if has] for row in pairs]
+    noisy(1e-3)
+    found = cp.extract(
+        list(pixels.astype(np.uint8)),
+        FakeBackbone(),
+        precision="fp16",
+        labels=labels,
+        store=tmp_path,
+        quiet=True,
+    ).precision_check
+    assert (found["metric"], found["fp32_accuracy"]) == ("labels right", 1.0)

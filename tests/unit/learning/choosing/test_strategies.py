@@ -145,7 +145,7 @@ def test_several_labels_an_item_are_read_from_one_text(tmp_path: Path) -> None:
 
 def test_wrong_kinds_are_refused(tmp_path: Path) -> None:
     features = fill(tmp_path, colours()).features
-    with pytest.raises(DataError, match="Not all labels are numbers"):
+    with pytest.raises(DataError, match="Not all labels of"):
         rank(features, options=ChooseOptions(kind="values"))
     with pytest.raises(UsageError, match="Kinds: classes, labels, values"):
         rank(features, options=ChooseOptions(kind="numbers"))

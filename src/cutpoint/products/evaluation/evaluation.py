@@ -12,26 +12,14 @@ from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.text import printable
 from cutpoint.base.types import Array
-from cutpoint.items.reading import Dataset, Item, Label, digest_payload, read_payload
-from cutpoint.learning.metrics import Scores, score
+from cutpoint.items.reading import Dataset, Item, Label, digest_payload, labelled, read_payload
+from cutpoint.learning.metrics import LabelScores, Scores
+from cutpoint.products.evaluation.verdicts import AnyScores, Verdict, check_labels, judge_items
 from cutpoint.products.predictor import Predictor, short_digest
 
 SPLITS = ("test", "val", "train", "all")
 MAX_CLASSES_PRINTED = 4  # more would not fit 100 columns; the report has all
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One scored item."""
-
-    key: str
-    truth: Label
-    predicted: Label
-    probability: float
-
-    @property
-    def is_right(self) -> bool:
-        return self.truth == self.predicted
+MAX_LABELS_PRINTED = 20  # the report has all
 
 
 @dataclass(frozen=True)
@@ -42,8 +30,9 @@ class Evaluation:
     ----------
     split : str
     classes : tuple of str, int, bool or float
-        In the type that labels came in when the predictor was fitted.
-    scores : Scores
+        In the type that labels came in when the predictor was fitted; names of labels; of values
+        none.
+    scores : Scores, LabelScores or ValueScores
     verdicts : tuple of Verdict
         In the order of the items.
     confidence, is_right : arrays of shape (n_items,)
@@ -54,16 +43,18 @@ class Evaluation:
         Whether the data brought its splits, they were drawn as `fit` draws them, or there are none.
     n_other_splits : int
         Items not scored because they are in other splits.
+    target : {"classes", "labels", "values"}
     """
 
     split: str
     classes: tuple[Label, ...]
-    scores: Scores
+    scores: AnyScores
     verdicts: tuple[Verdict, ...]
     quarantined: tuple[tuple[str, str], ...] = ()
     n_left_out: int = 0
     splits_from: str = "data"
     n_other_splits: int = 0
+    target: str = "classes"
 
     @property
     def scored(self) -> str:
@@ -84,7 +75,7 @@ class Evaluation:
 
     @property
     def confidence(self) -> Array:
-        return np.array([verdict.probability for verdict in self.verdicts])
+        return np.array([verdict.probability for verdict in self.verdicts], np.float64)
 
     @property
     def is_right(self) -> Array:
@@ -100,6 +91,8 @@ class Evaluation:
             "n_left_out": self.n_left_out,
             "n_other_splits": self.n_other_splits,
             "splits_from": self.splits_from,
+            # Those of classes are written as they were before there were others.
+            **({} if self.target == "classes" else {"target": self.target}),
         }
 
     def lines(self) -> list[str]:
@@ -107,21 +100,27 @@ class Evaluation:
         rows = [("scored", self.scored), *self.scores.lines()]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {text}" for name, text in rows]
-        if len(self.classes) <= MAX_CLASSES_PRINTED:
-            lines += self._confusion_lines()
+        if isinstance(self.scores, Scores) and len(self.classes) <= MAX_CLASSES_PRINTED:
+            lines += _aligned(self._confusion(self.scores))
+        if isinstance(self.scores, LabelScores):
+            lines += _aligned(self.scores.table()[: MAX_LABELS_PRINTED + 1])
         return lines
 
-    def _confusion_lines(self) -> list[str]:
-        """Return the confusion matrix as aligned text, rows the truth."""
+    def _confusion(self, scores: Scores) -> list[tuple[str, ...]]:
+        """Return the confusion matrix as text, rows the truth."""
         names = [printable(name) for name in self.classes]
-        header = ["true \\ predicted", *names]
-        counts = zip(names, self.scores.confusion, strict=True)
-        rows = [header, *([name, *map(str, row)] for name, row in counts)]
-        widths = [min(max(len(row[column]) for row in rows), 16) for column in range(len(header))]
-        return [
-            "  ".join(cell[:16].ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        counts = zip(names, scores.confusion, strict=True)
+        return [("true \\ predicted", *names), *((name, *map(str, row)) for name, row in counts)]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a table as lines of text."""
+    rows = [tuple(map(printable, row)) for row in rows]
+    widths = [min(max(len(row[column]) for row in rows), 17) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell[:17].ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def evaluate_predictor(
@@ -139,7 +138,7 @@ def evaluate_predictor(
     ----------
     predictor : Predictor
     dataset : Dataset
-        Splits assigned.
+        Splits assigned; items without a label are not scored.
     split : {"test", "val", "train", "all"}
         ``"train"`` names the training score; any other refuses items the predictor learned from.
     leave_out_trained : bool
@@ -150,26 +149,27 @@ def evaluate_predictor(
     LeakageError
         If items of the split were trained on.
     DataError
-        If the split is empty or has classes the predictor does not know.
+        If the split is empty, or has classes or labels that the predictor does not know.
     """
     check_split(split, leave_out_trained)
-    items = [item for item in dataset.items if split in ("all", item.split)]
-    check_classes(predictor, dataset, items, split)
+    known = labelled(dataset)
+    items = [item for item in known.items if split in ("all", item.split)]
+    check_labels(predictor, known, items, split)
     n_all = len(items)
     if split != "train":
         items = _not_trained_on(predictor, items, leave_out_trained)
-    probabilities, reasons = predictor.probabilities(items, engine, reporter=reporter)
+    outputs, reasons = predictor.ready(engine).outputs(items, reporter)
     good = [place for place in range(len(items)) if place not in reasons]
     return make_evaluation(
         predictor,
         split,
         [items[place] for place in good],
-        probabilities[good],
+        outputs[good],
         quarantined=dataset.quarantined
         + tuple((items[place].key, reason) for place, reason in sorted(reasons.items())),
         n_left_out=n_all - len(items),
         splits_from=splits_from,
-        n_other_splits=len(dataset) - n_all,
+        n_other_splits=len(known) - n_all,
     )
 
 
@@ -195,67 +195,31 @@ def make_evaluation(
     predictor: Predictor,
     split: str,
     items: Sequence[Item],
-    probabilities: Array,
+    outputs: Array,
     quarantined: tuple[tuple[str, str], ...] = (),
     n_left_out: int = 0,
     splits_from: str = "data",
     n_other_splits: int = 0,
 ) -> Evaluation:
-    """Return the evaluation of `probabilities`, one row an item."""
+    """Return the evaluation of what a predictor puts out, one row an item: `judge_items`."""
     if not items:
         raise DataError(
-            f'A score on split "{split}" was asked for.',
-            f"No item is left to score ({len(quarantined)} bad, {n_left_out} trained on).",
+            f'No item of split "{split}" is left to score.',
+            f"There was none that could be used ({len(quarantined)} bad, {n_left_out} trained on).",
             "Labelled items that the predictor has not learned from.",
             "Look at the reasons with:  cutpoint predict MODEL FILES",
         )
-    classes = predictor.classes
-    places = {str(name): place for place, name in enumerate(classes)}
-    truth = np.array([places[str(item.label)] for item in items])
-    columns = probabilities.argmax(axis=1)
-    verdicts = tuple(
-        Verdict(item.key, classes[place], classes[column], float(row[column]))
-        for item, place, row, column in zip(items, truth, probabilities, columns, strict=True)
-    )
+    scores, verdicts = judge_items(predictor, items, outputs)
     return Evaluation(
         split,
-        classes,
-        score(probabilities, truth),
+        predictor.labels if predictor.target == "labels" else predictor.classes,
+        scores,
         verdicts,
         quarantined,
         n_left_out,
         splits_from,
         n_other_splits,
-    )
-
-
-def check_classes(
-    predictor: Predictor, dataset: Dataset, items: Sequence[Item], split: str
-) -> None:
-    """Raise `DataError` unless all labels are among the predictor's classes."""
-    if not items:
-        raise _no_items(dataset, split)
-    labels = {str(item.label) for item in items}
-    known = [str(name) for name in predictor.classes]
-    unknown = sorted(labels - set(known))
-    if unknown:
-        raise DataError(
-            f'Split "{split}" of "{dataset.name}" was to be scored.',
-            f"The predictor does not know: {', '.join(unknown[:5])}.",
-            f"Items of its {len(known)} classes: {', '.join(known[:5])}, …",
-            f"Fit one for these classes with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
-        )
-
-
-def _no_items(dataset: Dataset, split: str) -> DataError:
-    counts = dataset.counts()
-    there = ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
-    fitting = next((name for name in ("test", "val") if name in counts), "all")
-    return DataError(
-        f'Split "{split}" of "{dataset.name}" has no items.',
-        f"Its items are in: {there}.",
-        "A split with items that the predictor has not learned from.",
-        f"Type:  --split {fitting}",
+        predictor.target,
     )
 
 
