@@ -20,7 +20,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
 
     if not name.isdigit():
         raise BackboneNotFound(
-            f'Backbone "mean:{name}" was asked for.',
+            f'No backbone "mean:{name}".',
             "The part after the colon is no number.",
             "A number of places a side, 1 to 16.",
             "Type, for example:  cutpoint layers mean:8",
