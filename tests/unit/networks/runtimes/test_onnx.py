@@ -25,8 +25,8 @@ def test_a_pass_that_fails_is_an_error_and_no_line_of_a_log(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     session = Session(adds(3))
-    (found,) = session(np.zeros((2, 3), np.float32))
+    (found,) = session({"x": np.zeros((2, 3), np.float32)})
     np.testing.assert_array_equal(found, np.ones((2, 3)))
     with pytest.raises(Exception, match="3 by 4"):  # of a class that onnxruntime hides
-        session(np.zeros((2, 4), np.float32))
+        session({"x": np.zeros((2, 4), np.float32)})
     assert capfd.readouterr() == ("", "")

@@ -206,7 +206,7 @@ def test_how_images_were_fed_is_asked_for(tmp_path: Path) -> None:
     torch.save(small().state_dict(), path)
     with pytest.raises(UsageError, match="preprocess='imagenet'"):
         cp.load(f"torch:{path}", build=other)
-    with pytest.raises(BackboneNotFound, match="no file"):
+    with pytest.raises(BackboneNotFound, match="No file"):
         loaded(tmp_path / "absent.pth")
 
 
@@ -257,7 +257,7 @@ def test_a_whole_module_and_torchscript_are_named_as_what_they_are(tmp_path: Pat
         archive.writestr("script/constants.pkl", b"")
         archive.writestr("script/code/__torch__.py", b"")
         archive.writestr("script/data.pkl", b"")
-    with pytest.raises(WeightsError, match="TorchScript, which can run code"):
+    with pytest.raises(WeightsError, match=r"can run code(.|\n)*TorchScript"):
         loaded(script, trust_weights=True)
 
 
