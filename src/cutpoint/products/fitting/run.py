@@ -12,6 +12,7 @@ from sklearn.base import clone
 from cutpoint.base.errors import DataError, TooManyBadItems, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.tongue import arguments, option
 from cutpoint.base.types import Array
 from cutpoint.features.extraction import Extraction
 from cutpoint.features.extraction.bad_rows import BAD_ROWS, write_bad_rows
@@ -185,7 +186,8 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             "They are whole activations of items that differ in length.",
             "Maps of one size, as the pool grid(n) keeps of maps and of time; or a head that takes "
             "vectors.",
-            f'Type, for example:  --pool "grid(4)" --head {head.kind}   or:  --pool gap',
+            f"Type, for example:  {arguments(pool='grid(4)', head=head.kind)}   or:  "
+            f"{option('pool', 'gap')}",
         )
     return found
 
