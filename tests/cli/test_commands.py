@@ -705,5 +705,8 @@ def test_warnings_read_as_the_program_s_other_words(colour_folder: Maker, tmp_pa
     """Not as Python's, with the path and the line of a source."""
     words = ("fit", colour_folder(), "-o", tmp_path / "m", "-b", FAKE, "--store", tmp_path / "s")
     said = run_program(*words, "--head", "knn(k=1000)").stderr
-    assert "\nWarning: knn: 1000 neighbours were asked for; a row has 47 others" in f"\n{said}"
+    assert (
+        "\nWarning: knn: 1000 neighbours are more than there are; a row has 47 others"
+        in f"\n{said}"
+    )
     assert ".py:" not in said

@@ -143,6 +143,8 @@ def fit(
     print_wrapped(advise(result.ranking, len(result.predictor.classes)))
     for line in result.evaluation.lines():
         echo(line)
+    if result.floor:
+        print_wrapped(result.floor)
     for line in result.hindsight.lines() if result.hindsight else ():
         echo(line)
     if result.features.quarantined:

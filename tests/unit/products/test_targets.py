@@ -6,16 +6,20 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 import cutpoint as cp
 from cutpoint.base.errors import DataError, LeakageError, UsageError
 from cutpoint.features.extraction.request import default_store
 from cutpoint.features.store import FeatureStore
+from cutpoint.items.reading import Item
 from cutpoint.learning.metrics import score_labels, score_values
+from cutpoint.products.fitting.floor import floor_line
 from cutpoint.products.predictor import LabelsPrediction, Prediction, Predictor, ValuePrediction
 from cutpoint.testing import FakeBackbone
 
@@ -252,7 +256,7 @@ def test_choosing_passes_over_items_without_labels(reds: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"head": "logistic"}, "tells classes, not values"),
+        ({"head": "logistic"}, "predicts classes, not values"),
         ({"head": cp.heads.RidgeHead()}, "tells classes, and labels are values"),
         ({"protocol": "dinov2-45"}, "can't tell values"),
         ({"head": ["ridge", "ridge"]}, "ridge is there twice"),
@@ -296,3 +300,19 @@ def test_values_have_no_probabilities(reds: np.ndarray) -> None:
     model = fit(coloured(reds), list(reds))
     with pytest.raises(UsageError, match="no probabilities"):
         model.probabilities([])
+
+
+def test_the_floor_is_what_scikit_learns_dummies_score() -> None:
+    """Known by hand: two of three are "a"; the mean of 1, 2 and 6 is 3."""
+    train = [Item(str(n), b"", label) for n, label in enumerate("aab")]
+    test = [Item(str(n), b"", label) for n, label in enumerate("abbb")]
+    said = SimpleNamespace(target="classes", classes=("b", "a"))
+    assert floor_line(said, train, test) == (
+        "Floor, the same answer for every item: accuracy 0.250"
+    )
+    numbers = [Item(str(n), b"", label) for n, label in enumerate([1, 2, 6])]
+    others = [Item(str(n), b"", label) for n, label in enumerate([3, 3, 3, 7])]
+    said = SimpleNamespace(target="values", margin=None)
+    expected = r2_score([3, 3, 3, 7], [3, 3, 3, 3])
+    assert floor_line(said, numbers, others).endswith(f"R² {expected:.3f}")
+    assert floor_line(SimpleNamespace(target="labels"), train, test) == ""

@@ -35,6 +35,7 @@ class FitResult:
     evaluation: Evaluation
     hindsight: Hindsight | None
     heads: HeadChoice | None = None
+    floor: str = ""
 
     @property
     def features(self) -> Features:
@@ -65,6 +66,7 @@ def make_card(result: FitResult, options: FitOptions) -> Card:
         head=_head_fields(result, options),
         evaluation=result.evaluation.to_json(),
         hindsight=None if result.hindsight is None else result.hindsight.to_json(),
+        floor=result.floor,
         extraction={
             "engine": extraction.engine,
             "n_forward": extraction.n_forward,
@@ -107,6 +109,7 @@ def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
         "head": _head_line(predictor),
         **({"heads compared": str(result.heads)} if result.heads else {}),
+        **({"floor": result.floor} if result.floor else {}),
         "advice": advise(result.ranking, len(predictor.classes)),
         "extraction": _extraction_line(result.extraction),
         **_precision_line(features),

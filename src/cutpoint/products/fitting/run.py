@@ -20,6 +20,7 @@ from cutpoint.features.extraction.quantising import network_of
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.reading import (
     Dataset,
+    Item,
     assign_splits,
     check_for_fit,
     has_splits,
@@ -49,6 +50,7 @@ from cutpoint.learning.recipe.taps import check_recipe, recipe_taps
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.pooling import free_rows, map_layouts
 from cutpoint.products.evaluation import Evaluation, make_evaluation
+from cutpoint.products.fitting.floor import floor_line
 from cutpoint.products.fitting.options import AUTO_HEAD, FitOptions
 from cutpoint.products.fitting.outputs import FitResult, check_output, make_card, write_outputs
 from cutpoint.products.predictor import Predictor, said_by, short_digest
@@ -84,7 +86,8 @@ def run_fit(
     hindsight = None
     if not layouts:
         hindsight = look_back(task, ranking, fresh, split)
-    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight, heads)
+    floor = floor_line(predictor, dataset.only("train").items, _items_of(dataset, features, fresh))
+    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight, heads, floor)
     result = replace(result, predictor=replace(predictor, card=make_card(result, options)))
     if output is not None:
         write_outputs(result, options, output)
@@ -250,15 +253,19 @@ def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tup
     return split, np.array(fresh, int)
 
 
+def _items_of(dataset: Dataset, features: Features, rows: Array) -> list[Item]:
+    items = {item.key: item for item in dataset.items}
+    return [items[key] for key in features.keys[rows]]
+
+
 def _score_held_out(
     predictor: Predictor, dataset: Dataset, features: Features, split: str, fresh: Array
 ) -> Evaluation:
     """Score the held-out rows, once."""
-    items = {item.key: item for item in dataset.items}
     return make_evaluation(
         predictor,
         split,
-        [items[key] for key in features.keys[fresh]],
+        _items_of(dataset, features, fresh),
         said_by(predictor.head, predictor.recipe.of(features, fresh)),
         n_left_out=len(features.rows_of(split)) - len(fresh),
         n_other_splits=len(labelled(dataset)) - len(features.rows_of(split)),

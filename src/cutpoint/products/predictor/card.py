@@ -31,6 +31,8 @@ class Card:
     evaluation : dict, optional
         The score of the rows held out (`Evaluation.to_json`).
     hindsight : dict, optional
+    floor : str
+        What the same answer for every item scores on the rows held out.
     extraction : dict
         ``engine``, ``n_forward``, ``n_calibration``, ``n_stored``, ``seconds``.
     n_quarantined : int
@@ -51,6 +53,7 @@ class Card:
     head: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] | None = None
     hindsight: dict[str, Any] | None = None
+    floor: str = ""
     extraction: dict[str, Any] = field(default_factory=dict)
     n_quarantined: int = 0
     warnings: list[str] = field(default_factory=list)

@@ -147,7 +147,7 @@ def test_wrong_kinds_are_refused(tmp_path: Path) -> None:
     features = fill(tmp_path, colours()).features
     with pytest.raises(DataError, match="Not all labels of"):
         rank(features, options=ChooseOptions(kind="values"))
-    with pytest.raises(UsageError, match="Kinds: classes, labels, values"):
+    with pytest.raises(UsageError, match="Kinds: auto, classes, labels, values"):
         rank(features, options=ChooseOptions(kind="numbers"))
     with pytest.raises(UsageError, match="Strategies: single, fused"):
         rank(features, options=ChooseOptions(strategies=("best",)))
