@@ -11,18 +11,21 @@ import pytest
 import typer
 
 import cutpoint
+from cutpoint.base.tongue import in_shell, options
 from cutpoint.cli.app import app
 
 SOURCE = Path(cutpoint.__file__).parent
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMAND = re.compile(r"cutpoint (store \w+|[a-z]+) ")
+IN_WORDS = ("option", "options", "arguments")
 OTHER_PROGRAMS = re.compile(r"^\s*(pip|python|saved_model_cli)\b|  (pip|saved_model_cli) |tf2onnx")
 EXTRACTING = ("extract", "choose", "fit")
 # Which commands run the code of a folder or file, so that its messages may come from any of them.
-# The first prefix that fits counts.
+# The first prefix that fits the file, or the file and its text, counts.
 PRINTED_BY = {
     "products/evaluation/evaluation.py": ("evaluate",),
     "products/evaluation/verdicts.py": ("evaluate",),
+    "api.py --data-set": ("choose",),
     "api.py": ("evaluate",),
     "products/fitting/": ("fit",),
     "products/predictor/": ("evaluate", "predict"),
@@ -38,7 +41,9 @@ PRINTED_BY = {
     "networks/backbone.py": ("choose", "fit"),  # where a backbone is an option
     "learning/choosing/": ("choose", "fit"),
     "networks/sources/": ("layers", *EXTRACTING),
+    "items/kinds/plain.py": EXTRACTING,
     "items/kinds/": ("layers", *EXTRACTING),
+    "items/reading/targets.py": ("choose", "fit"),
     "items/reading/hygiene.py": ("fit",),
     "features/store/verify.py": ("store verify",),
     "base/tongue.py": ("fit",),
@@ -63,7 +68,8 @@ OPTIONS = options_of_commands()
 
 
 def texts(path: Path) -> Iterator[str]:
-    """Yield the strings of a file, gaps of f-strings as "…", without its docstrings."""
+    """Yield the strings of a file, gaps of f-strings as "…", without its docstrings; and options
+    that it names in the reader's words, as a shell has them."""
     tree = ast.parse(path.read_text())
     skipped: set[int] = set()
     for node in ast.walk(tree):
@@ -75,6 +81,11 @@ def texts(path: Path) -> Iterator[str]:
             yield "".join(map(str, parts))
         elif isinstance(node, ast.Constant) and id(node) not in skipped:
             yield str(node.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in IN_WORDS:
+            given = node.args[:1] if node.func.id == "option" else node.args
+            names = [each.value for each in given if isinstance(each, ast.Constant)]
+            with in_shell():
+                yield options(*names, *(each.arg or "" for each in node.keywords))
 
 
 def hints() -> list[tuple[str, str]]:
@@ -90,7 +101,8 @@ def missing(file: str, text: str) -> list[str]:
     if command:
         commands: tuple[str, ...] = (command[1],)
     else:
-        commands = next(c for prefix, c in PRINTED_BY.items() if file.startswith(prefix))
+        place = f"{file} {text}"
+        commands = next(c for prefix, c in PRINTED_BY.items() if place.startswith(prefix))
     return [
         f"{command} {option}"
         for command in commands

@@ -348,7 +348,7 @@ def test_a_predictor_in_int8_carries_its_own_network(tmp_path: Path) -> None:
     assert [each.label for each in found] == labels[30:]
     assert found == model.predict(data[30:])
     assert found != replace(again, network=b"", precision="fp32").predict(data[30:])
-    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+    with pytest.raises(UsageError, match="The engine native can't compute in precision"):
         again.predict(data[30:], engine="native")
 
 

@@ -87,9 +87,7 @@ def test_what_is_no_number_of_neighbours_is_refused(k: object) -> None:
 
 @pytest.mark.parametrize("k", [1000, [5, 1000]])
 def test_more_neighbours_than_there_are_rows_are_told(k: object) -> None:
-    with pytest.warns(
-        FewerThanAsked, match="1000 neighbours .* a row has 29 others"
-    ):
+    with pytest.warns(FewerThanAsked, match="1000 neighbours .* a row has 29 others"):
         head = KNNHead(k).fit(*blobs(30))
     assert head.k_ in (5, 29)
     with warnings.catch_warnings():
