@@ -252,7 +252,7 @@ def test_two_cuts_of_one_network_run_in_two_threads(made: Made) -> None:
 def test_a_batch_of_another_shape_is_refused(made: Made) -> None:
     cut = made.backbone.cut(pool="auto")
     for wrong in (BATCH[:, :-1], BATCH.astype(np.float32), BATCH[:0]):
-        with pytest.raises(ShapeError, match="This cut takes uint8"):
+        with pytest.raises(ShapeError, match="is not what this cut takes"):
             cut(wrong)
 
 
@@ -284,7 +284,7 @@ def test_a_pyramid_has_the_strides_asked_for(case: Case, made: Made) -> None:
     for level, found in zip(pyramid.levels, maps, strict=True):
         close(found, made.reference(level.name, BATCH))
         assert found.shape[level.layout.index("C")] == level.channels
-    with pytest.raises(TapNotFound, match="Strides: "):
+    with pytest.raises(TapNotFound, match="Its maps have strides "):
         made.backbone.pyramid((3,))
 
 
