@@ -24,8 +24,8 @@ def test_what_nobody_accounts_for_is_idle_or_other() -> None:
     ("laps", "word"),
     [
         ({"decode": 7.0}, "smaller files"),
-        ({"engine": 7.0}, "--tap"),
-        ({"write": 7.0}, "--store"),
+        ({"engine": 7.0}, "(taps)"),
+        ({"write": 7.0}, "(store)"),
         ({"preprocess": 7.0}, "size the network sees"),
         ({"read": 7.0}, "faster disk"),
         ({"decode": 1.0}, "waited"),

@@ -77,7 +77,7 @@ def test_the_mlp_does_not_care_for_the_features_scale() -> None:
 
 def test_seeds_are_all_that_numpy_takes() -> None:
     """`numpy.random.RandomState`: from 0 to 2³² − 1."""
-    assert [SEED.allows(each) for each in (-1, 0, 2**32 - 1, 2**32)] == [False, True, True, False]
+    assert [SEED.holds(each) for each in (-1, 0, 2**32 - 1, 2**32)] == [False, True, True, False]
     np.random.RandomState(2**32 - 1)
     with pytest.raises(ValueError, match="between 0 and"):
         np.random.RandomState(2**32)

@@ -98,7 +98,7 @@ def test_it_is_the_same_again_from_json_and_safetensors(kind: str) -> None:
     assert not hasattr(again, "held_out_scores_")
     with pytest.raises(PredictorError) as caught:
         head_from_state(fields, arrays)
-    assert "tells values, not classes" in str(caught.value)
+    assert "predicts values, not classes" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -175,7 +175,7 @@ def test_equal_values_and_heads_of_classes_alone_are_refused() -> None:
     X, y = rows()
     with pytest.raises(UsageError, match="value 1 is the same in all 90 rows"):
         RidgeRegressor().fit(X, np.stack([y[:, 0], np.ones(90)], axis=1))
-    with pytest.raises(UsageError, match='the head "logistic" tells classes, not values'):
+    with pytest.raises(UsageError, match='the head "logistic" predicts classes, not values'):
         parse_head("logistic", "values")
     with pytest.raises(UsageError, match='nearest: "ridge"'):
         parse_head("rigde", "values")
