@@ -624,7 +624,7 @@ def test_a_precision_that_can_not_be_had_is_refused(colour_folder: Maker, tmp_pa
     folder, store = colour_folder(), tmp_path / "f"
     for words in (("extract", folder, FAKE, "-o", store), ("choose", folder, "-b", FAKE)):
         done = run(*words, "--precision", "int8", code=2)
-        assert "The engine native computes in fp32" in done.stderr
+        assert "The engine native can't compute in precision" in done.stderr
     facts = json.loads(run("extract", folder, FAKE, "-o", store, "--json").stdout)
     assert (facts["precision"], facts["precision_check"]) == ("fp32", None)
     refused = run("choose", store, "--precision", "bf16", code=2).stderr

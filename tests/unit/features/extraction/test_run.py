@@ -181,7 +181,7 @@ def test_a_payload_that_was_bad_is_taken_once_it_can_be_read(
 
 def test_a_precision_that_no_engine_has_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
     spec = FakeBackbone().feature_spec(["conv2"], ["gap"], precision="bf16")
-    with pytest.raises(UsageError, match="The engine native computes in fp32"):
+    with pytest.raises(UsageError, match="The engine native can't compute in precision"):
         fill(tmp_path, images(5), spec=spec)
     assert not list((tmp_path / "shards").rglob("*.safetensors"))
 
