@@ -273,7 +273,7 @@ def test_openvino_passes_the_gate_or_the_cut_says_why_not(made: Made) -> None:
     assert checked.engine.name == "openvino", checked.refused
     assert checked.parity.passes
     run = checked.engine.session()
-    for rows, expected in zip(run(BATCH[:3]).values(), cut(BATCH[:3]).values(), strict=True):
+    for rows, expected in zip(run(fed(BATCH[:3])).values(), cut(BATCH[:3]).values(), strict=True):
         close(rows, expected, 1e-4)
 
 
