@@ -101,7 +101,7 @@ class Bench:
         return prepare_image(data, replace(self.backbone.spec.preprocess, decode="scaled"))[0]
 
     def features(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        parts = [self.run(batch[start : start + 4]) for start in range(0, len(batch), 4)]
+        parts = [self.run({"image": batch[start : start + 4]}) for start in range(0, len(batch), 4)]
         return {tap: np.concatenate([part[tap] for part in parts]) for tap in parts[0]}
 
     def row(self, name: str, files: Sequence[bytes]) -> str:

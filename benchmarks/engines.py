@@ -71,9 +71,10 @@ def main(name: str = "efficientnet_lite0", rounds: str = "3", *asked: str) -> No
     ways = {}
     for way in asked or ("native:8", "torch:4", "openvino:2"):
         engine, _, n_items = way.partition(":")
-        checked = checked_engine(cut, engine, N_WORKERS, images[:8])
+        checked = checked_engine(cut, engine, N_WORKERS, {"image": images[:8]})
         print(f"{way}: {checked.refused or checked.parity}")
-        batches = np.split(images, range(int(n_items), len(images), int(n_items)))
+        parts = np.split(images, range(int(n_items), len(images), int(n_items)))
+        batches = [{"image": part} for part in parts]
         ways[way] = (checked.engine, batches)
     found = {way: [] for way in ways}
     for _ in range(int(rounds)):

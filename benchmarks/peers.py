@@ -163,8 +163,10 @@ def keras_ways(files: list[Path], scratch: Path) -> tuple[Ways, float]:
     spec = ours.backbone.spec.preprocess
     few = np.stack([prepare_image(file.read_bytes(), spec)[0] for file in files[:32]])
     truth = network.predict(few / np.float32(127.5) - 1, verbose=0)
-    engine = checked_engine(ours.backbone.cut(tap, pool="none"), "openvino", 1, few[:8]).engine
-    near = compare({"f": engine.session()(few)[f"{tap}/none"]}, {"f": truth}).cosine
+    engine = checked_engine(
+        ours.backbone.cut(tap, pool="none"), "openvino", 1, {"image": few[:8]}
+    ).engine
+    near = compare({"f": engine.session()({"image": few})[f"{tap}/none"]}, {"f": truth}).cosine
     return {
         peers_page.OURS_OF_KERAS: lambda: ours(files, taps=[tap], pool="none"),
         peers_page.KERAS: predict,
@@ -187,7 +189,7 @@ def engine_ways(batch: np.ndarray, backbone: Any) -> Ways:
         f"engine alone, mid depth ({middle.name})": backbone.cut(middle.name, pool="gap"),
     }
     engines = {
-        name: checked_engine(cut, "openvino", N_THREADS, batch[:8]).engine
+        name: checked_engine(cut, "openvino", N_THREADS, {"image": batch[:8]}).engine
         for name, cut in cuts.items()
     }
     return {name: lambda e=engine: run_all(e, batch) for name, engine in engines.items()}
@@ -199,7 +201,7 @@ def run_all(engine: Engine, batch: np.ndarray) -> None:
     def work(rows: np.ndarray) -> None:
         run = engine.session()
         for start in range(0, len(rows), engine.batch_size):
-            run(rows[start : start + engine.batch_size])
+            run({"image": rows[start : start + engine.batch_size]})
 
     halves = [threading.Thread(target=work, args=(half,)) for half in np.array_split(batch, 2)]
     for thread in halves:

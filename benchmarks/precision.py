@@ -89,7 +89,10 @@ def photos(backbone: Any) -> list[Any]:
 
 def by_turns(cuts: dict[str, Any], items: list[Any]) -> str:
     """Time the engines by turns, one thread; return milliseconds a photo and the share of fp32."""
-    batches = [np.stack(items[n : n + 2]) for n in range(0, len(items), 2)]
+    batches = [
+        {"image": np.stack([each["image"] for each in items[n : n + 2]])}
+        for n in range(0, len(items), 2)
+    ]
     sessions = {each: ENGINES["openvino"](cut, 1, each).session() for each, cut in cuts.items()}
     for run in sessions.values():
         run(batches[0])

@@ -75,7 +75,7 @@ def measure(backbone: Backbone) -> dict[str, Any]:
     }
     for engine in ("native", "openvino"):
         runs = [ENGINES[engine](cut, 2).session() for cut in cuts]
-        seconds = _interleaved(runs, batch.astype(np.uint8))
+        seconds = _interleaved(runs, {"image": batch.astype(np.uint8)})
         found[engine] = [1000 * each / BATCH for each in seconds]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 
 import cutpoint.features.extraction.job as job
 from cutpoint.base.errors import DataError, StoreError, TooManyBadItems, UsageError
-from cutpoint.features.extraction.unit import _as_images, describe
+from cutpoint.features.extraction.unit import describe
 from cutpoint.features.store import FeatureStore
 from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.testing import FakeBackbone
@@ -184,18 +184,3 @@ def test_a_precision_that_no_engine_has_is_refused_and_nothing_is_stored(tmp_pat
     with pytest.raises(UsageError, match="The engine native can't compute in precision"):
         fill(tmp_path, images(5), spec=spec)
     assert not list((tmp_path / "shards").rglob("*.safetensors"))
-
-
-@pytest.mark.parametrize(
-    ("array", "said"),
-    [
-        (np.ones((4, 4, 3), np.float32), '(255 * images).round().astype("uint8")'),
-        (np.full((4, 4, 3), 255, np.float32), 'images.astype("uint8")'),
-        (np.ones((4, 4, 3), np.uint8), "images"),
-        (np.ones((4, 4, 1), np.uint8), "images[..., 0]"),
-        (np.ones((3, 5, 5), np.uint8), "images.transpose(0, 2, 3, 1)"),
-    ],
-)
-def test_what_makes_images_of_a_stack_is_told(array: np.ndarray, said: str) -> None:
-    """White is 1.0 where floats are shares, 255 where they are numbers of 8 bits."""
-    assert _as_images(array) == said

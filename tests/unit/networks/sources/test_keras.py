@@ -69,7 +69,7 @@ def test_an_unknown_argument_lists_the_known(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     functional().save_weights(tmp_path / "a.weights.h5")
-    with pytest.raises(WeightsError, match="don.t fit"):
+    with pytest.raises(WeightsError, match="don't fit"):
         cp.load(f"keras:MobileNet?alpha=0.25&weights={tmp_path / 'a.weights.h5'}")
 
 
@@ -346,7 +346,7 @@ def test_weights_missing_from_a_file_are_an_error(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "net.h5", "a") as file:
         group = file["model_weights"]
         group.attrs["layer_names"] = [n for n in group.attrs["layer_names"] if n != "fc"]
-    with pytest.raises(WeightsError, match="don.t fit"):
+    with pytest.raises(WeightsError, match="don't fit"):
         cp.load(str(tmp_path / "net.h5"), preprocess="tf")
 
 
