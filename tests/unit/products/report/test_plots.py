@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from cutpoint.learning.metrics import score
 from cutpoint.products.report import plots
 
 
@@ -29,10 +30,10 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 def evaluation() -> Any:
     """Of two classes: half the rows right, at a confidence that falls to a fifth."""
     confidence = np.linspace(0.2, 1, 60)
-    confusion = [[20, 10], [20, 10]]
+    scores = score(np.eye(2)[[0, 0, 1] * 20], np.repeat([0, 1], 30))
     return SimpleNamespace(
         classes=("cat", "dog"),
-        scores=SimpleNamespace(confusion=confusion),
+        scores=scores,
         confidence=confidence,
         is_right=np.arange(60) % 2 == 0,
     )
