@@ -121,7 +121,7 @@ def values_of(name: str, labels: Iterable[Any]) -> Float64:
             f'Not all labels of "{name}" are numbers: {error}.',
             f"{len(found)} labels were taken for values.",
             "A finite number for every item; an empty one where it is not known.",
-            f"Type, for example:  {option('kind', 'classes')}",
+            f"Correct the label, or fit with:  {option('kind', 'classes')}",
         ) from error
 
 
@@ -156,7 +156,7 @@ def _several(texts: Sequence[str]) -> Kind | None:
         return None
     names = frozenset[str]().union(*map(names_in, texts))
     if 2 * n_with <= len(texts) and len(names) >= len(set(texts)):
-        return None
+        return Kind("classes", f'"{SEPARATOR}" is read as part of {n_with} of {len(texts)} names')
     return Kind("labels", f'{n_with} of {len(texts)} hold "{SEPARATOR}", and name {len(names)}')
 
 

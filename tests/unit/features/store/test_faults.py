@@ -517,7 +517,7 @@ def test_a_file_of_a_later_format_is_refused_with_the_way_to_upgrade(
         with pytest.raises(StoreError, match="pip install --upgrade cutpoint-ml") as caught:
             store.open(view.stem)
     else:
-        header_with(shard_of(tmp_path), own_header(format=2))
+        header_with(shard_of(tmp_path), own_header(format=3))
         with pytest.raises(StoreError, match="pip install --upgrade cutpoint-ml") as caught:
             fill(tmp_path, images(10))
     assert not isinstance(caught.value, StoreCorrupt)

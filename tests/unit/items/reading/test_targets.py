@@ -103,3 +103,9 @@ def test_bins_of_values_are_even_and_few_items_make_one() -> None:
     names = strata(dataset_of(*map(str, random.lognormal(size=200))), "values")
     assert sorted(np.unique(names, return_counts=True)[1]) == [25] * 8
     assert set(strata(dataset_of(*map(str, range(49))), "values")) == {"0"}
+
+
+def test_names_with_a_semicolon_that_stay_classes_are_spoken_of() -> None:
+    said = tell_kind(["a;b", "c", "c", "d"]).told
+    assert '";" is read as part of 1 of 4 names' in said
+    assert "kind='labels'" in said
