@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -166,11 +167,14 @@ def _key(payload: Any, place: int) -> str:
 
 def _not_empty(dataset: Dataset) -> Dataset:
     if not dataset.items:
+        is_path = Path(dataset.name).exists()
         raise DataError(
-            f'The items of "{dataset.name}" were asked for.',
-            f"There are none ({dataset.n_ignored} other files).",
+            f'There are no items in "{dataset.name}".',
+            f"It holds {dataset.n_ignored} other files." if is_path else "It is empty.",
             f"A folder with one sub-folder of {kind_named(dataset.kind).NOUN}s for each class, or "
             "a manifest with rows.",
-            f"Look there with:  ls {dataset.name}",
+            f"Look there with:  ls {shlex.quote(dataset.name)}"
+            if is_path
+            else "Look at:  len(list(data))",
         )
     return dataset

@@ -103,8 +103,16 @@ def _columns(data: Any) -> tuple[Any, Any] | None:
     if is_one(inputs) or is_one(y) or not (hasattr(inputs, "__len__") and hasattr(y, "__len__")):
         return None
     is_column = getattr(y, "ndim", 1) == 1 and all(_is_label(each) for each in y)
-    is_items = getattr(inputs, "ndim", 2) > 1 and len(inputs) == len(y)
-    return (X, y) if is_column and is_items else None
+    if not is_column or getattr(inputs, "ndim", 2) < 2:
+        return None
+    if len(inputs) != len(y) and hasattr(inputs, "ndim"):  # two lists may be two items
+        raise DataError(
+            f"X has {len(inputs)} items and y {len(y)} labels.",
+            "Which label belongs to which item can't be told.",
+            "As many labels as items, in one order; None where there is no label.",
+            "Look at:  len(X), len(y)",
+        )
+    return (X, y) if len(inputs) == len(y) else None
 
 
 def _is_label(value: Any) -> bool:

@@ -168,3 +168,13 @@ def test_floats_of_to_tensor_are_refused_with_what_makes_photos_of_them() -> Non
     images = floats.numpy()
     made = eval(str(refused.value).rpartition("example:")[2], {"images": images})
     np.testing.assert_array_equal(made, IMAGES)  # what it says to type is exact
+
+
+def test_labels_that_are_fewer_than_the_items_are_counted() -> None:
+    with pytest.raises(DataError, match="X has 6 items and y 5 labels"):
+        read_dataset((np.zeros((6, 8, 8, 3), np.uint8), np.zeros(5, int)))
+
+
+def test_nothing_at_all_is_no_folder_to_look_into() -> None:
+    with pytest.raises(DataError, match=r"(?s)It is empty.*len\(list\(data\)\)"):
+        read_dataset(iter([]))
