@@ -84,7 +84,7 @@ def image_distance(
     >>> import cutpoint as cp
     >>> from cutpoint.testing import FakeBackbone
     >>> grey = np.full((16, 16, 3), 90, np.uint8)
-    >>> cp.image_distance(grey, grey, FakeBackbone(), style=["conv2"]).style
+    >>> cp.style.image_distance(grey, grey, FakeBackbone(), style=["conv2"]).style
     {'conv2': 0.0}
     """
     if not isinstance(backbone, Backbone):
@@ -124,7 +124,7 @@ def _prepared(image: Any, backbone: Backbone) -> Prepared:
             "One of the two images can't be used.",
             f"Why: {error.reason}.",
             "A path, the bytes of a file, a PIL image or a uint8 array (height, width, 3).",
-            'Type, for example:  cp.image_distance("a.jpg", "b.jpg", backbone)',
+            'Type, for example:  cp.style.image_distance("a.jpg", "b.jpg", backbone)',
         ) from error
 
 

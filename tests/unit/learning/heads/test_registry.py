@@ -71,7 +71,7 @@ def test_nan_is_told_with_its_row() -> None:
     X = np.random.default_rng(0).normal(size=(20, 3))
     head = RidgeHead().fit(X, np.arange(20) % 2)
     X[7, 1] = np.nan
-    with pytest.raises(DataError, match="first in row 7"):
+    with pytest.raises(DataError, match="NaN or infinity in row 7"):
         head.fit(X, np.arange(20) % 2)
     with pytest.raises(DataError, match=r"NaN or infinity in row .*\n1 of 20 rows do"):
         head.predict(X)
