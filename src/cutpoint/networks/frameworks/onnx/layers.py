@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Constants, Preprocess
-from cutpoint.networks.frameworks.inputs import OTHER, first_shape, free_shape, is_free
+from cutpoint.base.tongue import option
+from cutpoint.networks.frameworks.inputs import FREE, OTHER, first_shape, free_shape, is_free
 from cutpoint.networks.frameworks.onnx.cost import is_learned, node_macs, node_params
 from cutpoint.networks.frameworks.onnx.graph import Graph, outputs_of
 from cutpoint.networks.frameworks.onnx.inputs import item_shapes
@@ -52,6 +55,7 @@ def list_layers(
     types = tensor_types(graph, item_shapes(graph, preprocess, name), name)
     others = types
     if is_free(preprocess):
+        _refuse_too_short(types, name)
         others = tensor_types(graph, item_shapes(graph, preprocess, name, OTHER), name)
     shapes = {each: kind.shape for each, kind in types.items()}
     layouts = tensor_layouts(graph, shapes)
@@ -71,6 +75,19 @@ def list_layers(
             row = replace(row, holds=holds, why_no_tap=why, tappable=not why)
             rows.append(replace(row, params=params, macs=macs))
     return LayerTable(name, tuple(rows), graph.inputs[0].name)
+
+
+def _refuse_too_short(types: Mapping[str, Any], name: str) -> None:
+    """Raise `UsageError` if nothing is left of items of `FREE` sizes, as of a long window."""
+    if all(size is None or size >= 0 for each in types.values() for size in each.shape):
+        return
+    raise UsageError(
+        f'The network of "{name}" leaves a size open, and items of {FREE} are too short for it.',
+        "Its windows are longer, so nothing would be left of them.",
+        "The shape of an item, stated: of audio so many samples.",
+        'Put into a JSON file:  {"shape": [16000], "dtype": "float32"}   and type:  '
+        f"{option('preprocess', 'FILE.json')}",
+    )
 
 
 def _side(
