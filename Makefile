@@ -25,7 +25,6 @@ endif
 test: .venv/.dev tests/tfjs/node_modules/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 # two workers, two cores: more threads wait in loops
 	$(MAKE) --no-print-directory wheel
-	$(MAKE) --no-print-directory pythons
 
 # The wheel alone in an environment of its own, as a stranger has it.
 wheel: .venv/.dev build/wheel/.python
