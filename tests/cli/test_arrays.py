@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,10 @@ def archive(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("make", [folder, manifest, archive])
-def test_arrays_go_the_whole_way(make: object, network: Path, tmp_path: Path) -> None:
-    data, model = make(tmp_path / "data"), tmp_path / "m"  # type: ignore[operator]
+def test_arrays_go_the_whole_way(
+    make: Callable[[Path], Path], network: Path, tmp_path: Path
+) -> None:
+    data, model = make(tmp_path / "data"), tmp_path / "m"
     how = ("--preprocess", "none", "--input", "gain=2")
     fitted = run("fit", data, "-o", model, "-b", network, *how, "--tap", "act")
     assert "accuracy" in fitted.stdout

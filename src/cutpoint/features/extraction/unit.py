@@ -210,7 +210,9 @@ def _own_lengths(rows: Features, free: Mapping[str, int], valid: Array | None) -
 
 def _joined(parts: Sequence[Kept]) -> Kept:
     ragged = [part for part in parts if isinstance(part, Ragged)]
-    return concatenated(ragged) if ragged else np.concatenate(parts)  # type: ignore[arg-type]
+    if ragged:
+        return concatenated(ragged)
+    return np.concatenate(parts)  # type: ignore[arg-type]  # none of them is ragged
 
 
 def prepare(

@@ -77,7 +77,7 @@ class FitOptions:
             request=request,
             allow_group_overlap=allow_group_overlap,
             recipe=as_recipe(recipe),
-            heads=tuple(head) if isinstance(head, list | tuple) else (head,),  # type: ignore[arg-type]
+            heads=_heads(head),
             strategies=several(strategy),
             protocol=protocol,
             kind=kind,
@@ -234,3 +234,9 @@ class FitOptions:
             ("follow_links", "--follow-links", asked.follow_links, False),
         ]
         return [(key, word, value) for key, word, value, default in chosen if value != default]
+
+
+def _heads(given: str | Head | Sequence[str | Head]) -> tuple[str | Head, ...]:
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)  # what is no head is refused where heads are checked
