@@ -11,6 +11,7 @@ from cutpoint.base.arguments import check_seed
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
+from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import AUTO, check_kind
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
@@ -197,10 +198,10 @@ def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
         check_seed(options.permute, "permute_labels")
     if options.balanced and options.kind not in (AUTO, "classes"):
         raise UsageError(
-            f"balanced was asked for with labels of kind {options.kind}.",
-            "It weighs rows so that classes count the same.",
+            f"Rows with labels of kind {options.kind} can't be balanced.",
+            "Balancing weighs rows so that classes count the same.",
             "One class an item, or rows that are not weighted.",
-            "Leave out --balanced",
+            f"Leave out {option('balanced')}",
         )
     refuse_unfit_recipe(options)
     asked = set(options.strategies)
@@ -223,8 +224,9 @@ def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
 
 def _refused(options: ChooseOptions, what: str, would_do: str) -> UsageError:
     return UsageError(
-        f"The strategies {', '.join(map(str, options.strategies)) or 'none'} were asked for.",
+        f"No choice by strategy {', '.join(map(str, options.strategies)) or 'none'}.",
         f"{what}.",
         f"{would_do}.",
-        "Type, for example:  --strategy single --strategy fused",
+        "Type, for example:  "
+        + either("strategy=['single', 'fused']", "--strategy single --strategy fused"),
     )

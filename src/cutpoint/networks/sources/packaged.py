@@ -9,6 +9,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.base.tongue import layers_of
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import import_torchvision_based, torch_framework
@@ -24,7 +25,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
             f'No backbone "packaged:{name}".',
             "No package with those weights is known.",
             "Packaged backbones: efficientnet_lite0.",
-            "Type:  cutpoint layers packaged:efficientnet_lite0",
+            f"Type:  {layers_of('packaged:efficientnet_lite0')}",
         )
     # EfficientNet-Lite's own recipe: bicubic, 224/256 of the shorter side, (x − 127.5) / 127.5
     # (timm's `tf_efficientnet_lite0` configuration says the same).

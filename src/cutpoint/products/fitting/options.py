@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import UsageError
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import either, option
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.items.reading import AUTO as AUTO_KIND
 from cutpoint.items.reading import KINDS, check_kind
@@ -131,10 +131,10 @@ class FitOptions:
             )
         if self.head_texts != [RidgeHead.kind]:
             raise UsageError(
-                f'Protocol "{self.protocol}" and head {", ".join(self.head_texts)} were asked for.',
+                f'Protocol "{self.protocol}" does not go with head {", ".join(self.head_texts)}.',
                 "A protocol says itself which head is fitted, and how.",
                 "One of the two.",
-                f"Type, for example:  --protocol {self.protocol}",
+                f"Type, for example:  {option('protocol', self.protocol)}",
             )
         check_for_predictor(find_protocol(self.protocol), self.recipe.aggregate)
 
@@ -155,7 +155,7 @@ class FitOptions:
                 if maps
                 else "There is none.",
                 "One head, several of vectors, or auto.",
-                'Type, for example:  head=["ridge", "knn"]   or   --head ridge --head knn',
+                "Type, for example:  " + either("head=['ridge', 'knn']", "--head ridge --head knn"),
             )
 
     def _check_head(self, head: Any) -> None:
@@ -164,7 +164,7 @@ class FitOptions:
                 f"The head is a {type(head).__name__}, and heads are cutpoint's own.",
                 "Others can't be calibrated on rows left out, nor saved without pickle.",
                 f"Heads: {', '.join(HEADS)}; or fit your own on features.X(tap).",
-                'Type, for example:  head="svm"   or   --head "knn(k=20)"',
+                f"Type, for example:  {option('head', 'svm')}",
             )
         head.check_parameters()
         told = self.target or self.kind
@@ -177,7 +177,7 @@ class FitOptions:
             )
         if head.takes == "maps" and self.strategies != DEFAULT_STRATEGIES:
             raise UsageError(
-                f"The head {head.kind} was asked for, with strategies.",
+                f"The head {head.kind} leaves strategies nothing to choose.",
                 "It trains on one stored map, so no taps are put together.",
                 "A head that takes vectors, or no strategy.",
                 "Leave out strategy",

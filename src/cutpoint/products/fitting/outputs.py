@@ -144,7 +144,7 @@ def _sureness(head: Head, margin: float | None) -> str:
         return "; thresholds by F1 on rows left out"
     if margin is None:
         return ""
-    return f"; 90 % of training rows left out lie within ±{margin:.4g} of what is told"
+    return f"; 90 % of training rows left out lie within ±{margin:.4g} of what was predicted"
 
 
 def _extraction_line(extraction: Extraction) -> str:

@@ -158,10 +158,10 @@ def _refuse_recipe_of_maps(options: FitOptions) -> None:
     if head.takes != "maps" or not (recipe.before or recipe.aggregate or recipe.after):
         return
     raise UsageError(
-        f'The head {head.kind} after the recipe "{recipe}" was asked for.',
+        f'The head {head.kind} can\'t follow the recipe "{recipe}".',
         "It pools stored maps itself; the recipe's stages are for vectors.",
         "A recipe of taps and pools alone, or a head that takes vectors.",
-        f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+        f"Type, for example:  {arguments(pool='grid(4)', head=head.kind)}",
     )
 
 
@@ -173,10 +173,10 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
     found = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
     if not found:
         raise UsageError(
-            f"The head {head.kind} was asked for.",
+            f"The head {head.kind} has nothing to train on.",
             "It trains on stored maps or tokens, and all taps are pooled to vectors.",
             "The pool grid(n), a smaller map, or none, the whole activation.",
-            f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+            f"Type, for example:  {arguments(pool='grid(4)', head=head.kind)}",
         )
     ragged = free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
     if ragged:
@@ -245,7 +245,7 @@ def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tup
     fresh = [row for row, digest in digests if short_digest(digest) not in predictor.trained_on]
     if not fresh:
         raise DataError(
-            f'A score for "{dataset.name}" was asked for.',
+            f'There is nothing to score in "{dataset.name}".',
             f"All {len(rows)} items of split {split} have the same bytes as training items.",
             "Items to test on that are not trained on.",
             "Look at the splits; the same files may have been copied into both.",
