@@ -418,7 +418,7 @@ def fit(
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
-    head: str | Head | Sequence[str | Head] = "ridge",
+    head: str | Head | Sequence[str | Head] | None = None,
     protocol: str = "",
     kind: str = AUTO_KIND,
     *,
@@ -445,10 +445,11 @@ def fit(
     recipe : str or Recipe, optional
         What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
         name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
-    head : str or Head, or a sequence of them
+    head : str or Head, or a sequence of them, optional
         What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
-        has all. Several, or ``"auto"``, are compared on rows left out. The choice of layer and
-        pooling rests on ridge whatever the head.
+        has all. By default what the kind of item has for so many classes and rows: ridge, and
+        logistic for texts of many classes or few rows. Several, or ``"auto"``, are compared on
+        rows left out. The choice of layer and pooling rests on ridge whatever the head.
     protocol : str, optional
         In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
     kind : {"auto", "classes", "labels", "values"}

@@ -342,7 +342,7 @@ def _names(labels: Array) -> list[str]:
 def _sets(features: Features, rows: Array, taps: Sequence[str], kind: str) -> list[tuple[str, ...]]:
     """Return what is judged: each tap alone, and those that are fused where few items choose."""
     prior = prior_taps(Task.of(features, ChooseOptions(kind=kind, taps=tuple(taps)), rows))
-    return [*((tap,) for tap in taps), *([prior] if prior else [])]
+    return [*((tap,) for tap in taps), *([prior] if len(prior) > 1 else [])]
 
 
 def _judged(features: Features, rows: Array, taps: tuple[str, ...], kind: str) -> Candidate:

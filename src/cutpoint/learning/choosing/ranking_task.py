@@ -84,6 +84,21 @@ class Task:
         return np.ones(len(self.rows)) if self.weights is None else self.weights
 
     @property
+    def n_units(self) -> int:
+        """Rows, those of one group counted as one."""
+        return len(self.rows) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def n_classes(self) -> int:
+        """0 where labels are no classes."""
+        return self.targets.Y.shape[1] if self.targets.kind == "classes" else 0
+
+    @property
+    def rows_per_class(self) -> float:
+        """Their mean over classes, rows of one group counted as one; of other labels all rows."""
+        return self.n_units / max(self.n_classes, 1)
+
+    @property
     def prior(self) -> Float64:
         """Class frequencies, (n_targets,), weighted as the rows are; zeros for other kinds."""
         if self.targets.kind != "classes":

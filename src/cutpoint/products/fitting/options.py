@@ -40,7 +40,8 @@ class FitOptions:
     Attributes
     ----------
     heads : tuple of str or Head
-        As they were named; which heads they are depends on what labels are.
+        As they were named; which heads they are depends on what labels are. None: the one that
+        the kind of item has for so many classes and rows.
     kind : {"auto", "classes", "labels", "values"}
         What labels are, as it was said.
     target : str
@@ -52,7 +53,7 @@ class FitOptions:
     request: Request = field(default_factory=Request)
     allow_group_overlap: bool = False
     recipe: Recipe = field(default_factory=Recipe)
-    heads: tuple[str | Head, ...] = (RidgeHead.kind,)
+    heads: tuple[str | Head, ...] = ()
     strategies: tuple[str, ...] = DEFAULT_STRATEGIES
     protocol: str = ""
     kind: str = AUTO_KIND
@@ -65,7 +66,7 @@ class FitOptions:
         request: Request,
         recipe: str | Recipe = "",
         strategy: str | Sequence[str] = DEFAULT_STRATEGIES,
-        head: str | Head | Sequence[str | Head] = RidgeHead.kind,
+        head: str | Head | Sequence[str | Head] | None = None,
         protocol: str = "",
         kind: str = AUTO_KIND,
         *,
@@ -92,7 +93,10 @@ class FitOptions:
 
     @property
     def candidates(self) -> tuple[Head, ...]:
-        """The heads named, unfitted; where the target is not known yet, of one they can all be."""
+        """The heads named, unfitted; where the target is not known yet, of one they can all be.
+
+        Where none is named ridge stands for what takes its place, which takes vectors, too.
+        """
         if self.heads == (AUTO_HEAD,):
             names = AUTO_HEADS[self.target or "classes"]
             return tuple(parse_head(each, self.target or "classes") for each in names)
@@ -100,7 +104,7 @@ class FitOptions:
             parse_head(each, self.target or self._first_target(each))
             if isinstance(each, str)
             else each
-            for each in self.heads
+            for each in self.heads or (RidgeHead.kind,)
         )
 
     def _first_target(self, text: str) -> str:
@@ -129,7 +133,7 @@ class FitOptions:
                 "A head, or one class an item.",
                 "Leave out protocol",
             )
-        if self.head_texts != [RidgeHead.kind]:
+        if self.heads:
             raise UsageError(
                 f'Protocol "{self.protocol}" does not go with head {", ".join(self.head_texts)}.',
                 "A protocol says itself which head is fitted, and how.",
@@ -236,7 +240,9 @@ class FitOptions:
         return [(key, word, value) for key, word, value, default in chosen if value != default]
 
 
-def _heads(given: str | Head | Sequence[str | Head]) -> tuple[str | Head, ...]:
+def _heads(given: str | Head | Sequence[str | Head] | None) -> tuple[str | Head, ...]:
+    if given is None:
+        return ()
     if isinstance(given, Sequence) and not isinstance(given, str):
         return tuple(given)
     return (given,)  # what is no head is refused where heads are checked

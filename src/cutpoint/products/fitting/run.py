@@ -41,6 +41,7 @@ from cutpoint.learning.choosing import (
     look_back,
     rank,
     rank_maps,
+    usual_head,
 )
 from cutpoint.learning.choosing.ranking_task import Task
 from cutpoint.learning.heads import Head, find_protocol, fit_protocol
@@ -78,6 +79,7 @@ def run_fit(
     check_for_fit(dataset, options.allow_group_overlap, options.target)
     ranking = _ranking(features, layouts, options, reporter)
     task = Task.of(features, options.choice, features.rows_of("train"))
+    options, why = _with_head(options, task, reporter)
     head, heads = _head(task, ranking, options, layouts, reporter)
     predictor = _fit_predictor(backbone, task, ranking, options, head)
     split, fresh = _held_out(predictor, dataset, features)
@@ -87,7 +89,9 @@ def run_fit(
     if not layouts:
         hindsight = look_back(task, ranking, fresh, split)
     floor = floor_line(predictor, dataset.only("train").items, _items_of(dataset, features, fresh))
-    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight, heads, floor)
+    result = FitResult(
+        predictor, dataset, extraction, ranking, evaluation, hindsight, heads, floor, why
+    )
     result = replace(result, predictor=replace(predictor, card=make_card(result, options)))
     if output is not None:
         write_outputs(result, options, output)
@@ -190,6 +194,16 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             f"{option('pool', 'gap')}",
         )
     return found
+
+
+def _with_head(options: FitOptions, task: Task, reporter: Reporter) -> tuple[FitOptions, str]:
+    """Return the options with a head, and why it is that one; nothing where it was named."""
+    if options.heads or options.protocol:
+        return options, ""
+    head, why = usual_head(task)
+    if why:
+        reporter.say(f"Head: {head} ({why}). Take another with:  {option('head', 'auto')}")
+    return replace(options, heads=(head,)), why
 
 
 def _head(

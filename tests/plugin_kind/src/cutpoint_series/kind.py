@@ -19,7 +19,7 @@ NAME = "series"
 NOUN = "series file"
 ITEMS = "a path, the bytes of a text file, or an array of one axis"
 SUFFIXES = frozenset(["txt", "csv"])
-DEFAULTS = Defaults(backbone="steps:16", n_last_fused=1)
+DEFAULTS = Defaults(backbone="steps:16")
 
 spec_from_json = SeriesSpec.from_json
 
