@@ -128,7 +128,7 @@ def read_items(
         data = [data]
     data = unpack(data, kind).payloads
     return [
-        replace(read_arrays([payload], kind=kind).items[0], key=_key(payload, place))
+        _keyed(read_arrays([payload], kind=kind).items[0], place)
         for place, payload in enumerate(sequence_of(data, kind))
     ]
 
@@ -160,9 +160,9 @@ def with_unlabelled(
     return dataset.with_items((*dataset.items, *added))
 
 
-def _key(payload: Any, place: int) -> str:
-    is_path = isinstance(payload, (str, os.PathLike))
-    return Path(payload).as_posix() if is_path else f"item-{place:06d}"
+def _keyed(item: Item, place: int) -> Item:
+    is_path = isinstance(item.payload, Path)
+    return replace(item, key=item.payload.as_posix() if is_path else f"item-{place:06d}")
 
 
 def _not_empty(dataset: Dataset) -> Dataset:

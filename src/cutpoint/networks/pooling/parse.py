@@ -21,7 +21,7 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t
-from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
+from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean, pool_st
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.rmac import N_SCALES, pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
@@ -81,6 +81,7 @@ POOLS: dict[str, PoolKind] = {
     "rmac": PoolKind(pool_rmac, "flat maps", "rmac or rmac(L)", count("n_scales", N_SCALES)),
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean", masked_since=1),
+    "st": PoolKind(pool_st, "tokens", "st", masked_since=1),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean", masked_since=1),
     "h2t": PoolKind(
         pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, has_one_width=False

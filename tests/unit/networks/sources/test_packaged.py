@@ -100,8 +100,9 @@ def test_weights_that_were_changed_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = tmp_path / "weights.pth"
-    changed.write_bytes(packaged._lite0_path().read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(packaged, "_lite0_path", lambda: changed)
+    real = packaged._path("efficientnet_lite0", packaged._LITE0_FILE)
+    changed.write_bytes(real.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(packaged, "_path", lambda name, file: changed)
     with pytest.raises(WeightsError, match="sha256"):
         packaged.load("efficientnet_lite0", LoadOptions()).layers()
 
