@@ -70,7 +70,9 @@ def choose(
     data_set: Annotated[
         str | None,
         typer.Option(
-            "--data-set", metavar="NAME", help="Of FEATURES: a name or view, else the newest."
+            "--data-set",
+            metavar="NAME",
+            help="Which one in FEATURES: name or view; else the newest.",
         ),
     ] = None,
     preprocess: PreprocessName = None,
@@ -97,7 +99,8 @@ def choose(
         bool, typer.Option("--advise-only", help="Say what is known beforehand; measure nothing.")
     ] = False,
     similarity: Annotated[
-        str, typer.Option("--similarity", help="Of the task to the network's: near, far, unknown.")
+        str,
+        typer.Option("--similarity", help="The task beside the network's own: near, far, unknown."),
     ] = "unknown",
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE.svg", help="Write the picture there.")
@@ -189,8 +192,8 @@ def _variance_lines(recipe: str, path: Path) -> list[str]:
 
 def _only(what: str, why: str) -> UsageError:
     return UsageError(
-        f"{what} was given.",
-        f"It {why}.",
+        f"{what} {why}.",
+        "So nothing would follow it.",
         "The command without what can't be followed.",
         "List the options with:  cutpoint choose --help",
     )

@@ -88,8 +88,8 @@ def _values(
         raise _unknown_order(name, dataset)
     if len(values) != len(dataset):
         raise ShapeError(
-            f"{len(dataset)} items with {name} were given.",
-            f"There are {len(values)} {name}.",
+            f"There are {len(values)} {name} and {len(dataset)} items.",
+            "Which belongs to which can't be told apart.",
             f"As many {name} as items, in the same order.",
             f"Compare:  len(items), len({name})",
         )
@@ -102,7 +102,7 @@ def _refuse_table(name: str, given: Any) -> None:
     if len(shape) > 1:
         raise ShapeError(
             f"{name} is a table of shape {tuple(shape)}, one-hot rows perhaps.",
-            "One value an item is wanted.",
+            "It has several values per item.",
             "An array of one axis.",
             f"Type, for example:  {name}={name}.argmax(axis=1)   or   {name}={name}.ravel()",
         )
@@ -145,8 +145,8 @@ def _split(name: Any) -> str:
     found = SPLIT_NAMES.get(str(name).strip().lower())
     if found is None:
         raise DataError(
-            f'An item in split "{name}" was given.',
-            "No split has that name.",
+            f'No split has the name "{name}".',
+            "An item is said to be in it.",
             "Splits: train, val, test, or None to have them drawn.",
             'Type, for example:  splits=["train", "test"]   or of files  {"cat/001.jpg": "train"}',
         )

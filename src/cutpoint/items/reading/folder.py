@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cutpoint.base.tongue import option
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.items import Dataset, Item, posix_key
 from cutpoint.items.reading.labels import refuse_twins
@@ -201,7 +202,7 @@ def read_folder(root: Path, follow_links: bool = False, kind: str = "image") -> 
 def _each_file_once(
     walk: _Walk, found: Sequence[tuple[_File, Item]], warnings: list[str]
 ) -> list[Item]:
-    """Return the items without those that links lead to a second time, which is told."""
+    """Return the items without those that links lead to a second time, which are reported."""
     if not any(file.is_linked for file, _ in found):
         return [item for _, item in found]
     by_place: dict[str, list[tuple[bool, str, Item]]] = defaultdict(list)
@@ -264,7 +265,9 @@ def _dataset(
 ) -> Dataset:
     noun = kind_named(walk.kind).NOUN
     if walk.n_links:
-        warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
+        warnings.append(
+            f"{walk.n_links} links not followed (follow them with {option('follow_links', True)})"
+        )
     if walk.circular:
         shown = ", ".join(walk.circular[:5])
         warnings.append(f"{len(walk.circular)} links lead back to what is read or above: {shown}")

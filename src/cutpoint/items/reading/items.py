@@ -54,9 +54,9 @@ class Dataset:
     n_ignored : int
         Files that are no items: ``Thumbs.db``, ``.DS_Store``, links, other kinds of file.
     label_type : {"str", "int", "bool", "float"}
-        What labels came as. Items and `classes` hold them as text; what is told is given back so.
+        What labels came as. Items and `classes` hold them as text; they are given back so.
     kind : str
-        Of the items, as the backbone that they are for says it.
+        The kind of item, as the backbone that they are for says it.
     target : {"", "classes", "labels"}
         What the data itself says that labels are: folders classes, sequences several; empty: not.
     """

@@ -198,8 +198,8 @@ def _refuse_duplicates(path: Path, lines: list[tuple[int, str]]) -> None:
     for line, key in lines:
         if key in first:
             raise DataError(
-                f'The manifest "{path}" was to be read.',
-                f'"{key}" stands in lines {first[key]} and {line}.',
+                f'"{key}" stands twice in the manifest "{path}".',
+                f"It is in lines {first[key]} and {line}.",
                 "Each item may stand there once; an `id` column can tell copies apart.",
                 f"Look at it with:  sed -n '{first[key]}p;{line}p' {path}",
             )
@@ -208,7 +208,7 @@ def _refuse_duplicates(path: Path, lines: list[tuple[int, str]]) -> None:
 
 def _bad_line(path: Path, line: int, what: str) -> DataError:
     return DataError(
-        f'The manifest "{path}" was to be read.',
+        f'The manifest "{path}" can\'t be read.',
         f"Line {line}: {what}.",
         "Every line has the columns of the header: path, label and maybe split, group, id.",
         f"Look at it with:  sed -n {line}p {path}",
@@ -217,8 +217,8 @@ def _bad_line(path: Path, line: int, what: str) -> DataError:
 
 def _no_path_column(path: Path, columns: list[str]) -> ModalityError:
     return ModalityError(
-        f'The items listed in "{path}" were asked for.',
-        f"Its columns are: {', '.join(columns) or 'none'}; no `path` among them.",
+        f'The manifest "{path}" has no column `path`.',
+        f"Its columns are: {', '.join(columns) or 'none'}.",
         "A manifest of files has the columns path, label and maybe split, group, id.",
         "Rename the column that holds the file names to:  path",
     )

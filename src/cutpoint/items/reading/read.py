@@ -41,11 +41,11 @@ def read_dataset(
         They go before what the data brings. Items on disk are matched by key alone: the order
         they are read in need not be the caller's.
     keys : sequence, optional
-        Of items given in memory.
+        Names of items in memory.
     follow_links : bool, default False
         Whether links inside a folder are followed.
     kind : str
-        Of the items; the backbone says it. A `Dataset` must be of it.
+        The kind of item; the backbone says it. A `Dataset` must be of it.
     """
     path = Path(data) if isinstance(data, (str, os.PathLike)) else None
     if follow_links and (path is None or path.is_file()):
@@ -69,7 +69,7 @@ def read_dataset(
         return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
     raise UsageError(
         f'"{path}" is a file of another kind.' if path.is_file() else f'There is no "{path}".',
-        f"Items of kind {kind} are to be read from it.",
+        f"Nothing of kind {kind} was read.",
         f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)})"
         + ("; or an .npz with arrays X and y." if kind == "array" else "."),
         f"Look there with:  ls {path.parent}",
@@ -89,7 +89,7 @@ def refuse_other_kind(data: Dataset, kind: str) -> None:
 
 def _wrong_option(name: str, why: str) -> UsageError:
     return UsageError(
-        f"{name} was given, and can't be followed here.",
+        f"{name} can't be followed here.",
         why,
         "The call without it.",
         f"Leave out {name}",
@@ -107,7 +107,7 @@ def read_items(
     tell : callable
         Given a line for whatever in a folder is no item and might be missed.
     kind : str
-        Of the items; the backbone says it.
+        The kind of item; the backbone says it.
     """
     if isinstance(data, Dataset):
         refuse_other_kind(data, kind)
@@ -148,7 +148,7 @@ def with_unlabelled(
     if isinstance(more, (str, os.PathLike)) and not Path(more).exists():
         raise UsageError(
             f'There are no unlabelled items in "{more}": there is nothing of that name.',
-            "They were to be added to the data.",
+            "So nothing can be added to the data.",
             "A folder of files in any depth, a manifest, or one file.",
             f"Look there with:  ls {Path(more).parent}",
         )

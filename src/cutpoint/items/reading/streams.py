@@ -49,8 +49,8 @@ def unpack(data: Any, kind: str = "image") -> Unpacked:
         Batches of a torch ``DataLoader`` or ``tf.data.Dataset`` are taken apart. A torch
         ``Dataset`` may have a length and places alone.
     kind : str
-        Of the items. Where they are arrays a mapping without a column of labels is one item, its
-        inputs by name.
+        The kind of item. Where items are arrays, a mapping without a column of labels is one
+        item, its inputs by name.
 
     Raises
     ------

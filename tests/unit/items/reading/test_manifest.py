@@ -85,7 +85,7 @@ def test_a_bad_line_is_told_by_number(
 
 def test_a_table_of_sentences_is_no_image_manifest(tmp_path: Path) -> None:
     manifest = write_csv(tmp_path / "m.csv", "text,label\nhello,x\n")
-    with pytest.raises(ModalityError, match="no `path` among them"):
+    with pytest.raises(ModalityError, match="has no column `path`"):
         read_manifest(manifest)
 
 
