@@ -69,6 +69,7 @@ def load(
     build: Callable[[], Any] | None = None,
     decode: str | None = None,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> Backbone:
     """Return a backbone by its name or path, or around a network.
 
@@ -90,6 +91,10 @@ def load(
     inputs : mapping of name → "zeros", "ones" or number, optional
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
+    **reading
+        How items are read, as their kind has it. Of texts: ``long="chunks"``, ``prompt="query: "``,
+        ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``, ``overlap=32``; and
+        ``tokenizer="tokenizer.json"`` of a network in a file (``docs/backbones.md``).
 
     Raises
     ------
@@ -102,7 +107,7 @@ def load(
     """
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
-    found = _load(name, preprocess, trust_weights, build, inputs)
+    found = _load(name, preprocess, trust_weights, build, inputs, reading)
     return found if decode is None else found.decoding(decode)
 
 
@@ -112,6 +117,7 @@ def _load(
     trust_weights: bool,
     build: Callable[[], Any] | None,
     inputs: Mapping[str, str | int | float] | None,
+    reading: Mapping[str, Any],
 ) -> Backbone:
     if isinstance(name, Backbone):
         if preprocess is not None or trust_weights or build is not None or inputs:
@@ -121,9 +127,9 @@ def _load(
                 "The backbone alone, or its name with them.",
                 f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
             )
-        return name
+        return name.reading(reading) if reading else name
     if isinstance(name, (str, os.PathLike)):
-        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs)
+        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs, reading=reading)
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
@@ -132,7 +138,8 @@ def _load(
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
-    return load_object(name, preprocess, inputs=inputs)
+    found = load_object(name, preprocess, inputs=inputs)
+    return found.reading(reading) if reading else found
 
 
 def list_layers(
