@@ -179,6 +179,19 @@ class LayerTable:
                 raise self._not_tappable(layer)
         return tuple(chosen[index] for index in sorted(chosen))
 
+    def last_tokens(self) -> Layer:
+        """Return the last layer with tokens: of a text network its last hidden state.
+
+        Raises
+        ------
+        TapNotFound
+            If no layer gives tokens.
+        """
+        found = [row for row in self._places() if row.layout == "NTC"]
+        if not found:
+            raise self._not_found("layer with tokens", "")
+        return found[-1]
+
     def maps(self) -> list[Layer]:
         """Return the tappable layers that give maps; one that only pads shows nothing new."""
         return [row for row in self._places() if "H" in row.layout]

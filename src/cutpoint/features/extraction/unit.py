@@ -122,6 +122,7 @@ def describe(
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
     free: Mapping[str, int] = NONE_FREE,
+    at_most: int | None = None,
 ) -> Described:
     """Return the features of `items`; bad ones are named, never replaced.
 
@@ -142,6 +143,8 @@ def describe(
     free : mapping of tap → axis
         For taps that are kept whole, the axis of a row along which items differ in length; padding
         is left out of their rows.
+    at_most : int, optional
+        Items a forward pass, where the kind would take more.
     """
     found = Described()
     parts: list[Mapping[str, Kept]] = []
@@ -150,7 +153,7 @@ def describe(
         pieces = _pieces(prepared, preprocess)
         owners = [place for place, _ in pieces]
         split: list[tuple[list[int], Mapping[str, Kept]]] = []
-        for alike in _batches([piece for _, piece in pieces], batch_size, preprocess):
+        for alike in _batches([piece for _, piece in pieces], batch_size, preprocess, at_most):
             batch = stacked([pieces[number][1] for number in alike])
             lap("preprocess")
             rows = _own_lengths(run(batch), free, _valid(batch, preprocess))
@@ -190,7 +193,7 @@ def _pieces(prepared: Mapping[int, Prepared], preprocess: Preprocess) -> list[tu
 
 
 def _batches(
-    pieces: Sequence[Prepared], batch_size: int, preprocess: Preprocess
+    pieces: Sequence[Prepared], batch_size: int, preprocess: Preprocess, at_most: int | None
 ) -> Iterator[list[int]]:
     """Yield the numbers of pieces of equal shapes, so many at a time, short ones first.
 
@@ -202,6 +205,7 @@ def _batches(
     for shape in sorted(alike):
         numbers = alike[shape]
         step = kind_named(preprocess.kind).n_at_once(pieces[numbers[0]], batch_size)
+        step = min(step, at_most or step)
         for start in range(0, len(numbers), step):
             yield numbers[start : start + step]
 

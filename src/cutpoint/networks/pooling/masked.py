@@ -70,10 +70,9 @@ def last_place(mask: Any, ops: Ops) -> Any:
     """Return a mask of the last valid place of each item alone."""
     ranks = ops.running_sum(mask)
     length = ops.reshape(ops.max(ranks, (1,)), (1,))
-    behind = ops.add(
-        ops.add(ranks, ops.scale(length, -1)), mask
-    )  # 1 at the last, 0 and less before
-    return ops.multiply(_step(behind, ops), mask)
+    # 1 at the last place, 0 and less before it.
+    place = ops.add(ops.add(ranks, ops.scale(length, -1)), mask)
+    return ops.multiply(_step(place, ops), mask)
 
 
 def bin_masks(mask: Any, ops: Ops, n_bins: int, is_adaptive: bool) -> list[Any]:
