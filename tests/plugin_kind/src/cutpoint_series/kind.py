@@ -10,10 +10,36 @@ import numpy as np
 
 from cutpoint.base.contracts import Defaults
 from cutpoint.base.errors import BadItem
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, refuse_one
+from cutpoint.items.kinds.plain import (
+    COUNTS,
+    adjusted,
+    counts,
+    decodes_smaller,
+    decoding,
+    in_graph,
+    n_at_once,
+    parts,
+    refuse_one,
+    remarks,
+    snippet,
+    told,
+)
 from cutpoint_series.spec import SeriesSpec
 
-__all__ = ["decodes_smaller", "decoding", "in_graph", "refuse_one"]  # as most kinds have them
+__all__ = [  # as most kinds have them
+    "COUNTS",
+    "adjusted",
+    "counts",
+    "decodes_smaller",
+    "decoding",
+    "in_graph",
+    "n_at_once",
+    "parts",
+    "refuse_one",
+    "remarks",
+    "snippet",
+    "told",
+]
 
 NAME = "series"
 NOUN = "series file"
