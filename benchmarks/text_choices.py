@@ -98,9 +98,16 @@ def of_each(features: Any, n_rows: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
+def tests_of(features: Any) -> np.ndarray:
+    """Return the test rows, without those whose text is a training row's, too."""
+    learned = features.digests[features.rows_of("train")]
+    tests = features.rows_of("test")
+    return np.asarray(tests[~np.isin(features.digests[tests], learned)])
+
+
 def one_draw(name: str, rows: np.ndarray) -> Draw:
     features = features_of(name)
-    tests = features.rows_of("test")
+    tests = tests_of(features)
     truth = features.labels[tests].astype(str)
 
     def points(predicted: Any) -> float:
