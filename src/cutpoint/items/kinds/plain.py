@@ -10,6 +10,10 @@ from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Preprocess
 from cutpoint.base.tongue import option
 
+COLUMNS: tuple[str, ...] = ("path",)
+BESIDE: tuple[str, ...] = ()
+LINES: frozenset[str] = frozenset()
+
 
 def payload_of(given: Any) -> Any:
     """Nothing in memory is an item but the bytes of a file."""

@@ -83,9 +83,11 @@ def _example(kind: Kind) -> str:
 def _payload(payload: Any, kind: Kind) -> Payload:
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
-    if isinstance(payload, (str, os.PathLike)):
+    if isinstance(payload, os.PathLike):
         return Path(payload)
     found = kind.payload_of(payload)
+    if found is None and isinstance(payload, str):
+        return Path(payload)
     if found is None:
         raise ModalityError(
             f"One of the items is a {type(payload).__name__}.",

@@ -5,11 +5,23 @@ from cutpoint.items.kinds.array.prepare import prepare_item
 from cutpoint.items.kinds.array.read import ITEMS, NAME, NOUN, SUFFIXES, digest, payload_of
 from cutpoint.items.kinds.array.recipes import spec_from_json
 from cutpoint.items.kinds.array.show import wanted
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, picture, refuse_one
+from cutpoint.items.kinds.plain import (
+    BESIDE,
+    COLUMNS,
+    LINES,
+    decodes_smaller,
+    decoding,
+    in_graph,
+    picture,
+    refuse_one,
+)
 
 __all__ = [
+    "BESIDE",
+    "COLUMNS",
     "DEFAULTS",
     "ITEMS",
+    "LINES",
     "NAME",
     "NOUN",
     "SUFFIXES",

@@ -11,6 +11,7 @@ from cutpoint.items.kinds.image.prepare import (
     prepare_item,
 )
 from cutpoint.items.kinds.image.read import (
+    COLUMNS,
     ITEMS,
     NAME,
     NOUN,
@@ -22,12 +23,16 @@ from cutpoint.items.kinds.image.read import (
 from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
 from cutpoint.items.kinds.image.resize import fit_to_recipe
 from cutpoint.items.kinds.image.show import picture, wanted
+from cutpoint.items.kinds.plain import BESIDE, LINES
 
 spec_from_json = PreprocessSpec.from_json
 
 __all__ = [
+    "BESIDE",
+    "COLUMNS",
     "DEFAULTS",
     "ITEMS",
+    "LINES",
     "NAME",
     "NOUN",
     "RECIPES",
