@@ -93,7 +93,7 @@ def load(
     decode : {"exact", "scaled"}, optional
         ``"scaled"``: JPEG files of four times the network's size and more are decoded at a reduced
         size, two to three times as fast. Other pixels, so other features: how far from exact ones
-        is told when they are computed. By default what `preprocess` says, which is exact.
+        is reported when they are computed. By default what `preprocess` says, which is exact.
     inputs : mapping of name → "zeros", "ones" or number, optional
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
@@ -123,8 +123,8 @@ def _load(
     if isinstance(name, Backbone):
         if preprocess is not None or trust_weights or build is not None or inputs:
             raise UsageError(
-                "preprocess, trust_weights, build or inputs was given beside a backbone.",
-                "They say how one is loaded, and it is loaded already.",
+                "preprocess, trust_weights, build and inputs go with the name of a backbone.",
+                "They say how one is loaded, and this one is loaded already.",
                 "The backbone alone, or its name with them.",
                 f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
             )
@@ -134,8 +134,8 @@ def _load(
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
-            f"A backbone around a {type(name).__name__} was asked for.",
-            "trust_weights or build was given, which are for files.",
+            f"trust_weights and build go with a file, not with a {type(name).__name__}.",
+            "They say how a file is read, and the network is in memory already.",
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
@@ -219,7 +219,7 @@ def extract(
     store : path, optional
         `default_store` if absent.
     labels, groups, splits : sequences or mappings, optional
-        Of items in memory a value each, in their order; of files, key → value, with keys as in
+        For items in memory one value each, in their order; for files key → value, with keys as in
         ``features.keys`` (``"cat/001.jpg"``). They go before what the data brings. `splits` may
         be the path of a ``splits.csv`` that `fit` has written.
     **columns : str
@@ -228,7 +228,7 @@ def extract(
     engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
     precision : {"fp32", "bf16", "fp16", "int8"}
         What the network computes in. Other numbers, so other features: how far from fp32, and
-        what leave-one-out accuracy that costs, is told and in ``features.precision_check``.
+        what leave-one-out accuracy that costs, is reported, and in ``features.precision_check``.
     n_workers : int, optional
         Threads; as many as cores by default.
     max_bad : float, 0–1
@@ -320,7 +320,7 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
     Parameters
     ----------
     data : Features, the path of a feature store, or labelled data as in `extract`
-        Of data, features are extracted first.
+        Features of data are extracted first.
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     strategy : str or sequence of str
@@ -330,7 +330,7 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
         of a ridge head, put first.
     kind : {"auto", "classes", "labels", "values"}
         Whether a label is one class, several (``"cat;dog"``), or a number; by default as
-        ``docs/data.md`` says, and what was taken is told.
+        ``docs/data.md`` says, and what was taken is reported.
     backbones : sequence of str or Backbone, optional
         Networks to compare on `data`; the default one, alone, if there are none.
     balanced : bool
@@ -436,7 +436,7 @@ def stored_features(given: Any, data_set: str | None = None, quiet: bool = False
     if isinstance(given, Features):
         if data_set is not None:
             raise UsageError(
-                f'Features were given, and data_set="{data_set}".',
+                f'data_set="{data_set}" goes with the path of a feature store, not with features.',
                 f'They are those of "{given.name}".',
                 "The path of a feature store, or features alone.",
                 "Type, for example:  cutpoint.choose(features)",
@@ -459,7 +459,7 @@ def fit(
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
-    head: str | Head | Sequence[str | Head] = "ridge",
+    head: str | Head | Sequence[str | Head] | None = None,
     protocol: str = "",
     kind: str = AUTO_KIND,
     *,
@@ -487,10 +487,11 @@ def fit(
     recipe : str or Recipe, optional
         What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
         name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
-    head : str or Head, or a sequence of them
+    head : str or Head, or a sequence of them, optional
         What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
-        has all. Several, or ``"auto"``, are compared on rows left out. The choice of layer and
-        pooling rests on ridge whatever the head.
+        has all. By default what the kind of item has for so many classes and rows: ridge, and
+        logistic for texts of many classes or few rows. Several, or ``"auto"``, are compared on
+        rows left out. The choice of layer and pooling rests on ridge whatever the head.
     protocol : str, optional
         In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
     kind : {"auto", "classes", "labels", "values"}
@@ -722,7 +723,7 @@ def _predictor(model: Any, trust_weights: bool) -> Predictor:
         return load_predictor(model, trust_weights=trust_weights)
     if trust_weights:
         raise UsageError(
-            "trust_weights was given beside a predictor that is loaded already.",
+            "trust_weights goes with the path of a predictor, not with a loaded one.",
             "It says what may be loaded, and nothing is.",
             "The predictor alone, or its path.",
             "Leave out trust_weights",

@@ -255,7 +255,7 @@ def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path:
     for name in ("accuracy", "balanced accuracy", "macro F1", "AUC", "log-loss", "ECE"):
         assert name in text
     refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
-    assert "Error: A score on 60 items was asked for." in refused.stderr
+    assert "of the 60 items to score were trained on." in refused.stderr
     done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
     assert json.loads(done.stdout)["split"] == "all"
     assert "--split all --leave-out-trained" in (tmp_path / "r.html").read_text()

@@ -122,7 +122,7 @@ def fit(
         request,
         recipe,
         strategy or DEFAULT_STRATEGIES,
-        head or "ridge",
+        head,
         protocol,
         kind,
         allow_group_overlap=allow_group_overlap,

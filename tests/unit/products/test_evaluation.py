@@ -138,7 +138,7 @@ def test_an_empty_split_is_told_with_one_that_can_be_scored(
     with pytest.raises(DataError, match=r'^Split "val" of .* has no items\.') as caught:
         cp.evaluate(model, folder, "val", quiet=True)
     assert caught.value.got == "Its items are in: test (12), train (48)."
-    assert caught.value.type_next == "Type:  --split test"
+    assert caught.value.type_next == "Type:  split='test'"
 
 
 def test_bad_files_are_counted_and_not_scored(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Preprocess
 from cutpoint.base.tongue import option
+from cutpoint.base.types import Prepared
 
 COLUMNS: tuple[str, ...] = ("path",)
 BESIDE: tuple[str, ...] = ()
@@ -47,3 +48,32 @@ def decodes_smaller(payload: Any, spec: Any) -> bool:
 def picture(payload: Any, spec: Any) -> str:
     """There is nothing to see."""
     return ""
+
+
+def snippet(payload: Any, spec: Any) -> str:
+    """There is nothing to read."""
+    return ""
+
+
+def n_at_once(item: Prepared, n_usual: int) -> int:
+    """As many as the engine is fastest with."""
+    return n_usual
+
+
+def parts(prepared: Prepared, spec: Any) -> Sequence[Prepared]:
+    """An item is one part."""
+    return (prepared,)
+
+
+COUNTS: tuple[str, ...] = ()
+"""Nothing is counted of an item."""
+
+
+def counts(payload: Any, spec: Any) -> Mapping[str, int]:
+    """Nothing is counted."""
+    return {}
+
+
+def told(counted: Mapping[str, Sequence[int]], spec: Any) -> tuple[str, ...]:
+    """Nothing is to be said."""
+    return ()

@@ -83,10 +83,9 @@ def _example(kind: Kind) -> str:
 def _payload(payload: Any, kind: Kind) -> Payload:
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
-    if isinstance(payload, os.PathLike):
-        return Path(payload)
-    found = kind.payload_of(payload)
-    if found is None and isinstance(payload, str):
+    # The kind is asked first: a str is a path only where it is no item itself.
+    found = kind.payload_of(str(payload) if isinstance(payload, str) else payload)
+    if found is None and isinstance(payload, (str, os.PathLike)):
         return Path(payload)
     if found is None:
         raise ModalityError(

@@ -9,7 +9,7 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t, pool_h2t_compat
-from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
+from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean, pool_st
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.parse import (
     POOLS,
@@ -67,6 +67,7 @@ __all__ = [
     "pool_rmac",
     "pool_sgem",
     "pool_spp",
+    "pool_st",
     "pooled_shape",
     "pooled_width",
     "pools_of",

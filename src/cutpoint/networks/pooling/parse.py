@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t
-from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
+from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean, pool_st
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.rmac import N_SCALES, pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
@@ -81,6 +81,7 @@ POOLS: dict[str, PoolKind] = {
     "rmac": PoolKind(pool_rmac, "flat maps", "rmac or rmac(L)", count("n_scales", N_SCALES)),
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean", masked_since=1),
+    "st": PoolKind(pool_st, "tokens", "st", masked_since=1),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean", masked_since=1),
     "h2t": PoolKind(
         pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, has_one_width=False
@@ -184,11 +185,16 @@ def revision_of(pools: Iterable[str], is_masked: bool) -> int:
     return max((kind.masked_since or 1 for kind in kinds if kind is not None), default=1)
 
 
-def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
+def pools_of(layer: Layer, text: str, usual: Sequence[str] = (AUTO,)) -> tuple[str, ...]:
     """Return the canonical pools `text` means at `layer`.
 
     "auto" is gap and gmp for maps and for time (NCT), whose first frame is no summary; cls and gap
     for tokens (NTC); the output itself for the rest.
+
+    Parameters
+    ----------
+    usual : sequence of str
+        What "auto" stands for at layers where some of these can run.
 
     Raises
     ------
@@ -197,6 +203,9 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         than the pool's grid, or of a size that is not known and sets how many features there are.
     """
     if text == AUTO:
+        named = {_read_at(layer, each) for each in usual if each != AUTO} - {""}
+        if named:
+            return tuple(sorted(named))
         if not space_axes(layer.layout):
             return ("none",)
         return ("cls", "gap") if layer.layout == "NTC" else ("gap", "gmp")
@@ -214,6 +223,12 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         raise _no_one_width(layer, pool)
     _check_grid(layer, name, arguments, pool)
     return (pool,)
+
+
+def _read_at(layer: Layer, text: str) -> str:
+    """Return a pool's one spelling; empty where it can't run at `layer`."""
+    name, _, pool = read_pool(text)
+    return pool if _runs_over(POOLS[name].needs, layer.layout) else ""
 
 
 def apply_pool(

@@ -27,7 +27,7 @@ ITEMS = "a path, the bytes of a text file, or an array of one axis"
 SUFFIXES = frozenset(["txt", "csv"])
 COLUMNS = ("series", "path")
 LINES = frozenset(["txt"])  # one series a line
-DEFAULTS = Defaults(backbone="steps:16", n_last_fused=1)
+DEFAULTS = Defaults(backbone="steps:16")
 
 spec_from_json = SeriesSpec.from_json
 
