@@ -70,7 +70,7 @@ def predict(
             echo(f"{key:<{width}}  {each.told}")
     n_bad = sum(bool(each.reason) for each in predictions)
     if n_bad:
-        echo(f"{n_bad} of {len(predictions)} files are bad", err=True)
+        echo(f"{n_bad} of {len(predictions)} items are bad", err=True)
     if n_bad == len(predictions):
         raise typer.Exit(1)
 

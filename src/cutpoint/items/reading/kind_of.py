@@ -95,7 +95,8 @@ def _item_words(names: Iterable[str], columns: Columns) -> list[str]:
     """Return the words of items that were said, else those that are columns."""
     said = [word for word in ITEMS if getattr(columns, word)]
     known = dict.fromkeys(word for kind in all_kinds() for word in kind.COLUMNS)
-    return said or [word for word in known if word in set(names)]
+    there = set(names)
+    return said or [word for word in known if word in there]
 
 
 def _of_first(data: Any, columns: Columns) -> str:

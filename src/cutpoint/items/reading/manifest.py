@@ -93,7 +93,8 @@ def split_manifests(folder: Path, kind: Kind) -> list[tuple[Path, str]]:
                 f"Name one alone, or move the other:  {path}",
             )
         found[split] = path
-    return [(path, split) for split, path in found.items()] if "train" in found else []
+    ordered = [(found[split], split) for split in ("train", "val", "test") if split in found]
+    return ordered if "train" in found else []
 
 
 def read_splits_folder(
@@ -126,19 +127,16 @@ def _with_dev(
         return [(path, split) for path, split in files], []
     val, test = by_split["val"].name, by_split.get("test")
     if dev == "judge" or (test is None and not dev):
-        idle = f"{test.name} is not read" if test else f"there is no test.*; {_other('train')}"
-        return [(p, s) for p, s in files if s != "test"], [f"{val} is scored: {idle}"]
+        idle = f"{test.name} is not read" if test else "there is no test.*"
+        joining = "" if test else f"; to join it to training:  {option('dev', 'train')}"
+        return [(p, s) for p, s in files if s != "test"], [f"{val} is scored: {idle}{joining}"]
     if test is None:  # then one is drawn
         return [(path, None) for path, _ in files], [f"{val} joins training; a test is drawn"]
     joined: list[tuple[Path, str | None]] = [
         (path, "train" if split == "val" else split) for path, split in files
     ]
-    return joined, [f"{val} joins training, and {test.name} is scored; {_other('judge')}"]
-
-
-def _other(dev: str) -> str:
-    does = "scores it and leaves the test unread" if dev == "judge" else "joins it to training"
-    return f"{option('dev', dev)} {does}"
+    judging = f"to score {val} instead and leave {test.name} unread:  {option('dev', 'judge')}"
+    return joined, [f"{val} joins training, and {test.name} is scored; {judging}"]
 
 
 def _dataset(

@@ -11,6 +11,7 @@ from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.tables import bad_line, open_table
 
 COLUMNS = ("key", "split", "label")
+BAD_ROWS = "bad_rows.csv"  # beside it, if some items were bad
 
 
 def read_written_splits(path: Path, dataset: Dataset) -> tuple[Mapping[str, str | None], list[str]]:
@@ -36,8 +37,9 @@ def read_written_splits(path: Path, dataset: Dataset) -> tuple[Mapping[str, str 
     known = [item for item in dataset.items if item.key in found]
     if not known:
         raise _no_splits(path, f'None of its {len(found)} keys is one of "{dataset.name}"')
-    lost = [i.key for i in dataset.items if i.key not in found and i.label is not None]
-    if lost:
+    bad = _bad_keys(path.with_name(BAD_ROWS))
+    absent = [i.key for i in dataset.items if i.key not in found and i.label is not None]
+    if lost := [key for key in absent if key not in bad]:
         raise _no_splits(
             path, f'{len(lost)} items of "{dataset.name}" are not in it, as "{lost[0]}"'
         )
@@ -49,9 +51,21 @@ def read_written_splits(path: Path, dataset: Dataset) -> tuple[Mapping[str, str 
             f'{len(others)} labels are others than in {path.name}, such as that of "{first.key}": '
             f"{first.label}, not {found[first.key][1]}"
         )
+    if absent:
+        told.append(
+            f"{len(absent)} items that were bad in that fit join training if they are whole"
+        )
     splits: dict[str, str | None] = {item.key: None for item in dataset.items}
+    splits |= dict.fromkeys(absent, "train")
     splits |= {key: split or None for key, (split, _) in found.items()}
     return splits, told
+
+
+def _bad_keys(path: Path) -> set[str]:
+    """Return the keys of the items that were bad in the fit, which are in no split."""
+    if not path.exists():
+        return set()
+    return {as_written(str(cells["key"])) for _, cells in open_table(path).rows(["key"])}
 
 
 def _no_splits(path: Path, why: str) -> DataError:
