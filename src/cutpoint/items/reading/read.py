@@ -12,7 +12,7 @@ from typing import Any
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError, UsageError
 from cutpoint.base.text import shortened
-from cutpoint.base.tongue import either
+from cutpoint.base.tongue import either, option
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.archives import is_archive, read_archive
 from cutpoint.items.reading.arrays import read_arrays, sequence_of
@@ -25,7 +25,7 @@ from cutpoint.items.reading.manifest import (
     read_splits_folder,
     split_manifests,
 )
-from cutpoint.items.reading.named import ITEMS, Columns
+from cutpoint.items.reading.named import APART, ITEMS, Columns
 from cutpoint.items.reading.streams import unpack
 from cutpoint.items.reading.tables import SUFFIXES, bad_line, is_table, read_text
 
@@ -95,7 +95,7 @@ def _read_path(path: Path, follow_links: bool, kind: str, columns: Columns) -> D
             raise _wrong_option("follow_links", f'"{path}" is read by its manifests.')
         return read_splits_folder(path, files, kind, columns)
     if path.is_file() and is_table(path):
-        if columns.dev:
+        if columns.dev not in ("", APART):
             raise _wrong_option("dev", "It is for a folder with train.*, dev.* and test.*.")
         return read_manifest(path, kind, columns)
     raise no_such_data(path, kind)
@@ -147,10 +147,10 @@ def refuse_other_kind(data: Dataset, kind: str) -> None:
 
 def _wrong_option(name: str, why: str) -> UsageError:
     return UsageError(
-        f"{name} can't be followed here.",
+        f"{option(name)} can't be followed here.",
         why,
         "The call without it.",
-        f"Leave out {name}",
+        f"Leave out {option(name)}",
     )
 
 
