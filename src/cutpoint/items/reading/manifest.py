@@ -93,8 +93,15 @@ def split_manifests(folder: Path, kind: Kind) -> list[tuple[Path, str]]:
                 f"Name one alone, or move the other:  {path}",
             )
         found[split] = path
-    ordered = [(found[split], split) for split in ("train", "val", "test") if split in found]
-    return ordered if "train" in found else []
+    if "train" not in found:
+        return []
+    return sorted(
+        ((path, split) for split, path in found.items()), key=lambda each: _order(each[1])
+    )
+
+
+def _order(split: str) -> int:
+    return ("train", "val", "test").index(split)
 
 
 def read_splits_folder(

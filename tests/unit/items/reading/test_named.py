@@ -70,8 +70,8 @@ def test_what_contradicts_itself_or_the_kind_is_refused(tmp_path: Path) -> None:
     assert "labels" in raised.value.got
     with pytest.raises(UsageError, match="dev can't be 'both'"):
         Columns.of("fit", {"dev": "both"})
-    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'lable'"):
-        Columns.of("fit", {"lable": "x"})
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'colour'"):
+        Columns.of("fit", {"colour": "x"})
     with pytest.raises(TypeError, match=r"predict\(\) got an unexpected keyword argument 'label'"):
         Columns.of("predict", {"label": "x"}, ItemColumns)
 
