@@ -6,15 +6,17 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from cutpoint.base.arguments import as_path, check_choice, check_workers
+from cutpoint.base.arguments import as_path, check_choice, check_count, check_workers
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
+from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.kinds import defaults_of
@@ -37,6 +39,7 @@ from cutpoint.items.reading import (
     without_unlabelled_splits,
 )
 from cutpoint.items.reading import AUTO as AUTO_KIND
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import (
     BackboneRanking,
     ChooseOptions,
@@ -57,8 +60,21 @@ from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import AnyPrediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
 
+DEFAULT_TEXT_BACKBONE = defaults_of("text").backbone
+_ENCODE_ARGUMENTS = (
+    "prompt_name",
+    "prompt",
+    "batch_size",
+    "show_progress_bar",
+    "normalize_embeddings",
+    "truncate_dim",
+    "convert_to_numpy",
+    "convert_to_tensor",
+)
+
 __all__ = [
     "choose",
+    "encode",
     "evaluate",
     "extract",
     "fit",
@@ -76,6 +92,7 @@ def load(
     build: Callable[[], Any] | None = None,
     decode: str | None = None,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> Backbone:
     """Return a backbone by its name or path, or around a network.
 
@@ -97,6 +114,10 @@ def load(
     inputs : mapping of name → "zeros", "ones" or number, optional
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
+    **reading
+        How items are read, as their kind has it. Of texts: ``long="chunks"``, ``prompt="query: "``,
+        ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``, ``overlap=32``; and
+        ``tokenizer="tokenizer.json"`` of a network in a file (``docs/backbones.md``).
 
     Raises
     ------
@@ -109,7 +130,7 @@ def load(
     """
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
-    found = _load(name, preprocess, trust_weights, build, inputs)
+    found = _load(name, preprocess, trust_weights, build, inputs, reading)
     return found if decode is None else found.decoding(decode)
 
 
@@ -119,6 +140,7 @@ def _load(
     trust_weights: bool,
     build: Callable[[], Any] | None,
     inputs: Mapping[str, str | int | float] | None,
+    reading: Mapping[str, Any],
 ) -> Backbone:
     if isinstance(name, Backbone):
         if preprocess is not None or trust_weights or build is not None or inputs:
@@ -128,9 +150,9 @@ def _load(
                 "The backbone alone, or its name with them.",
                 f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
             )
-        return name
+        return name.reading(reading) if reading else name
     if isinstance(name, (str, os.PathLike)):
-        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs)
+        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs, reading=reading)
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
@@ -139,7 +161,8 @@ def _load(
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
-    return load_object(name, preprocess, inputs=inputs)
+    found = load_object(name, preprocess, inputs=inputs)
+    return found.reading(reading) if reading else found
 
 
 def default_backbone(data: Any, columns: Columns | None = None) -> str:
@@ -280,6 +303,112 @@ def extract(
         for line in str(done.profile).split("\n"):
             reporter.say(line)
     return done.features
+
+
+def encode(
+    texts: Any,
+    backbone: str | Backbone = DEFAULT_TEXT_BACKBONE,
+    *,
+    prompt_name: str | None = None,
+    prompt: str | None = None,
+    batch_size: int | None = None,
+    show_progress_bar: bool | None = None,
+    normalize_embeddings: bool = False,
+    truncate_dim: int | None = None,
+    convert_to_numpy: bool = True,
+    convert_to_tensor: bool = False,
+    n_workers: int | None = None,
+    **other: Any,
+) -> Any:
+    """Return one vector a text, as the network's makers read it out.
+
+    Arguments are called as in ``SentenceTransformer.encode``, and rows agree with it to 1e-5. Two
+    things differ: texts that are cut are counted in a warning, and ``"[SEP]"`` in a text is those
+    letters (``specials="tokens"`` in `load` makes it the special token). Texts without any token
+    of their own have the vector of an empty text.
+
+    Parameters
+    ----------
+    texts : str, or sequence of str or pairs of str
+        Of one text one vector is returned.
+    backbone : str or Backbone
+    prompt_name : str, optional
+        What stands before each text, by its name in the network's configuration.
+    prompt : str, optional
+        The same, itself. By default what the configuration says, mostly nothing.
+    batch_size : int, optional
+        Texts a forward pass at most; by default up to 8 of one length, which is fastest.
+    show_progress_bar : bool, optional
+    normalize_embeddings : bool
+        Whether vectors are given the length 1; after `truncate_dim`.
+    truncate_dim : int, optional
+        Numbers of a vector that are kept, the first ones.
+    convert_to_numpy, convert_to_tensor : bool
+        Whether rows come as one array, the default; as one tensor; or, both False, as a list of
+        tensors.
+    n_workers : int, optional
+        Threads; as many as cores by default.
+
+    Returns
+    -------
+    rows : float32 array of shape (n_texts, n_features)
+
+    Raises
+    ------
+    DataError
+        If an item is no text: all such are named.
+    UsageError
+        If the network's makers do what can't be done here; or of an argument that can't be
+        followed.
+    """
+    _refuse_unlike_numpy(other)
+    check_workers(n_workers)
+    check_count("batch_size", batch_size, 8)
+    check_count("truncate_dim", truncate_dim, 128)
+    encoder = _encoder(backbone, n_workers)
+    before = prompt_of(encoder.backbone, prompt_name, prompt)
+    read = encoder.backbone.reading({"empty": "keep", **before}).spec.preprocess
+    is_one = isinstance(texts, str)
+    items = read_arrays([texts] if is_one else texts, kind=encoder.backbone.kind).items
+    reporter = Reporter(quiet=not show_progress_bar)
+    rows = encoder.encode([item.payload for item in items], read, batch_size, reporter)
+    rows = rows if truncate_dim is None else rows[:, :truncate_dim]
+    rows = normalised(rows) if normalize_embeddings else rows
+    found: Any = rows[0] if is_one else rows
+    is_array = convert_to_numpy and not convert_to_tensor
+    return found if is_array else _tensors(found, convert_to_tensor)
+
+
+@lru_cache(maxsize=4)
+def _encoder(backbone: str | Backbone, n_workers: int | None) -> Encoder:
+    """Return what encodes by a backbone; made once, as its engine is compared first."""
+    return Encoder(load(backbone), n_workers)
+
+
+def _refuse_unlike_numpy(given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for arguments of sentence-transformers that can't be followed."""
+    as_is = {
+        "output_value": ("sentence_embedding",),
+        "precision": ("float32",),
+        "device": (None, "cpu"),
+        "pool": (None,),
+        "chunk_size": (None,),
+    }
+    wrong = [name for name, value in given.items() if value not in as_is.get(name, ())]
+    if wrong:
+        raise UsageError(
+            f"{options(*wrong)} can't be followed.",
+            "Vectors of whole texts are computed in float32 on processors, in this process.",
+            f"What can be said: {', '.join(_ENCODE_ARGUMENTS)}.",
+            f"Leave out {options(*wrong)}",
+        )
+
+
+def _tensors(rows: Any, is_one_tensor: bool) -> Any:
+    import torch
+
+    tensor = torch.from_numpy(rows.copy())
+    return tensor if is_one_tensor or tensor.ndim == 1 else list(tensor)
 
 
 @overload

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -194,6 +194,8 @@ class Kind(Protocol):
         Endings, as in `SUFFIXES`, of files in which each line is an item where such a file alone
         is what is described.
     DEFAULTS : Defaults
+    COUNTS : tuple of str
+        What `counts` counts of each item; empty: nothing.
     """
 
     NAME: str
@@ -204,6 +206,7 @@ class Kind(Protocol):
     BESIDE: tuple[str, ...]
     LINES: Collection[str]
     DEFAULTS: Defaults
+    COUNTS: tuple[str, ...]
 
     def spec_from_json(self, fields: Mapping[str, Any]) -> Preprocess:
         """Return the preprocessing that `to_json` gave, checked; ValueError if it is none."""
@@ -229,6 +232,27 @@ class Kind(Protocol):
         `payload` is the bytes of a file, or what `payload_of` gave; `name` the file's.
         """
 
+    def parts(self, prepared: Prepared, spec: Any) -> Sequence[Prepared]:
+        """Return what the network is given of a prepared item: the item; or parts of it, whose
+        features are averaged, each weighted by how many of its places count."""
+
+    def n_at_once(self, item: Prepared, n_usual: int) -> int:
+        """Return how many items of the shapes of `item` a batch holds; `n_usual` is what the
+        engine is fastest with of pictures. Items of other shapes are in other batches."""
+
+    def adjusted(self, spec: Any, given: Mapping[str, Any]) -> Preprocess:
+        """Return `spec` with what a person said of how items are read, by name, or raise
+        `UsageError` for what can't be said."""
+
+    def counts(self, payload: Any, spec: Any) -> Mapping[str, int]:
+        """Return what is counted of an item beside its features, cheaply; or raise `BadItem`."""
+
+    def told(self, counted: Mapping[str, Sequence[int]], spec: Any) -> Sequence[str]:
+        """Return what is to be said, before anything is computed, of the items counted."""
+
+    def remarks(self, spec: Any) -> Sequence[str]:
+        """Return what a person who looks at the layers should know of how items are read."""
+
     def in_graph(self, spec: Any) -> Mapping[str, InGraph]:
         """Return what is done in the graph to inputs; those left out go in as they are."""
 
@@ -240,6 +264,15 @@ class Kind(Protocol):
 
     def wanted(self, payload: Any, spec: Any) -> tuple[str, str]:
         """Return what `spec` takes, and what to type for an array that it does not take."""
+
+    def snippet(self, payload: Any, spec: Any) -> str:
+        """Return an item in one line of text, for reports; empty if it is nothing to read.
+
+        Raises
+        ------
+        BadItem
+            If the payload can't be read.
+        """
 
     def picture(self, payload: Any, spec: Any) -> str:
         """Return an item as a data URI, for reports; empty if there is nothing to see.

@@ -123,11 +123,14 @@ class LayerTable:
     rows : tuple of Layer
     input_name : str
         What the network calls its input, where that is no layer.
+    remarks : tuple of str
+        What is to be known of how items are read; printed below the rows.
     """
 
     backbone: str
     rows: tuple[Layer, ...]
     input_name: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -164,7 +167,7 @@ class LayerTable:
     def find(self, pattern: str) -> LayerTable:
         """Return the layers whose name matches the glob `pattern`."""
         rows = tuple(row for row in self.rows if fnmatch.fnmatchcase(row.name, pattern))
-        return LayerTable(self.backbone, rows, self.input_name)
+        return replace(self, rows=rows)
 
     def select(self, *taps: str | int) -> tuple[Layer, ...]:
         """Return the tappable layers meant by names, indices or globs, in execution order.
@@ -176,6 +179,19 @@ class LayerTable:
             if not layer.tappable:
                 raise self._not_tappable(layer)
         return tuple(chosen[index] for index in sorted(chosen))
+
+    def last_tokens(self) -> Layer:
+        """Return the last layer with tokens: of a text network its last hidden state.
+
+        Raises
+        ------
+        TapNotFound
+            If no layer gives tokens.
+        """
+        found = [row for row in self._places() if row.layout == "NTC"]
+        if not found:
+            raise self._not_found("layer with tokens", "")
+        return found[-1]
 
     def maps(self) -> list[Layer]:
         """Return the tappable layers that give maps; one that only pads shows nothing new."""
@@ -359,13 +375,15 @@ class LayerTable:
         if n_columns is not None:
             cells = _fitted(cells, n_columns)
         widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        rows = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        return [*rows, *self.remarks]
 
     def _repr_html_(self) -> str:
         header, *rows = ([html.escape(cell) for cell in row] for row in self.cells())
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        told = "".join(f"<p>{html.escape(each)}</p>" for each in self.remarks)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{told}"
 
 
 def _fitted(cells: list[tuple[str, ...]], n_columns: int) -> list[tuple[str, ...]]:

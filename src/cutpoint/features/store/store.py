@@ -574,7 +574,7 @@ def _is_item(found: Any) -> bool:
 
 
 # What is meant by a field that is not there: those of views of earlier releases.
-_ABSENT: dict[str, Any] = {"macs": {}, "layouts": {}, "label_type": "str"}
+_ABSENT: dict[str, Any] = {"macs": {}, "layouts": {}, "counts": {}, "label_type": "str"}
 _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
     "label_type": lambda found: found in LABEL_TYPES,
@@ -584,6 +584,7 @@ _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "items": _is_list_of(_is_item),
     "macs": _is_object,
     "layouts": _is_mapping_of(_is_text),
+    "counts": _is_mapping_of(_is_list_of(lambda found: isinstance(found, int))),
     "precision_check": lambda found: found is None or _is_object(found),
 }
 

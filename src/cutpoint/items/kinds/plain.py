@@ -8,7 +8,7 @@ from typing import Any
 from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Preprocess
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import option, options
 from cutpoint.base.types import Prepared
 
 COLUMNS: tuple[str, ...] = ("path",)
@@ -38,6 +38,21 @@ def decoding(spec: Any, decode: str) -> Preprocess:
         "A backbone of images.",
         f"Leave out {option('decode')}",
     )
+
+
+def adjusted(spec: Any, given: Mapping[str, Any]) -> Preprocess:
+    """Raise `UsageError`: nothing more can be said of how items are read."""
+    raise UsageError(
+        f"{options(*given)} can't be followed: the backbone reads items of kind {spec.kind}.",
+        "Of such items nothing of that name can be said.",
+        "A backbone whose items it is said of.",
+        f"Leave out {options(*given)}",
+    )
+
+
+def remarks(spec: Any) -> Sequence[str]:
+    """There is nothing to know."""
+    return ()
 
 
 def decodes_smaller(payload: Any, spec: Any) -> bool:

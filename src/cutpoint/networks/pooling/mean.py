@@ -7,7 +7,6 @@ from typing import Any
 from cutpoint.base.ops import NUMPY, Ops
 from cutpoint.networks.pooling.cls import pool_cls
 from cutpoint.networks.pooling.masked import space_mean
-from cutpoint.networks.pooling.rmac import unit_length
 
 
 def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any = None) -> Any:
@@ -36,28 +35,6 @@ def pool_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any 
     array([[2.]])
     """
     return space_mean(activation, layout, ops, mask)
-
-
-def pool_st(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any = None) -> Any:
-    """Mean over the valid tokens, of length 1: what sentence-transformers' `encode` gives.
-
-    Parameters
-    ----------
-    activation, layout, ops, mask
-        As in `pool_mean`.
-
-    Returns
-    -------
-    features : same kind and type, shape (n_items, channels)
-        Zeros for an item without any valid token.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> pool_st(np.array([[[3.0, 1.0], [3.0, 7.0]]]))
-    array([[0.6, 0.8]])
-    """
-    return unit_length(space_mean(activation, layout, ops, mask), ops, 1e-12)
 
 
 def pool_cls_mean(activation: Any, layout: str = "NTC", ops: Ops = NUMPY, mask: Any = None) -> Any:

@@ -21,11 +21,13 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t
-from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean, pool_st
+from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.rmac import N_SCALES, pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
 from cutpoint.networks.pooling.spp import LEVELS, pool_spp
+from cutpoint.networks.pooling.st import pool_st
+from cutpoint.networks.pooling.weightedmean import pool_weightedmean
 
 Pool = Callable[..., Any]
 """``pool(activation, layout, ops)`` → pooled; with ``mask=`` where its kind knows masks."""
@@ -81,8 +83,10 @@ POOLS: dict[str, PoolKind] = {
     "rmac": PoolKind(pool_rmac, "flat maps", "rmac or rmac(L)", count("n_scales", N_SCALES)),
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean", masked_since=1),
-    "st": PoolKind(pool_st, "tokens", "st", masked_since=1),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean", masked_since=1),
+    "last": PoolKind(pool_last, "tokens", "last", masked_since=1),
+    "st": PoolKind(pool_st, "tokens", "st", masked_since=1),
+    "weightedmean": PoolKind(pool_weightedmean, "tokens", "weightedmean", masked_since=1),
     "h2t": PoolKind(
         pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, has_one_width=False
     ),
@@ -91,6 +95,8 @@ POOLS: dict[str, PoolKind] = {
     "grid": PoolKind(pool_grid, "maps", "grid(n)", count("n"), gives="places", masked_since=2),
     "none": PoolKind(pool_none, "any", "none", gives="places"),
 }
+ALIASES = {"max": "gmp", "lasttoken": "last"}
+"""As sentence-transformers has them → ours, by which they are stored."""
 REVISION = max(kind.masked_since for kind in POOLS.values())
 """What pools compute now; see `TapSpec.revision`."""
 _TYPED = re.compile(r"([a-z0-9+]+)(?:\(([^()]*)\))?")
@@ -117,9 +123,10 @@ def read_pool(text: str) -> tuple[str, dict[str, Any], str]:
     ('spp', {'how': 'max'}, 'spp(max)')
     """
     found = _TYPED.fullmatch(text)
-    if found is None or found[1] not in POOLS:
+    name = ALIASES.get(found[1], found[1]) if found else ""
+    if found is None or name not in POOLS:
         raise _unknown(f'There is no pool "{text}".', "No pool has that name.")
-    name, brackets = found[1], found[2]
+    brackets = found[2]
     words = [] if brackets is None else [word.strip() for word in brackets.split(",")]
     try:
         arguments, spelled = POOLS[name].read(words)
@@ -314,6 +321,7 @@ def _unknown(wrong: str, got: str) -> UsageError:
     return UsageError(
         wrong,
         got,
-        f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto.",
+        f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto. "
+        f"{', '.join(f'{alias} is {pool}' for alias, pool in ALIASES.items())}.",
         f"Type, for example:  {option('pool', 'gem(4)')}",
     )

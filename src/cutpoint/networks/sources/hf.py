@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cutpoint.base.errors import ModalityError
-from cutpoint.base.spec import ArraySpec, BackboneSpec, Preprocess
+from cutpoint.base.spec import ArraySpec, BackboneSpec
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import files_sha256
@@ -78,8 +78,8 @@ def _known_preprocess(transformers: Any, network: Any, place: Place, options: Lo
     return image_preprocess(processor, place.id)
 
 
-def _of_text(transformers: Any, network: Any, place: Place, options: LoadOptions) -> Preprocess:
-    known = text_preprocess(transformers, network, place)
+def _of_text(transformers: Any, network: Any, place: Place, options: LoadOptions) -> Any:
+    known = text_preprocess(transformers, network, place, options.reading)
     if known is not None and not isinstance(options.preprocess, ArraySpec):
         return stated_text(options.preprocess, known, place.id)
     if options.preprocess is not None:

@@ -72,8 +72,8 @@ class Place:
         except OSError as error:
             raise cannot_load(self, error) from error
 
-    def told(self, transformers: Any, file: str) -> dict[str, Any]:
-        """Return the object in a JSON file; nothing if there is no such file.
+    def told(self, transformers: Any, file: str) -> Any:
+        """Return what a JSON file holds; an empty object if there is no such file.
 
         Raises
         ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from cutpoint.base.errors import UsageError, WeightsError
@@ -15,7 +16,9 @@ _SENTENCES = "sentence_bert_config.json"
 _MOST_TOKENS = 1_000_000  # tokenizers write 1e30 where they know no limit, some write 0
 
 
-def text_preprocess(transformers: Any, network: Any, place: Place) -> TextSpec | None:
+def text_preprocess(
+    transformers: Any, network: Any, place: Place, reading: Mapping[str, Any]
+) -> TextSpec | None:
     """Return how a network's texts are tokenised; None where it has no ``tokenizer.json``.
 
     Raises
@@ -29,7 +32,7 @@ def text_preprocess(transformers: Any, network: Any, place: Place) -> TextSpec |
         path = place.file(transformers, TOKENIZER)
     except WeightsError:
         return None
-    max_tokens, limit_from = _limit(transformers, network, place)
+    max_tokens, limit_from = _limit(transformers, network, place, reading)
     pad_id = getattr(network.config, "pad_token_id", None)
     return TextSpec(
         hold(path.read_bytes(), f'"{place.id}"'),
@@ -68,10 +71,13 @@ def _takes_types(network: Any) -> bool:
     return has_types and "token_type_ids" in inspect.signature(network.forward).parameters
 
 
-def _limit(transformers: Any, network: Any, place: Place) -> tuple[int, str]:
+def _limit(
+    transformers: Any, network: Any, place: Place, reading: Mapping[str, Any]
+) -> tuple[int, str]:
     """Return how many tokens the network is given, and which file says so.
 
-    What its makers ran it with goes first; the others are what it can do.
+    What its makers ran it with goes first; the others are what it can do. A person is asked only
+    where nothing says it, as with positions that are relative.
     """
     said = place.told(transformers, _SENTENCES).get("max_seq_length")
     by_tokenizer = place.told(transformers, "tokenizer_config.json").get("model_max_length")
@@ -82,6 +88,8 @@ def _limit(transformers: Any, network: Any, place: Place) -> tuple[int, str]:
         return _least(int(by_tokenizer), "tokenizer_config.json", positions)
     if positions is not None:
         return positions, "config.json"
+    if _is_limit(reading.get("max_tokens")):
+        return int(reading["max_tokens"]), "max_tokens"
     raise UsageError(
         f'How many tokens "{place.id}" takes at a time is not known.',
         f"Neither {_SENTENCES}, tokenizer_config.json nor config.json says it.",

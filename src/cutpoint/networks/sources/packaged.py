@@ -11,7 +11,7 @@ from cutpoint.base.spec import BackboneSpec, PreprocessSpec
 from cutpoint.base.tongue import layers_of
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.items.kinds.text import TextSpec, hold
-from cutpoint.networks.backbone import Backbone, LoadOptions
+from cutpoint.networks.backbone import Backbone, LoadOptions, Readout
 from cutpoint.networks.sources.files import file_sha256
 from cutpoint.networks.sources.hf_networks import Place, import_transformers, network_of, quiet
 from cutpoint.networks.sources.hf_texts import stated_text
@@ -86,7 +86,9 @@ def _minilm(options: LoadOptions) -> Backbone:
     )
     preprocess = stated_text(options.preprocess, known, what)
     spec = BackboneSpec("packaged", _MINILM, "text", _MINILM_SHA256[_WEIGHTS], preprocess)
-    return Backbone(spec, _build_minilm, torch_framework)
+    found = Backbone(spec, _build_minilm, torch_framework)
+    found.readout = Readout("mean", is_normalised=True)
+    return found
 
 
 def _build_minilm() -> Any:

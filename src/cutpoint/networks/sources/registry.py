@@ -27,6 +27,7 @@ _BUILD_THEMSELVES = (
     "onnx",
     "packaged",
     "savedmodel",
+    "sentence_transformers",
     "tfhub",
     "tfjs",
     "timm",
@@ -78,6 +79,8 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
             "Constants with a network in a file, or one in memory.",
             f"Leave out {option('inputs')}",
         )
+    if options.reading:
+        found = found.reading(options.reading)
     found.loaded_with = options
     return found
 
@@ -85,7 +88,12 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
 def _source_of(path: Path) -> str:
     """Return which source reads a file or folder, by its name and what lies in it."""
     if path.is_dir():
-        inside = {"saved_model.pb": "savedmodel", "model.json": "tfjs", "config.json": "hf"}
+        inside = {
+            "saved_model.pb": "savedmodel",
+            "model.json": "tfjs",
+            "modules.json": "sentence_transformers",
+            "config.json": "hf",
+        }
         found = next((source for file, source in inside.items() if (path / file).exists()), None)
         what = f"folders with {', '.join(inside)}"
     else:

@@ -1,6 +1,7 @@
 """Texts and pairs of texts; what `contracts.Kind` names, from one file each."""
 
 from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, picture, refuse_one
+from cutpoint.items.kinds.text.adjust import adjusted, remarks
 from cutpoint.items.kinds.text.batches import n_at_once, parts
 from cutpoint.items.kinds.text.counts import COUNTS, counts, told
 from cutpoint.items.kinds.text.defaults import DEFAULTS
@@ -33,6 +34,7 @@ __all__ = [
     "NOUN",
     "SUFFIXES",
     "TextSpec",
+    "adjusted",
     "counts",
     "decodes_smaller",
     "decoding",
@@ -45,6 +47,7 @@ __all__ = [
     "picture",
     "prepare_item",
     "refuse_one",
+    "remarks",
     "snippet",
     "spec_from_json",
     "told",

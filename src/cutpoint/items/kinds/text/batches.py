@@ -12,7 +12,7 @@ MAX_TEXTS, MAX_TOKENS = 8, 1024
 
 def n_at_once(item: Prepared, n_usual: int) -> int:
     """Return how many such items a batch holds: 8, or fewer of long ones."""
-    width = max(each.shape[-1] for each in item.values())
+    width: int = max(each.shape[-1] for each in item.values())
     return max(1, min(MAX_TEXTS, MAX_TOKENS // width))
 
 

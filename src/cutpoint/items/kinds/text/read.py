@@ -48,7 +48,8 @@ def digest(payload: Any) -> str:
     """Return the sha256 of a text in UTF-8, as of a file that holds it; of a pair, of both."""
     if isinstance(payload, str):
         return hashlib.sha256(_utf8(payload)).hexdigest()
-    first, second = (hashlib.sha256(_utf8(each)) for each in texts_of(payload))
+    text, pair = texts_of(payload)
+    first, second = (hashlib.sha256(_utf8(each or "")) for each in (text, pair))
     return hashlib.sha256(b"pair" + first.digest() + second.digest()).hexdigest()
 
 

@@ -83,7 +83,7 @@ class TextSpec:
             raise ValueError("tokenizer is the sha256 of a tokenizer.json, 64 hex digits")
         if not all(type(each) is int for each in (self.max_tokens, self.overlap, self.pad_id)):
             raise ValueError("max_tokens, overlap and pad_id are whole numbers")
-        if self.max_tokens < 4 or not self.overlap >= 0 or self.recipe != 1:
+        if self.max_tokens < 4 or self.overlap < 0 or self.recipe != 1:
             raise ValueError("max_tokens is 4 or more, overlap 0 or more; recipe is 1")
         if self.long == "chunks" and self.overlap > self.max_tokens // 2:
             raise ValueError("overlap is at most half of max_tokens")
