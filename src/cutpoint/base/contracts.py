@@ -120,6 +120,7 @@ class HeadRule:
     Attributes
     ----------
     head : str
+        As it is typed, ``"logistic(C=0.1:1:10)"``.
     from_classes : int
         Classes from which on it is.
     to_rows : float

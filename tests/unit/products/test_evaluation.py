@@ -97,7 +97,7 @@ def test_rows_it_was_fitted_on_are_refused_unless_the_training_score_is_named(
     fitted: tuple[Predictor, Path], tmp_path: Path
 ) -> None:
     model, folder = fitted
-    with pytest.raises(LeakageError, match="was fitted on 48 of them"):
+    with pytest.raises(LeakageError, match="48 of the 60 items to score were trained on"):
         cp.evaluate(model, folder, "all", quiet=True)
     assert cp.evaluate(model, folder, "train", quiet=True).scores.n_items == 48
     kept = cp.evaluate(model, folder, "all", leave_out_trained=True, quiet=True)

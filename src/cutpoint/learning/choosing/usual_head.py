@@ -11,10 +11,14 @@ from cutpoint.learning.heads import HEADS_OF
 def usual_head(task: Task) -> tuple[str, str]:
     """Return the head for such a task, and why it is; no reason where the kind has but one."""
     rules = kind_defaults(task).heads
-    known = [rule for rule in rules if rule.head in HEADS_OF[task.targets.kind]]
+    known = [each for each in rules if _name(each) in HEADS_OF[task.targets.kind]]
     n_classes, n_rows = task.n_classes, task.rows_per_class
     rule = next((each for each in known if each.holds(n_classes, n_rows)), rules[-1])
     return rule.head, _why(rule, task) if len(rules) > 1 else ""
+
+
+def _name(rule: HeadRule) -> str:
+    return rule.head.partition("(")[0]
 
 
 def _why(rule: HeadRule, task: Task) -> str:

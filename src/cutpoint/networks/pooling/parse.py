@@ -21,6 +21,7 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t
+from cutpoint.networks.pooling.last import pool_last
 from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.rmac import N_SCALES, pool_rmac

@@ -61,7 +61,7 @@ def pool_rmac(
     total = None
     for (top, bottom, left, right), count in regions.items():
         part = ops.slice(ops.slice(activation, rows, top, bottom), columns, left, right)
-        vector = ops.scale(unit_length(ops.max(part, (rows, columns)), ops, eps), count)
+        vector = ops.scale(_unit_length(ops.max(part, (rows, columns)), ops, eps), count)
         total = vector if total is None else ops.add(total, vector)
     return total
 
@@ -111,8 +111,7 @@ def _starts(size: int, side: int, n_regions: int) -> list[int]:
     return [place * (size - side) // (n_regions - 1) for place in range(n_regions)]
 
 
-def unit_length(vector: Any, ops: Ops, eps: float) -> Any:
-    """Return vectors of length 1, (n_items, channels); shorter ones than `eps` are over it."""
+def _unit_length(vector: Any, ops: Ops, eps: float) -> Any:
     n_channels = int(vector.shape[1])
     squared = ops.reshape(ops.scale(ops.mean(ops.multiply(vector, vector), (1,)), n_channels), (1,))
     return ops.multiply(vector, ops.power(ops.at_least(squared, eps**2), -0.5))

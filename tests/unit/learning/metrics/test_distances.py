@@ -98,7 +98,7 @@ def test_coral_is_its_formula() -> None:
 def test_proxy_a_distance_runs_from_chance_to_certainty() -> None:
     assert proxy_a_distance(0.5) == 0
     assert proxy_a_distance(0.0) == 2
-    with pytest.raises(UsageError, match="no share"):
+    with pytest.raises(UsageError, match="is no error"):
         proxy_a_distance(3)
 
 
