@@ -148,7 +148,7 @@ class Columns:
         names : collection of str
             The columns that are there.
         kind : Kind
-            Of the items.
+            The kind of item.
         where : str
             The table, for messages.
 
