@@ -270,7 +270,7 @@ def test_predict_keeps_the_order_and_tells_bad_files(model: Path, tmp_path: Path
     done = run("predict", model, *files)
     lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["red", "not", "green"]
-    assert "1 of 3 files are bad" in done.stderr
+    assert "1 of 3 items are bad" in done.stderr
     rows = json.loads(run("predict", model, *files, "--json").stdout)
     assert rows[1]["probability"] is None
     run("predict", model, tmp_path / "bad.png", code=1)

@@ -172,7 +172,8 @@ class Defaults:
 class Kind(Protocol):
     """A kind of item: a module with these names, registered under ``cutpoint.kinds``.
 
-    `cutpoint.items.kinds.plain` has what most kinds share.
+    What it does not name it has of `cutpoint.items.kinds.plain`, so that kinds outlast a protocol
+    that grows.
 
     Attributes
     ----------
@@ -185,6 +186,15 @@ class Kind(Protocol):
     SUFFIXES : collection of str
         Names of files that are items (good or bad) end so, lower case and without the dot; others
         are ignored and counted. ``""``: files without a suffix are items, too.
+    COLUMNS : tuple of str
+        Columns of a manifest that an item can be in; of those there are, the first. Cells of
+        ``path`` and ``image`` name files; those of others are given to `payload_of`.
+    BESIDE : tuple of str
+        Columns that belong to an item, too, where they are there: then `payload_of` is given a
+        mapping of column → cell.
+    LINES : collection of str
+        Endings, as in `SUFFIXES`, of files in which each line is an item where such a file alone
+        is what is described.
     DEFAULTS : Defaults
     COUNTS : tuple of str
         What `counts` counts of each item; empty: nothing.
@@ -194,6 +204,9 @@ class Kind(Protocol):
     NOUN: str
     ITEMS: str
     SUFFIXES: Collection[str]
+    COLUMNS: tuple[str, ...]
+    BESIDE: tuple[str, ...]
+    LINES: Collection[str]
     DEFAULTS: Defaults
     COUNTS: tuple[str, ...]
 
@@ -201,8 +214,11 @@ class Kind(Protocol):
         """Return the preprocessing that `to_json` gave, checked; ValueError if it is none."""
 
     def payload_of(self, given: Any) -> Any:
-        """Return what is kept of an item given in Python, None if it is none; not a path or
-        bytes, which are items of any kind."""
+        """Return what is kept of an item given in Python or in a cell, None if it is none.
+
+        Not given a path or bytes, which are items of any kind; a str of which the kind says None
+        is the path of a file.
+        """
 
     def refuse_one(self, given: Any) -> None:
         """Raise `ShapeError` for one item where several are meant."""

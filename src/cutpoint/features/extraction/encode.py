@@ -179,8 +179,8 @@ def _distinct(payloads: Sequence[Any], kind: str) -> tuple[list[Item], Array]:
     Keys are the places among them.
     """
     place_of: dict[Any, int] = {}
-    rows = []
-    first = []
+    rows: list[int] = []
+    first: list[Any] = []
     for payload in payloads:
         key = _name(payload, kind)
         if key not in place_of:

@@ -199,6 +199,15 @@ def read_folder(root: Path, follow_links: bool = False, kind: str = "image") -> 
     return _dataset(root, items, class_folders, walk, warnings)
 
 
+def class_folders_with(root: Path, kind: str) -> list[str]:
+    """Return the class folders below `root` that hold items, as `read_folder` would take them."""
+    walk = _Walk(False, root, kind)
+    folders = walk.folders(root)
+    below = [folder for folder, _ in _split_class_folders(walk, folders)]
+    found = below if _are_splits(folders) else folders
+    return [posix_key(each, root) for each in found if next(walk.files(each), None)]
+
+
 def _each_file_once(
     walk: _Walk, found: Sequence[tuple[_File, Item]], warnings: list[str]
 ) -> list[Item]:

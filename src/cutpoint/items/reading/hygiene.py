@@ -84,11 +84,14 @@ def conflicting_labels(
 
 
 def _bare(dataset: Dataset, what: str) -> DataError:
+    by_columns = f" Its columns not read: {', '.join(dataset.unread)}." if dataset.unread else ""
     return DataError(
         f'Labels are missing from "{dataset.name}".',
-        f"{what}.",
-        "A label is the folder an item lies in, or the column `label`.",
-        "Lay the files out as:  DATA/<class>/<file>",
+        f"{what}.{by_columns}",
+        "A label is the folder an item lies in, or the column `label`, or one that is named.",
+        f"Type, for example:  {option('label', dataset.unread[0])}"
+        if dataset.unread
+        else "Lay the files out as:  DATA/<class>/<file>",
     )
 
 

@@ -59,6 +59,8 @@ class Dataset:
         The kind of item, as the backbone that they are for says it.
     target : {"", "classes", "labels"}
         What the data itself says that labels are: folders classes, sequences several; empty: not.
+    unread : tuple of str
+        Columns of a manifest that nobody named, for messages.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Dataset:
     label_type: str = "str"
     kind: str = "image"
     target: str = ""
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)

@@ -12,7 +12,7 @@ from cutpoint.base.errors import UsageError
 from cutpoint.base.tongue import either, option
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.items.reading import AUTO as AUTO_KIND
-from cutpoint.items.reading import KINDS, check_kind
+from cutpoint.items.reading import KINDS, Columns, check_kind
 from cutpoint.learning.choosing import AUTO_HEADS, ChooseOptions, check_options
 from cutpoint.learning.heads import (
     HEADS,
@@ -48,6 +48,10 @@ class FitOptions:
         What they were taken for; empty until the data is read.
     unlabelled : str
         Where more items without labels are, as it was typed; empty if there are none.
+    columns : Columns
+        How a manifest is read.
+    splits : str
+        The file that splits were read from; empty if there is none.
     """
 
     request: Request = field(default_factory=Request)
@@ -59,6 +63,8 @@ class FitOptions:
     kind: str = AUTO_KIND
     target: str = ""
     unlabelled: str = ""
+    columns: Columns = field(default_factory=Columns)
+    splits: str = ""
 
     @classmethod
     def of(
@@ -72,6 +78,8 @@ class FitOptions:
         *,
         allow_group_overlap: bool = False,
         unlabelled: str = "",
+        columns: Columns | None = None,
+        splits: str = "",
     ) -> FitOptions:
         """Return the options that a person typed, in Python or in a command line."""
         return cls(
@@ -83,6 +91,8 @@ class FitOptions:
             protocol=protocol,
             kind=kind,
             unlabelled=unlabelled,
+            columns=columns or Columns(),
+            splits=splits,
         )
 
     @property
@@ -237,6 +247,9 @@ class FitOptions:
             ("allow_group_overlap", "--allow-group-overlap", self.allow_group_overlap, False),
             ("follow_links", "--follow-links", asked.follow_links, False),
         ]
+        chosen += [("splits", "--splits", self.splits, "")]
+        for name, value in self.columns.said().items():
+            chosen.append((name, f"--{name.replace('_', '-')}", value, ""))
         return [(key, word, value) for key, word, value, default in chosen if value != default]
 
 

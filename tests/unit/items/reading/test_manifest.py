@@ -110,7 +110,7 @@ def test_a_column_that_is_nearly_one_that_is_read_is_refused(
     tmp_path: Path, column: str, meant: str
 ) -> None:
     path = write_csv(tmp_path / "m.csv", f"path,{column}\na,1\n")
-    with pytest.raises(DataError, match=f"Rename the column to:  {meant}"):
+    with pytest.raises(DataError, match=f"rename the column to:  {meant}"):
         read_manifest(path)
 
 

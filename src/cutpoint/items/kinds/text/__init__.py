@@ -1,12 +1,21 @@
 """Texts and pairs of texts; what `contracts.Kind` names, from one file each."""
 
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, picture, refuse_one
 from cutpoint.items.kinds.text.adjust import adjusted, remarks
 from cutpoint.items.kinds.text.batches import n_at_once, parts
 from cutpoint.items.kinds.text.counts import COUNTS, counts, told
 from cutpoint.items.kinds.text.defaults import DEFAULTS
 from cutpoint.items.kinds.text.prepare import prepare_item
-from cutpoint.items.kinds.text.read import ITEMS, NAME, NOUN, SUFFIXES, digest, payload_of
+from cutpoint.items.kinds.text.read import (
+    BESIDE,
+    COLUMNS,
+    ITEMS,
+    LINES,
+    NAME,
+    NOUN,
+    SUFFIXES,
+    digest,
+    payload_of,
+)
 from cutpoint.items.kinds.text.show import snippet, wanted
 from cutpoint.items.kinds.text.spec import TextSpec
 from cutpoint.items.kinds.text.tokenizers import hold
@@ -14,26 +23,24 @@ from cutpoint.items.kinds.text.tokenizers import hold
 spec_from_json = TextSpec.from_json
 
 __all__ = [
+    "BESIDE",
+    "COLUMNS",
     "COUNTS",
     "DEFAULTS",
     "ITEMS",
+    "LINES",
     "NAME",
     "NOUN",
     "SUFFIXES",
     "TextSpec",
     "adjusted",
     "counts",
-    "decodes_smaller",
-    "decoding",
     "digest",
     "hold",
-    "in_graph",
     "n_at_once",
     "parts",
     "payload_of",
-    "picture",
     "prepare_item",
-    "refuse_one",
     "remarks",
     "snippet",
     "spec_from_json",
