@@ -330,7 +330,7 @@ def encode(
     Parameters
     ----------
     texts : str, or sequence of str or pairs of str
-        Of one text one vector is returned.
+        One text gives one vector.
     backbone : str or Backbone
     prompt_name : str, optional
         What stands before each text, by its name in the network's configuration.
