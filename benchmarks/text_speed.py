@@ -41,7 +41,19 @@ SETS = ("uci-sentiment", "banking77", "sst2")
 N_TIMED, N_ROUNDS = 120, 5
 TOLERANCE, WIDTH = 1e-5, 256
 POOLS = ("mean", "cls", "max", "last", "st", "weightedmean")
-ODD = ("😀", "👍🏽 🎉", ".", "?!", "a", "Ünïcödé CAFÉ", "日本語のテキスト", "  b ", "1 2 3", "\u200b", "")
+ODD = (
+    "😀",
+    "👍🏽 🎉",
+    ".",
+    "?!",
+    "a",
+    "Ünïcödé CAFÉ",
+    "日本語のテキスト",
+    "  b ",
+    "1 2 3",
+    "\u200b",
+    "",
+)
 
 
 def texts_of(name: str, n_texts: int) -> list[str]:
