@@ -255,7 +255,7 @@ def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path:
     for name in ("accuracy", "balanced accuracy", "macro F1", "AUC", "log-loss", "ECE"):
         assert name in text
     refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
-    assert "Error: A score on 60 items was asked for." in refused.stderr
+    assert "of the 60 items to score were trained on." in refused.stderr
     done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
     assert json.loads(done.stdout)["split"] == "all"
     assert "--split all --leave-out-trained" in (tmp_path / "r.html").read_text()
@@ -270,7 +270,7 @@ def test_predict_keeps_the_order_and_tells_bad_files(model: Path, tmp_path: Path
     done = run("predict", model, *files)
     lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["red", "not", "green"]
-    assert "1 of 3 files are bad" in done.stderr
+    assert "1 of 3 items are bad" in done.stderr
     rows = json.loads(run("predict", model, *files, "--json").stdout)
     assert rows[1]["probability"] is None
     run("predict", model, tmp_path / "bad.png", code=1)

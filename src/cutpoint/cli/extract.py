@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from cutpoint.cli.column_options import OF_DATA, with_columns
 from cutpoint.cli.options import (
     DataArgument,
     Decode,
@@ -32,11 +33,19 @@ from cutpoint.cli.options import (
     tap_list,
 )
 
+if TYPE_CHECKING:
+    from cutpoint.items.reading import ColumnNames
 
+
+@with_columns(OF_DATA)
 def extract(
     data: DataArgument,
+    columns: dict[str, str],
     backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
+        str,
+        typer.Argument(
+            metavar="BACKBONE", help="source:name, or a path. Default: that of the kind of items."
+        ),
     ] = "",
     output: Annotated[
         Path | None,
@@ -66,13 +75,16 @@ def extract(
     from cutpoint.features.extraction import Profile
     from cutpoint.features.extraction.bad_rows import BAD_ROWS
     from cutpoint.features.extraction.request import default_store
+    from cutpoint.items.reading import Columns
 
     store = output or default_store()
+    splits = columns.pop("splits", None)
+    named = Columns.of("extract", columns)
     profiles: list[Profile] = []
     features = api.extract(
         data,
         api.load(
-            backbone or api.DEFAULT_BACKBONE,
+            backbone or api.default_backbone(data, named),
             preprocess,
             trust_weights=trust_weights,
             decode=decode,
@@ -81,6 +93,7 @@ def extract(
         tap_list(tap),
         pool_list(pool),
         store,
+        splits=splits,
         engine=engine,
         precision=precision,
         n_workers=workers,
@@ -90,6 +103,7 @@ def extract(
         follow_links=follow_links,
         profile=profiles.append,
         quiet=quiet,
+        **cast("ColumnNames", columns),
     )
     if as_json:
         facts = {

@@ -24,7 +24,7 @@ from cutpoint.base.spec import (
 )
 from cutpoint.base.text import printable
 from cutpoint.base.types import Array, Batch
-from cutpoint.items.kinds import kind_named
+from cutpoint.items.kinds import defaults_of, kind_named
 from cutpoint.networks.constants import Value, read_constants
 from cutpoint.networks.frameworks import Framework
 from cutpoint.networks.layer_table import (
@@ -419,11 +419,12 @@ class Backbone:
                 "One layer and one pool at least.",
                 'Type, for example:  backbone.cut(-1, pool="gap")',
             )
+        usual = defaults_of(self.kind).pools
         pairs = [
             (layer.name, pool)
             for layer in layers
             # Sorted, as the order in which pools are named is no part of a spec.
-            for pool in sorted({each for text in pools for each in pools_of(layer, text)})
+            for pool in sorted({each for text in pools for each in pools_of(layer, text, usual)})
         ]
         revision = revision_of((pool for _, pool in pairs), self._is_masked)
         return tuple(TapSpec(layer, pool, revision) for layer, pool in pairs)

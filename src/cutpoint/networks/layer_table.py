@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
 from cutpoint.base.text import printable, shortened
+from cutpoint.base.tongue import layers_of
 
 MIN_LETTERS = 12  # of a layer's name, where the page is narrow
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
@@ -320,14 +321,14 @@ class LayerTable:
                 f'No features can be read at layer "{name}" of backbone {self.backbone}.',
                 f"Why: {IS_INPUT}.",
                 "The first layers: " + ", ".join(f'"{each}"' for each in names[:3]) + ".",
-                f"List them with:  cutpoint layers {self.backbone}",
+                f"List them with:  {layers_of(self.backbone)}",
             )
         nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
         return TapNotFound(
             f"No {asked} in backbone {self.backbone}.",
             f"Layers: {names[0]} … {names[-1]} ({len(names)}).",
             "Nearest: " + ", ".join(f'"{near}"' for near in nearest) + ".",
-            f"List them with:  cutpoint layers {self.backbone}",
+            f"List them with:  {layers_of(self.backbone)}",
         )
 
     def _no_inner(self) -> TapNotFound:
@@ -335,7 +336,7 @@ class LayerTable:
             f'No taps inside the blocks of backbone {self.backbone} ("inner").',
             "It has no blocks with attention or activations in them that can be taps.",
             f"Named layers, or auto: {', '.join(self.auto_taps()[-3:])}, …",
-            f"List all layers with:  cutpoint layers {self.backbone}",
+            f"List all layers with:  {layers_of(self.backbone)}",
         )
 
     def _not_tappable(self, layer: Layer) -> TapNotFound:
@@ -351,7 +352,7 @@ class LayerTable:
             "Nearest: " + ", ".join(f'"{name}"' for name in near) + "."
             if near
             else "It has no layer at which features can be read.",
-            f"List them with:  cutpoint layers {self.backbone}",
+            f"List them with:  {layers_of(self.backbone)}",
         )
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from cutpoint.base.files import (
     write_durably,
 )
 from cutpoint.base.spec import FeatureSpec, canonical_json
+from cutpoint.base.tongue import either, option
 from cutpoint.features.store.catalog import Catalog, EngineRecord, Place, Remark, ShardRow
 from cutpoint.features.store.features import Features, digest_rows
 from cutpoint.features.store.shard import (
@@ -200,7 +201,11 @@ class FeatureStore:
                 f'No data set "{name}" in the feature store "{self.path}".',
                 f"There are {len(found)}: {_listed(found)}.",
                 "One of these, by its name or the digits of its view.",
-                f"List them with:  cutpoint store info {self.path}",
+                "List them with:  "
+                + either(
+                    f"FeatureStore({str(self.path)!r}).data_sets()",
+                    f"cutpoint store info {self.path}",
+                ),
             )
         return called[-1]
 
@@ -224,8 +229,12 @@ class FeatureStore:
                 f'No feature store in "{self.path}".',
                 f"The folder is {'there' if self.path.is_dir() else 'not there'}, "
                 "without a catalog.",
-                "A folder made by `cutpoint extract` or `cutpoint fit --store`.",
-                f"Make one with:  cutpoint extract DATA BACKBONE -o {self.path}",
+                f"A folder that features were extracted into, or {option('store')} of a fit.",
+                "Make one with:  "
+                + either(
+                    f"cutpoint.extract(data, backbone, store={str(self.path)!r})",
+                    f"cutpoint extract DATA BACKBONE -o {self.path}",
+                ),
             )
 
     def open(self, name: str | None = None) -> Features:

@@ -11,6 +11,10 @@ from cutpoint.base.spec import Preprocess
 from cutpoint.base.tongue import option, options
 from cutpoint.base.types import Prepared
 
+COLUMNS: tuple[str, ...] = ("path",)
+BESIDE: tuple[str, ...] = ()
+LINES: frozenset[str] = frozenset()
+
 
 def payload_of(given: Any) -> Any:
     """Nothing in memory is an item but the bytes of a file."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import Any
 
 from cutpoint.base.contracts import Defaults, InGraph, Kind
 from cutpoint.base.errors import ModalityError
-from cutpoint.base.spec import Preprocess, load_kind
+from cutpoint.base.spec import KINDS, Preprocess, load_kind
 from cutpoint.base.types import Prepared
 
 
@@ -21,6 +22,11 @@ def kind_named(name: str) -> Kind:
     """
     found: Kind = load_kind(name)
     return found
+
+
+def all_kinds() -> list[Kind]:
+    """Return the kinds of item that are installed here, ours and strangers', by name."""
+    return [kind_named(name) for name in sorted(entry_points(group=KINDS).names)]
 
 
 def defaults_of(name: str) -> Defaults:

@@ -34,7 +34,7 @@ def read_arrays(
     keys : sequence, optional
         Keys default to the path as given, else to the position: ``"item-000012"``.
     kind : str
-        Of the items, as the backbone says it.
+        The kind of item, as the backbone says it.
     """
     prepared = [_payload(payload, kind_named(kind)) for payload in sequence_of(payloads, kind)]
     names = _keys(prepared) if keys is None else [str(key) for key in keys]
@@ -110,8 +110,8 @@ def _refuse_duplicates(keys: list[str]) -> None:
     twice = [key for key, count in Counter(keys).items() if count > 1]
     if twice:
         raise DataError(
-            f"{len(keys)} items were given.",
             f'The key "{twice[0]}" is there more than once.',
-            "Keys name items, so each must be there once.",
+            f"There are {len(keys)} keys, {len(set(keys))} different ones.",
+            "Keys name items, so each is there once.",
             "Give other keys with:  keys=[...]",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -193,11 +193,16 @@ def revision_of(pools: Iterable[str], is_masked: bool) -> int:
     return max((kind.masked_since or 1 for kind in kinds if kind is not None), default=1)
 
 
-def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
+def pools_of(layer: Layer, text: str, usual: Sequence[str] = (AUTO,)) -> tuple[str, ...]:
     """Return the canonical pools `text` means at `layer`.
 
     "auto" is gap and gmp for maps and for time (NCT), whose first frame is no summary; cls and gap
     for tokens (NTC); the output itself for the rest.
+
+    Parameters
+    ----------
+    usual : sequence of str
+        What "auto" stands for at layers where some of these can run.
 
     Raises
     ------
@@ -206,6 +211,9 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         than the pool's grid, or of a size that is not known and sets how many features there are.
     """
     if text == AUTO:
+        named = {_read_at(layer, each) for each in usual if each != AUTO} - {""}
+        if named:
+            return tuple(sorted(named))
         if not space_axes(layer.layout):
             return ("none",)
         return ("cls", "gap") if layer.layout == "NTC" else ("gap", "gmp")
@@ -223,6 +231,12 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         raise _no_one_width(layer, pool)
     _check_grid(layer, name, arguments, pool)
     return (pool,)
+
+
+def _read_at(layer: Layer, text: str) -> str:
+    """Return a pool's one spelling; empty where it can't run at `layer`."""
+    name, _, pool = read_pool(text)
+    return pool if _runs_over(POOLS[name].needs, layer.layout) else ""
 
 
 def apply_pool(

@@ -8,6 +8,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.base.tongue import layers_of
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.items.kinds.text import TextSpec, hold
 from cutpoint.networks.backbone import Backbone, LoadOptions, Readout
@@ -45,7 +46,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
         f'No backbone "packaged:{name}".',
         "No package with those weights is known.",
         f"Packaged backbones: {', '.join(names())}.",
-        "Type:  cutpoint layers packaged:efficientnet_lite0",
+        f"Type:  {layers_of('packaged:efficientnet_lite0')}",
     )
 
 

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 from cutpoint.base.errors import BackboneNotFound, UsageError
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import layers_of, option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 
 GROUP = "cutpoint.sources"
@@ -131,7 +131,7 @@ def _no_source(name: str, known: EntryPoints) -> BackboneNotFound:
         f"{len(known.names)} sources are installed.",
         f"Sources: {', '.join(sorted(known.names))}."
         + (f" Nearest: {nearest[0]}." if nearest else ""),
-        "Type, for example:  cutpoint layers packaged:efficientnet_lite0",
+        f"Type, for example:  {layers_of('packaged:efficientnet_lite0')}",
     )
 
 
@@ -144,7 +144,7 @@ def _no_such_name(name: str, known: EntryPoints) -> BackboneNotFound:
         f'No backbone "{name}".',
         'It names no source, as in "source:name", and there is no such file or folder.',
         f"{told}: {', '.join(found)}." if found else f"Sources: {', '.join(sorted(known.names))}.",
-        f"Type, for example:  cutpoint layers {(found or ['packaged:efficientnet_lite0'])[0]}",
+        f"Type, for example:  {layers_of((found or ['packaged:efficientnet_lite0'])[0])}",
     )
 
 

@@ -6,7 +6,10 @@ from cutpoint.items.kinds.array.read import ITEMS, NAME, NOUN, SUFFIXES, digest,
 from cutpoint.items.kinds.array.recipes import spec_from_json
 from cutpoint.items.kinds.array.show import wanted
 from cutpoint.items.kinds.plain import (
+    BESIDE,
+    COLUMNS,
     COUNTS,
+    LINES,
     adjusted,
     counts,
     decodes_smaller,
@@ -22,9 +25,12 @@ from cutpoint.items.kinds.plain import (
 )
 
 __all__ = [
+    "BESIDE",
+    "COLUMNS",
     "COUNTS",
     "DEFAULTS",
     "ITEMS",
+    "LINES",
     "NAME",
     "NOUN",
     "SUFFIXES",

@@ -11,6 +11,7 @@ from cutpoint.items.kinds.image.prepare import (
     prepare_item,
 )
 from cutpoint.items.kinds.image.read import (
+    COLUMNS,
     ITEMS,
     NAME,
     NOUN,
@@ -23,7 +24,9 @@ from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
 from cutpoint.items.kinds.image.resize import fit_to_recipe
 from cutpoint.items.kinds.image.show import picture, wanted
 from cutpoint.items.kinds.plain import (
+    BESIDE,
     COUNTS,
+    LINES,
     adjusted,
     counts,
     n_at_once,
@@ -36,9 +39,12 @@ from cutpoint.items.kinds.plain import (
 spec_from_json = PreprocessSpec.from_json
 
 __all__ = [
+    "BESIDE",
+    "COLUMNS",
     "COUNTS",
     "DEFAULTS",
     "ITEMS",
+    "LINES",
     "NAME",
     "NOUN",
     "RECIPES",

@@ -14,6 +14,9 @@ NAME = "text"
 NOUN = "text"
 ITEMS = "a str, a pair of str, or the pathlib.Path or bytes of a .txt file"
 SUFFIXES = frozenset(["txt"])
+COLUMNS = ("text", "path")
+BESIDE = ("text_pair",)
+LINES = SUFFIXES  # one text per line
 PAIR = ("text", "text_pair")  # columns of a pair
 
 

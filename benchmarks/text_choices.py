@@ -1,0 +1,259 @@
+"""What is taken for texts against `encode()`, few rows to all, and against tf-idf; three data sets.
+
+    python benchmarks/text_choices.py
+
+Writes docs/benchmarks/text.md. Needs ../shared; without it nothing is written. Features of all rows
+are computed once and kept where `fit` keeps them ($CUTPOINT_STORE), below benchmarks/. Each draw is
+chosen and fitted as `fit` does, on the drawn training rows alone; test rows are then scored once.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import cutpoint as cp  # noqa: E402
+from benchmarks.machine import machine  # noqa: E402
+from cutpoint.base.progress import Reporter  # noqa: E402
+from cutpoint.features.extraction.request import default_store  # noqa: E402
+from cutpoint.items.kinds import defaults_of  # noqa: E402
+from cutpoint.learning.choosing import ChooseOptions, fit_head, usual_head  # noqa: E402
+from cutpoint.learning.choosing.ranking_task import Task  # noqa: E402
+from cutpoint.learning.choosing.strategies import judge_all  # noqa: E402
+from cutpoint.learning.heads import RidgeHead, parse_head  # noqa: E402
+from cutpoint.learning.recipe import fit_recipe, parse_recipe  # noqa: E402
+
+SHARED = ROOT.parent / "shared" / "data"
+OUT = ROOT / "docs" / "benchmarks" / "text.md"
+STORE = default_store() / "benchmarks" / "text"
+BACKBONE = defaults_of("text").backbone
+LABELS = {"sst2": "label", "uci-sentiment": "label", "banking77": "category"}
+EACH = (2, 5, 10, 50)  # rows per class
+QUIET = Reporter(quiet=True)
+ENCODE = "encoder.layer.5/st"  # what `encode` gives: the last block's mean over tokens, L2
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Accuracies on the test rows, in points, of one draw of training rows.
+
+    Attributes
+    ----------
+    default : float
+    taken, head : str
+        What the default was.
+    ridge, logistic : float
+        `encode()` with cutpoint's ridge, and with scikit-learn's logistic regression at C = 1.
+    """
+
+    default: float
+    taken: str
+    head: str
+    ridge: float
+    logistic: float
+
+
+@cache
+def rows_of(name: str) -> tuple[list[str], list[str], list[str]]:
+    """Return texts, labels and splits of a data set."""
+    found = []
+    for split in ("train", "test"):
+        with (SHARED / name / f"{split}.csv").open(newline="", encoding="utf-8") as file:
+            found += [(row["text"], row[LABELS[name]], split) for row in csv.DictReader(file)]
+    texts, labels, splits = zip(*found, strict=True)
+    return list(texts), list(labels), list(splits)
+
+
+@cache
+def features_of(name: str) -> Any:
+    texts, labels, splits = rows_of(name)
+    return cp.extract(texts, BACKBONE, store=STORE / name, labels=labels, splits=splits)
+
+
+def some(features: Any, n_rows: int, seed: int) -> np.ndarray:
+    """Return so many training rows, whatever their classes."""
+    return np.sort(np.random.default_rng(seed).permutation(features.rows_of("train"))[:n_rows])
+
+
+def of_each(features: Any, n_rows: int, seed: int) -> np.ndarray:
+    """Return so many training rows of each class, or all it has."""
+    order = np.random.default_rng(seed).permutation(features.rows_of("train"))
+    labels = features.labels[order]
+    chosen = [order[labels == label][:n_rows] for label in np.unique(labels.astype(str))]
+    return np.sort(np.concatenate(chosen))
+
+
+def tests_of(features: Any) -> np.ndarray:
+    """Return the test rows, without those whose text is a training row's, too."""
+    learned = features.digests[features.rows_of("train")]
+    tests = features.rows_of("test")
+    return np.asarray(tests[~np.isin(features.digests[tests], learned)])
+
+
+def one_draw(name: str, rows: np.ndarray) -> Draw:
+    features = features_of(name)
+    tests = tests_of(features)
+    truth = features.labels[tests].astype(str)
+
+    def points(predicted: Any) -> float:
+        return 100 * float(np.mean(np.asarray(predicted).astype(str) == truth))
+
+    task = Task.of(features, ChooseOptions(), rows)
+    taken = judge_all(task, QUIET).taken
+    head = parse_head(usual_head(task)[0])
+    recipe, X = fit_recipe(parse_recipe(taken.recipe), features, taken.taps, rows)
+    fit_head(head, X, task)
+    encoded, y = features.X(ENCODE, rows), features.labels[rows].astype(str)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 100 steps are the protocol's
+        theirs = LogisticRegression(C=1.0, max_iter=100).fit(encoded, y)
+    return Draw(
+        points(head.predict(recipe.of(features, tests))),
+        _name(taken),
+        head.kind,
+        points(RidgeHead().fit(encoded, y).predict(features.X(ENCODE, tests))),
+        points(theirs.predict(features.X(ENCODE, tests))),
+    )
+
+
+def _name(each: Any) -> str:
+    if len(each.taps) == 1:
+        return each.tap.replace("encoder.layer.", "")
+    pools = {tap.rpartition("/")[2] for tap in each.taps}
+    return f"{len(each.taps)} fused, {'+'.join(sorted(pools))}"
+
+
+def gain(draws: Sequence[Draw], over: Callable[[Draw], float]) -> str:
+    """Return what the default gains, paired: mean, deviation over draws, and how often."""
+    gains = np.array([each.default - over(each) for each in draws])
+    spread = f" ± {gains.std(ddof=1):.1f}" if len(gains) > 1 else ""
+    return f"{gains.mean():+.1f}{spread}, {(gains > 0).sum()} of {len(gains)}"
+
+
+def level(values: Sequence[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
+
+
+def row(name: str, size: str, draws: Sequence[Draw]) -> str:
+    took = Counter(f"{each.taken}; {each.head}" for each in draws).most_common()
+    cells = [
+        name,
+        size,
+        str(len(draws)),
+        level([each.ridge for each in draws]),
+        level([each.logistic for each in draws]),
+        level([each.default for each in draws]),
+        gain(draws, lambda each: each.ridge),
+        gain(draws, lambda each: each.logistic),
+        ", ".join(f"{name} ×{n}" if len(took) > 1 else name for name, n in took),
+    ]
+    line = f"| {' | '.join(cells)} |"
+    print(line, flush=True)
+    return line
+
+
+TABLE = (
+    "| data | training rows | draws | `encode()`, ridge | `encode()`, logistic, C = 1 | default | "
+    "gain over ridge | over logistic | took |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
+
+
+def aims() -> list[str]:
+    """Return the three comparisons that were named before anything was run."""
+    found = list(TABLE)
+    for name, size, n_draws in (("sst2", 400, 8), ("uci-sentiment", 100, 8)):
+        draws = [one_draw(name, some(features_of(name), size, seed)) for seed in range(n_draws)]
+        found.append(row(name, str(size), draws))
+    each = [one_draw("banking77", of_each(features_of("banking77"), 8, s)) for s in range(6)]
+    return [*found, row("banking77", "8 per class", each)]
+
+
+def sizes(n_draws: int = 6) -> list[str]:
+    """Return the rule from few rows to all."""
+    found = list(TABLE)
+    for name in LABELS:
+        features = features_of(name)
+        for size in EACH:
+            rows = [of_each(features, size, 100 + seed) for seed in range(n_draws)]
+            found.append(row(name, f"{size} per class", [one_draw(name, each) for each in rows]))
+        every = features.rows_of("train")
+        found.append(row(name, f"all {len(every):,}", [one_draw(name, every)]))
+    return found
+
+
+def whole() -> list[str]:
+    """Return what `fit` reports of all training rows, beside the floor on the same test rows."""
+    found = ["| data | test rows | accuracy | head | floors |", "|---|---|---|---|---|"]
+    for name in LABELS:
+        texts, labels, splits = rows_of(name)
+        with tempfile.TemporaryDirectory() as folder:
+            model = cp.fit(
+                texts,
+                Path(folder) / "m",
+                BACKBONE,
+                store=STORE / name,
+                labels=labels,
+                splits=splits,
+                quiet=True,
+            )
+        card = model.card
+        score = card.evaluation["scores"]["accuracy"]
+        cells = [
+            name,
+            f"{card.evaluation['n_items']:,}",
+            f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]",
+            f"{card.head['text']}, {card.head['why']}",
+            card.floor,
+        ]
+        found.append(f"| {' | '.join(cells)} |")
+        print(found[-1], flush=True)
+    return found
+
+
+def main() -> None:
+    if not SHARED.is_dir():
+        print("no ../shared beside the checkout: nothing measured, nothing written")
+        return
+    lines = [
+        "# Texts: what is taken, and what it gains",
+        "",
+        f"`python benchmarks/text_choices.py` on {machine()}.",
+        *HEAD,
+        "",
+        "## What was to be shown",
+        "",
+        *aims(),
+        "",
+        "## From few rows to all",
+        "",
+        *sizes(),
+        "",
+        "## All training rows, by `fit`",
+        "",
+        *whole(),
+    ]
+    OUT.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+HEAD = ("",)
+
+
+if __name__ == "__main__":
+    main()
