@@ -115,7 +115,7 @@ def load(
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
     **reading
-        How items are read, as their kind has it. Of texts: ``long="chunks"``, ``prompt="query: "``,
+        How items are read, as their kind has it. For texts: ``long="chunks"``, ``prompt="query: "``,
         ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``, ``overlap=32``; and
         ``tokenizer="tokenizer.json"`` of a network in a file (``docs/backbones.md``).
 
@@ -330,7 +330,7 @@ def encode(
     Parameters
     ----------
     texts : str, or sequence of str or pairs of str
-        Of one text one vector is returned.
+        One text gives one vector.
     backbone : str or Backbone
     prompt_name : str, optional
         What stands before each text, by its name in the network's configuration.

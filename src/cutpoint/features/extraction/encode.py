@@ -35,7 +35,7 @@ class Encoder:
     Parameters
     ----------
     backbone : Backbone
-        Of items with tokens.
+        Its items have tokens.
     n_workers : int, optional
         Threads; as many as cores by default.
 
@@ -112,7 +112,7 @@ class Encoder:
         _refuse_bad(bad, rows_of)
         if notes:
             told = "; ".join(f"{count} {note}" for note, count in notes.items())
-            warnings.warn(f"Of {len(items)} different items: {told}", UnusualItems, stacklevel=3)
+            warnings.warn(f"Among {len(items)} different items: {told}", UnusualItems, stacklevel=3)
         found_rows: Float32 = out[rows_of]
         return normalised(found_rows) if self._is_normalised else found_rows
 

@@ -177,7 +177,7 @@ def test_vectors_are_those_of_sentence_transformers(folder: Path) -> None:
         peer = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
         expected = peer.encode(items)
         short = peer.encode(items, truncate_dim=64, normalize_embeddings=True, prompt="query: ")
-    with pytest.warns(UnusualItems, match="Of 10 different items: .*1 cut at 256 tokens"):
+    with pytest.warns(UnusualItems, match="Among 10 different items: .*1 cut at 256 tokens"):
         found = cp.encode(items, n_workers=1)
     assert np.abs(found - expected).max() <= 1e-5
     with pytest.warns(UnusualItems):
