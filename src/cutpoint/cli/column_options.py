@@ -15,7 +15,7 @@ def _column(help_text: str, *words: str) -> Any:
 
 
 _ITEMS = {
-    "text": _column("Of a manifest: where texts are. Default: text.", "--text"),
+    "text": _column("Where texts are in a manifest. Default: text.", "--text"),
     "text_pair": _column("Where the second texts of pairs are.", "--text-pair"),
     "image": _column("Where names of image files are.", "--image"),
     "path": _column("Where names of files are. Default: path.", "--path"),
@@ -23,7 +23,7 @@ _ITEMS = {
     "encoding": Annotated[
         str | None,
         typer.Option(
-            "--encoding", metavar="NAME", help="Of CSV, TSV and JSON lines. Default: UTF-8."
+            "--encoding", metavar="NAME", help="The one of CSV, TSV and JSON lines. Default: UTF-8."
         ),
     ],
 }
