@@ -18,7 +18,7 @@ from cutpoint.items.kinds.text.tokenizers import Encoded, reader_of
 
 MULTIPLE = 8
 """Widths are multiples of it, so that batches fill up. 120 sentences, 17 tokens on average, are
-19 % more tokens so and 10 % more in multiples of 4; in exact widths there are too few to a batch."""
+19 % more tokens so and 10 % more in multiples of 4; exact widths leave too few to a batch."""
 MOSTLY_UNKNOWN = 0.5
 
 
