@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -32,15 +32,18 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
+from cutpoint.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from cutpoint.items.reading import ColumnNames
 
 
+@with_reading
 @with_columns(OF_DATA)
 def extract(
     data: DataArgument,
     columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
         str,
         typer.Argument(
@@ -89,6 +92,7 @@ def extract(
             trust_weights=trust_weights,
             decode=decode,
             inputs=constants(inputs),
+            **reading,
         ),
         tap_list(tap),
         pool_list(pool),
