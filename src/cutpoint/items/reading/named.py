@@ -164,7 +164,7 @@ class Columns:
             if name and name not in names:
                 raise absent(word, name, names, where)
         words = (*self._item(names, kind, where), *kind.BESIDE, *ABOUT)
-        # A stranger's kind may have words that no option names.
+        # A kind may have words of its own, which no option names.
         found = {word: getattr(self, word, "") or word for word in words}
         return {word: name for word, name in found.items() if name in names}
 
