@@ -257,5 +257,12 @@ def _heads(given: str | Head | Sequence[str | Head] | None) -> tuple[str | Head,
     if given is None:
         return ()
     if isinstance(given, Sequence) and not isinstance(given, str):
+        if not given:
+            raise UsageError(
+                f"{option('head')} is an empty list: there is no head to fit.",
+                f"Without {option('head')} the head is taken by the data.",
+                f"Heads: {', '.join(AUTO_HEADS['classes'])}, …; several are compared.",
+                f"Type, for example:  {option('head', 'ridge')}",
+            )
         return tuple(given)
     return (given,)  # what is no head is refused where heads are checked
