@@ -10,7 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from cutpoint.base.arguments import as_path, check_choice, check_count, check_workers
+from cutpoint.base.arguments import (
+    as_path,
+    check_choice,
+    check_count,
+    check_flags,
+    check_workers,
+)
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
@@ -128,6 +134,7 @@ def load(
     UsageError
         If the preprocessing is not known and not stated.
     """
+    check_flags(trust_weights=trust_weights)
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
     found = _load(name, preprocess, trust_weights, build, inputs, reading)
@@ -278,6 +285,9 @@ def extract(
     UsageError
         If no engine computes in `precision` here, or it costs too much accuracy.
     """
+    check_flags(follow_links=follow_links, quiet=quiet)
+    if not callable(profile):
+        check_flags(profile=profile)
     request = Request.of(
         taps,
         pool,
@@ -296,6 +306,8 @@ def extract(
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found.kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
@@ -362,6 +374,12 @@ def encode(
         followed.
     """
     _refuse_unlike_numpy(other)
+    check_flags(
+        show_progress_bar=False if show_progress_bar is None else show_progress_bar,
+        normalize_embeddings=normalize_embeddings,
+        convert_to_numpy=convert_to_numpy,
+        convert_to_tensor=convert_to_tensor,
+    )
     check_workers(n_workers)
     check_count("batch_size", batch_size, 8)
     check_count("truncate_dim", truncate_dim, 128)
@@ -484,6 +502,7 @@ storage, follow_links, **columns
     UsageError
         If something is given that stored features can't follow.
     """
+    check_flags(balanced=balanced, nested=nested, follow_links=follow_links, quiet=quiet)
     choice = ChooseOptions(
         as_recipe(recipe), several(strategy), kind, balanced, nested, permute_labels
     )
@@ -523,6 +542,8 @@ storage, follow_links, **columns
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
 
@@ -650,6 +671,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
     -----
     Items without a label are kept in the store and counted; nothing is learned from them.
     """
+    check_flags(allow_group_overlap=allow_group_overlap, follow_links=follow_links, quiet=quiet)
     request = Request.of(
         taps,
         pool,
@@ -732,6 +754,12 @@ def evaluate(
     DataError
         If there are labels the predictor does not know, or none at all.
     """
+    check_flags(
+        leave_out_trained=leave_out_trained,
+        follow_links=follow_links,
+        trust_weights=trust_weights,
+        quiet=quiet,
+    )
     check_engine(engine)
     check_kind(kind)
     named = Columns.of("evaluate", columns, DataColumns)
@@ -811,6 +839,7 @@ def predict(
     trust_weights : bool
         As in `load`, for the predictor's backbone.
     """
+    check_flags(trust_weights=trust_weights, quiet=quiet)
     check_engine(engine)
     check_workers(n_workers)
     named = Columns.of("predict", columns, ItemColumns)

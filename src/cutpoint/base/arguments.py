@@ -9,6 +9,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cutpoint.base.errors import UsageError
 from cutpoint.base.tongue import option
 
@@ -30,6 +32,24 @@ def check_workers(n_workers: Any) -> None:
 def check_seed(seed: Any, name: str = "seed") -> None:
     """Raise `UsageError` unless it is a whole number from 0 to `MAX_SEED`."""
     _check_whole(name, seed, 0, MAX_SEED, 0)
+
+
+def check_flags(**given: Any) -> None:
+    """Raise `UsageError` for the first that is neither True nor False: ``"no"`` would count as yes.
+
+    Parameters
+    ----------
+    **given
+        Arguments that are bools, by their names.
+    """
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise UsageError(
+                f"{name} is {value!r}, which is neither True nor False.",
+                "It is one or the other.",
+                "True or False.",
+                f"Type, for example:  {name}=True",
+            )
 
 
 def check_share(name: str, value: Any) -> None:

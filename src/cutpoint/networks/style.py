@@ -13,6 +13,7 @@ from cutpoint.base.errors import BadItem, DataError, UsageError
 from cutpoint.base.text import printable
 from cutpoint.base.types import Prepared, stacked
 from cutpoint.items.kinds import prepare_item
+from cutpoint.items.reading import Item, read_payload
 from cutpoint.networks.backbone import Backbone
 
 
@@ -116,8 +117,9 @@ def _names(backbone: Backbone, taps: Sequence[str | int] | None, otherwise: list
 
 
 def _prepared(image: Any, backbone: Backbone) -> Prepared:
-    payload = Path(image).read_bytes() if isinstance(image, (str, Path)) else image
     try:
+        is_path = isinstance(image, str | Path)
+        payload = read_payload(Item("", Path(image))) if is_path else image
         return prepare_item(payload, backbone.spec.preprocess)[0]
     except BadItem as error:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from PIL import Image
 from sklearn.svm import SVC
 
 import cutpoint as cp
-from cutpoint.base.arguments import check_share, check_writable
+from cutpoint import api
+from cutpoint.base.arguments import check_flags, check_share, check_writable
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.products.predictor import Predictor
 from cutpoint.testing import FakeBackbone
@@ -288,3 +290,42 @@ def test_checking_a_path_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_share_may_be_nothing_and_all() -> None:
     for value in (0, 0.0, 1, 1.0):
         check_share("max_bad", value)
+
+
+NEEDED = {"name": "x", "data": "x", "texts": ["x"], "model": "x", "path": "x", "network": "x"}
+
+
+@pytest.mark.parametrize(
+    "verb", ["load", "extract", "choose", "fit", "evaluate", "predict", "load_predictor", "encode"]
+)
+def test_every_bool_argument_refuses_what_is_none(verb: str) -> None:
+    """Found by the signatures, so that one that is added is checked, too."""
+    call = getattr(api, verb)
+    parameters = inspect.signature(call).parameters.values()
+    flags = [each.name for each in parameters if "bool" in str(each.annotation)]
+    assert flags
+    given = {each.name: NEEDED[each.name] for each in parameters if each.name in NEEDED}
+    for flag in flags:
+        for value in ("no", 1, np.array([True])):
+            with pytest.raises(UsageError, match=f"{flag} is .* neither True nor False"):
+                call(**given, **{flag: value})
+
+
+def test_numpys_bools_are_bools() -> None:
+    check_flags(quiet=np.bool_(False))
+
+
+@pytest.mark.parametrize("taps", [None, 1.5, [None], [1.5], True])
+def test_taps_that_are_none_are_refused(taps: Any) -> None:
+    with pytest.raises(UsageError):
+        cp.extract([noisy_image(0, 0)], FakeBackbone(), taps, quiet=True)
+    with pytest.raises(UsageError):
+        FakeBackbone().tap_specs(taps, ["gap"])
+
+
+def test_numpys_whole_numbers_are_indices_of_layers() -> None:
+    fake, pools = FakeBackbone(), ["gap"]
+    for taps in (np.int64(1), [np.int64(1)], np.array([1]), 1):
+        assert fake.tap_specs(taps, pools) == fake.tap_specs([1], pools)
+        features = cp.extract([noisy_image(0, 0)], fake, taps, "gap", quiet=True)
+        assert len(features.taps) == 1

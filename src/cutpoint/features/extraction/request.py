@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from cutpoint.base.arguments import as_path, check_choice, check_seed
 from cutpoint.base.errors import UsageError
@@ -65,7 +67,7 @@ class Request:
     ) -> Request:
         """Return the request that a person typed, in Python or in a command line."""
         return cls(
-            taps=taps,
+            taps=_taps(taps),
             pools=several(pool),
             store=default_store() if store is None else as_path("store", store),
             how=ExtractOptions(engine, n_workers, max_bad),
@@ -116,6 +118,22 @@ class Request:
 def several(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return one name or several as a tuple; what is neither is refused where it is checked."""
     return (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+
+
+def _taps(given: Any) -> Sequence[str | int] | str:
+    """Return layers by name or index, in a list unless it is one text."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        return [int(given)]
+    if not isinstance(given, Iterable):
+        raise UsageError(
+            f"{option('taps')} is {given!r}, which names no layers.",
+            "A layer is named by text, or by a whole number, its index.",
+            "auto, inner, or names, indices and globs of layers in a list.",
+            f"Type, for example:  {option('taps', AUTO)}",
+        )
+    return [int(each) if isinstance(each, Integral) else each for each in given]
 
 
 def _check_store(folder: Path) -> None:

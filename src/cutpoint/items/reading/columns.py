@@ -10,9 +10,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
+from cutpoint.base.tables import guarded
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset
-from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
+from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
+from cutpoint.items.reading.targets import tell_kind
 from cutpoint.items.reading.written_splits import read_written_splits
 
 Column = Sequence[Any] | Mapping[Any, Any] | os.PathLike[str]
@@ -64,6 +66,8 @@ def with_columns(
         items = tuple(replace(i, label=t) for i, t in zip(items, texts, strict=True))
         classes = tuple(sorted({text for text in texts if text is not None}))
         dataset = replace(dataset, classes=classes, label_type=label_type, target=target)
+        if tell_kind(texts, layout=target).name != "values":
+            warnings += same_numbers(texts)
     if "groups" in changed:
         names = [None if is_absent(value) else str(value) for value in changed["groups"]]
         items = tuple(replace(i, group=g) for i, g in zip(items, names, strict=True))
@@ -114,6 +118,10 @@ def _refuse_table(name: str, given: Any) -> None:
 
 def _by_key(name: str, given: Mapping[Any, Any], dataset: Dataset) -> tuple[list[Any], list[str]]:
     values = {_key(key): value for key, value in given.items()}
+    for item in dataset.items:  # a key read out of splits.csv is as it was written there
+        written = guarded(item.key)
+        if item.key not in values and written in values:
+            values[item.key] = values.pop(written)
     missing = [item.key for item in dataset.items if item.key not in values]
     if missing:
         raise DataError(

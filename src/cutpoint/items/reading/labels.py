@@ -20,7 +20,9 @@ _MOST = 2**63  # whole numbers beyond it are no NumPy integers
 
 
 def is_absent(value: Any) -> bool:
-    """Say whether a value means that there is none: None, NaN, pandas' NA."""
+    """Say whether a value means that there is none: None, NaN, pandas' NA, blank text."""
+    if isinstance(value, str):
+        return not value.strip()
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))

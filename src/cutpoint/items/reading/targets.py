@@ -173,7 +173,9 @@ def _numbers(texts: Sequence[str]) -> Kind | None:
         return Kind("values", f"they are numbers, and {fractions[0]} has a fraction")
     if n_different > MANY and len(values) < FEW_ALIKE * n_different:
         return Kind("values", f"{n_different} different numbers on {len(values)} items")
-    return Kind("classes", f"{n_different} different whole numbers on {len(values)} items")
+    n_texts = len(set(texts))
+    what = "different whole numbers" if n_texts == n_different else "spellings of whole numbers"
+    return Kind("classes", f"{n_texts} {what} on {len(values)} items")
 
 
 def _refuse_twin_names(dataset: Dataset) -> None:

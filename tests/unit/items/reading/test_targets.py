@@ -109,3 +109,7 @@ def test_names_with_a_semicolon_that_stay_classes_are_spoken_of() -> None:
     said = tell_kind(["a;b", "c", "c", "d"]).told
     assert '";" is read as part of 1 of 4 names' in said
     assert "kind='labels'" in said
+
+
+def test_spellings_are_counted_where_they_are_the_classes() -> None:
+    assert tell_kind(["1", "01"]).why == "2 spellings of whole numbers on 2 items"
