@@ -262,7 +262,8 @@ class Features:
         Rows that differ in length are refused if they are to be `as_one` array.
         """
         self._check_tap(tap)
-        which = which if isinstance(which, slice) else np.asarray(which, np.intp)
+        if not isinstance(which, slice) and not len(which):
+            which = np.empty(0, np.intp)  # an empty list is one of floats
         shard, row = self.places.shard[which], self.places.row[which]
         digests = self._digests[which]
         order = shard.argsort(kind="stable")
