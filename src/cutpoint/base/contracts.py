@@ -172,7 +172,8 @@ class Defaults:
 class Kind(Protocol):
     """A kind of item: a module with these names, registered under ``cutpoint.kinds``.
 
-    `cutpoint.items.kinds.plain` has what most kinds share.
+    What it does not name it has of `cutpoint.items.kinds.plain`, so that kinds outlast a protocol
+    that grows.
 
     Attributes
     ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -33,15 +33,18 @@ from cutpoint.cli.options import (
     tap_list,
     tell_warnings,
 )
+from cutpoint.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from cutpoint.items.reading import ColumnNames
 
 
+@with_reading
 @with_columns(OF_DATA)
 def extract(
     data: DataArgument,
     columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
         str,
         typer.Argument(
@@ -90,6 +93,7 @@ def extract(
             trust_weights=trust_weights,
             decode=decode,
             inputs=constants(inputs),
+            **reading,
         ),
         tap_list(tap),
         pool_list(pool),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,14 +44,17 @@ from cutpoint.cli.options import (
     tap_list,
     tell_warnings,
 )
+from cutpoint.cli.reading_options import with_reading
 
 N_SHOWN = 6  # candidates printed; the report has all
 
 
+@with_reading
 @with_columns(OF_DATA)
 def fit(
     data: DataArgument,
     columns: dict[str, str],
+    reading: dict[str, Any],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -138,6 +141,7 @@ def fit(
         trust_weights=trust_weights,
         decode=decode,
         inputs=constants(inputs),
+        **reading,
     )
     reporter = Reporter(quiet)
     dataset = read_dataset(

@@ -148,7 +148,7 @@ class Columns:
         names : collection of str
             The columns that are there.
         kind : Kind
-            Of the items.
+            The kind of item.
         where : str
             The table, for messages.
 
@@ -163,8 +163,9 @@ class Columns:
             name = getattr(self, word)
             if name and name not in names:
                 raise absent(word, name, names, where)
-        found = {word: getattr(self, word) or word for word in (*self._item(names, kind, where),
-                                                               *kind.BESIDE, *ABOUT)}  # fmt: skip
+        words = (*self._item(names, kind, where), *kind.BESIDE, *ABOUT)
+        # A kind may have words of its own, which no option names.
+        found = {word: getattr(self, word, "") or word for word in words}
         return {word: name for word, name in found.items() if name in names}
 
     def _item(self, names: Collection[str], kind: Kind, where: str) -> list[str]:

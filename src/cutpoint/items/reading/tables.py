@@ -181,7 +181,7 @@ def _csv(path: Path, text: str) -> Table:
 def told_delimiter(text: str) -> str:
     """Return what stands between the cells of a CSV file, as its first rows tell.
 
-    Of those that part the header it is the one by which most rows are as long as the header;
+    It is the one, among those that part the header, by which most rows are as long as the header;
     texts with commas within quotes or without, and headers with other marks, mislead nobody.
 
     Examples

@@ -10,38 +10,7 @@ import numpy as np
 
 from cutpoint.base.contracts import Defaults
 from cutpoint.base.errors import BadItem
-from cutpoint.items.kinds.plain import (
-    BESIDE,
-    COUNTS,
-    adjusted,
-    counts,
-    decodes_smaller,
-    decoding,
-    in_graph,
-    n_at_once,
-    parts,
-    refuse_one,
-    remarks,
-    snippet,
-    told,
-)
 from cutpoint_series.spec import SeriesSpec
-
-__all__ = [  # as most kinds have them
-    "BESIDE",
-    "COUNTS",
-    "adjusted",
-    "counts",
-    "decodes_smaller",
-    "decoding",
-    "in_graph",
-    "n_at_once",
-    "parts",
-    "refuse_one",
-    "remarks",
-    "snippet",
-    "told",
-]
 
 NAME = "series"
 NOUN = "series file"

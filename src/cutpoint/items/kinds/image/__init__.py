@@ -23,51 +23,29 @@ from cutpoint.items.kinds.image.read import (
 from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
 from cutpoint.items.kinds.image.resize import fit_to_recipe
 from cutpoint.items.kinds.image.show import picture, wanted
-from cutpoint.items.kinds.plain import (
-    BESIDE,
-    COUNTS,
-    LINES,
-    adjusted,
-    counts,
-    n_at_once,
-    parts,
-    remarks,
-    snippet,
-    told,
-)
 
 spec_from_json = PreprocessSpec.from_json
 
 __all__ = [
-    "BESIDE",
     "COLUMNS",
-    "COUNTS",
     "DEFAULTS",
     "ITEMS",
-    "LINES",
     "NAME",
     "NOUN",
     "RECIPES",
     "SUFFIXES",
-    "adjusted",
-    "counts",
     "decode_image",
     "decodes_smaller",
     "decoding",
     "digest",
     "fit_to_recipe",
     "in_graph",
-    "n_at_once",
-    "parts",
     "payload_of",
     "picture",
     "prepare_image",
     "prepare_item",
     "recipe_named",
     "refuse_one",
-    "remarks",
-    "snippet",
     "spec_from_json",
-    "told",
     "wanted",
 ]

@@ -1,6 +1,5 @@
 """Texts and pairs of texts; what `contracts.Kind` names, from one file each."""
 
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, picture, refuse_one
 from cutpoint.items.kinds.text.adjust import adjusted, remarks
 from cutpoint.items.kinds.text.batches import n_at_once, parts
 from cutpoint.items.kinds.text.counts import COUNTS, counts, told
@@ -36,17 +35,12 @@ __all__ = [
     "TextSpec",
     "adjusted",
     "counts",
-    "decodes_smaller",
-    "decoding",
     "digest",
     "hold",
-    "in_graph",
     "n_at_once",
     "parts",
     "payload_of",
-    "picture",
     "prepare_item",
-    "refuse_one",
     "remarks",
     "snippet",
     "spec_from_json",

@@ -32,7 +32,7 @@ def prepare_item(payload: Any, spec: TextSpec, name: str = "") -> tuple[Prepared
     Returns
     -------
     prepared : dict of input → int64 array of shape (width,)
-        Of a text that is read in chunks, (n_windows, width).
+        (n_windows, width), if a text is read in chunks.
     notes : tuple of str
 
     Raises
