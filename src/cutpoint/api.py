@@ -20,6 +20,7 @@ from cutpoint.base.arguments import (
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
+from cutpoint.base.text import shown
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
@@ -558,7 +559,7 @@ def _backbones(
         return [default_backbone(data, columns)]
     if isinstance(given, (str, Backbone)) or not given:
         raise UsageError(
-            f"backbones is {given!r}, which is no list of backbones.",
+            f"backbones is {shown(given)}, which is no list of backbones.",
             "Several are compared, or one stands alone in a list.",
             "Names or backbones in a list.",
             f"Type, for example:  backbones=[{defaults_of('image').backbone!r}]",

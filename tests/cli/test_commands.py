@@ -749,3 +749,8 @@ def test_how_texts_are_read_is_an_option_that_their_kind_checks(tmp_path: Path) 
     assert "long is truncate or chunks" in run(*words, "--long", "half", code=2).stderr
     told = run("layers", FAKE, "--long", "chunks", code=2).stderr
     assert "--long can't be followed" in told
+
+
+def test_layers_that_match_nothing_are_told() -> None:
+    assert 'No layer "zzz"' in run("layers", FAKE, "--find", "zzz", code=2).stderr
+    assert 'No layer like "z*"' in run("layers", FAKE, "--find", "z*", code=2).stderr

@@ -30,3 +30,20 @@ def shortened(text: str, letters: int) -> str:
         return text
     half = (letters + 1) // 2
     return f"{text[: letters - half - 1]}…{text[-half:]}"
+
+
+def shown(value: object, letters: int = 80) -> str:
+    """Return a value as Python spells it, in so many letters at most; of an array its shape.
+
+    Examples
+    --------
+    >>> shown([1, 2]), shown("m" * 100, 9)
+    ('[1, 2]', "'mmm…mmm'")
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"a {type(value).__name__} of shape {shape}"
+    if isinstance(value, list | tuple) and any(getattr(each, "shape", None) for each in value):
+        inner = ", ".join(shown(each, letters) for each in value[:2])
+        return f"a {type(value).__name__} of {len(value)}: {inner}" + ", …" * (len(value) > 2)
+    return shortened(repr(value), letters)

@@ -9,7 +9,7 @@ from typer.core import TyperCommand
 
 from cutpoint.base.errors import UsageError
 
-_MAY_BE_EMPTY = ("text",)  # a text that is described; it is a bad item
+_MAY_BE_EMPTY = ("text", "prompt")  # a text is a bad item then, and nothing stands before one
 
 
 class Command(TyperCommand):

@@ -54,7 +54,6 @@ RUN: list[dict[str, Any]] = [
     {"store": ""},
     {"store": __file__},
     {"store": f"{__file__}/below"},
-    {"backbone": None},
     {"backbone": "fake"},
     {"groups": ["p"] * 60},
     {"labels": ["x"] * 3},
@@ -63,7 +62,6 @@ RUN: list[dict[str, Any]] = [
 FIT: list[dict[str, Any]] = [
     {"head": SVC()},
     {"head": "svc"},
-    {"head": None},
     {"head": "knn(k=0)"},
     {"head": cp.heads.HEADS["knn"](k=-1)},
     {"head": "ridge(alphas=-1)"},
@@ -329,3 +327,27 @@ def test_numpys_whole_numbers_are_indices_of_layers() -> None:
         assert fake.tap_specs(taps, pools) == fake.tap_specs([1], pools)
         features = cp.extract([noisy_image(0, 0)], fake, taps, "gap", quiet=True)
         assert len(features.taps) == 1
+
+
+def test_arguments_in_the_wrong_order_are_told_in_a_few_words(tmp_path: Path) -> None:
+    X = np.zeros((60, 8), np.float32)
+    for call in (
+        lambda: cp.fit(FakeBackbone(), (X, X[:, 0])),
+        lambda: cp.predict(X, "m"),
+        lambda: cp.choose(X, n_workers=X),
+    ):
+        with pytest.raises(CutpointError) as caught:
+            call()
+        assert len(str(caught.value)) < 400
+
+
+def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
+    """Nothing is put beside photos."""
+    (tmp_path / ".hidden").touch()
+    cp.extract([noisy_image(0, 0)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
+    cp.extract([noisy_image(0, 1)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "photo.jpg").touch()
+    with pytest.raises(UsageError, match="is no feature store, and it is not empty"):
+        cp.extract([noisy_image(0, 0)], FakeBackbone(), store=tmp_path / "cat", quiet=True)
+    assert [each.name for each in (tmp_path / "cat").iterdir()] == ["photo.jpg"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 from cutpoint.base.errors import DataError
 from cutpoint.base.tongue import option
@@ -88,11 +89,23 @@ def _bare(dataset: Dataset, what: str) -> DataError:
     return DataError(
         f'Labels are missing from "{dataset.name}".',
         f"{what}.{by_columns}",
-        "A label is the folder an item lies in, or the column `label`, or one that is named.",
+        "A label is the folder an item lies in, or the column `label`, or one that is named."
+        if _is_on_disk(dataset)
+        else "A label for each item: beside it, as y in (X, y), or in labels.",
         f"Type, for example:  {option('label', dataset.unread[0])}"
         if dataset.unread
-        else "Lay the files out as:  DATA/<class>/<file>",
+        else _remedy(dataset, "labels=[…]"),
     )
+
+
+def _is_on_disk(dataset: Dataset) -> bool:
+    return Path(dataset.name).exists()
+
+
+def _remedy(dataset: Dataset, in_memory: str) -> str:
+    """Return how files are laid out, to somebody who has files; else what to type in Python."""
+    on_disk = "Lay the files out as:  DATA/<class>/<file>"
+    return on_disk if _is_on_disk(dataset) else f"Type, for example:  {in_memory}"
 
 
 def _all_alike(dataset: Dataset, kind: str) -> DataError:
@@ -101,7 +114,7 @@ def _all_alike(dataset: Dataset, kind: str) -> DataError:
         f'No head can be fitted on "{dataset.name}".',
         f"All {len(dataset)} items are {what}: {dataset.items[0].label}.",
         "Two classes or more, each with items; labels or values that differ.",
-        "Lay the files out as:  DATA/<class>/<file>",
+        _remedy(dataset, "numpy.unique(labels)"),
     )
 
 
@@ -112,14 +125,16 @@ def _refuse_no_splits(dataset: Dataset, splits: set[str]) -> None:
             f'No split of "{dataset.name}" is for training.',
             f"Its splits are {', '.join(sorted(splits))}.",
             "A split named train, or none at all to have one drawn.",
-            "Rename the folder or fill the column `split` with:  train",
+            "Rename the folder or fill the column `split` with:  train"
+            if _is_on_disk(dataset)
+            else 'Type, for example:  splits=["train", "test", …]   or leave out splits',
         )
     if len(splits) == 1:
         raise DataError(
             f'All items of "{dataset.name}" are for training.',
             "So nothing is left to score a head on.",
-            "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
-            "Lay the files out as:  DATA/<class>/<file>",
+            "A split test or val beside train, or no splits at all to have one drawn.",
+            _remedy(dataset, 'splits=["train", "test", …]   or leave out splits'),
         )
 
 

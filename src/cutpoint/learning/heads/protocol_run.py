@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import ShapeError, UsageError
-from cutpoint.base.tongue import arguments
+from cutpoint.base.tongue import arguments, either
 from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.knn import KNNHead
@@ -149,7 +149,8 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
             f'The protocol "{protocol.name}" makes no predictor.',
             f"It judges features by {protocol.n_draws} small heads and leaves no one head.",
             "A protocol that fits one; or its score alone.",
-            f'Type:  cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
+            either("Type:  ", "There is no command for it; in Python:  ")
+            + f'cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
         )
     if protocol.stage and protocol.stage != aggregate:
         raise UsageError(

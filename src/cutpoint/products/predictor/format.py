@@ -58,7 +58,8 @@ def refuse_foreign(folder: Path) -> None:
             f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {shlex.quote(_new_place(folder))}",
+            "Type, for example:  "
+            + either(repr(_new_place(folder)), f"-o {shlex.quote(_new_place(folder))}"),
         )
 
 

@@ -10,6 +10,7 @@ import pandas
 import pytest
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
+from cutpoint.base.tongue import in_shell
 from cutpoint.items.reading import read_dataset
 from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.items.reading.columns import with_columns
@@ -150,3 +151,15 @@ def test_blank_text_is_no_label_no_group_and_no_split() -> None:
     data = with_columns(read_arrays([b"a", b"b"]), ["", "x"], [" ", "g"], ["", "test"])
     first = data.items[0]
     assert (first.label, first.group, first.split, data.classes) == (None, None, None, ("x",))
+
+
+def test_infinity_is_no_label() -> None:
+    with pytest.raises(DataError, match=r"Label 1 .* is inf, which is no finite number"):
+        with_columns(read_arrays([b"a", b"b"]), labels=[1.0, np.inf])
+
+
+def test_in_a_shell_nobody_is_told_to_type_python(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"path": "a.png", "label": {"a": 1}}\n')
+    with in_shell(), pytest.raises(DataError) as caught:
+        read_dataset(tmp_path / "d.jsonl")
+    assert "labels=" not in str(caught.value)

@@ -45,8 +45,9 @@ def _read(data: bytes) -> Any:
         found = np.load(io.BytesIO(data), allow_pickle=False)
         return found if isinstance(found, np.ndarray) else {name: found[name] for name in found}
     except Exception as error:  # a broken file provokes whatever zip or NumPy did not foresee
-        what = "not an .npy file or .npz of plain numbers"
-        raise BadItem(f"{what}: {str(error)[:100]}") from error
+        is_archive = data.startswith((b"\x93NUMPY", b"PK"))
+        why = f": {str(error)[:100]}" if is_archive else ""  # else NumPy takes it for a pickle
+        raise BadItem(f"not an .npy file or .npz of plain numbers{why}") from error
 
 
 def _only(given: Any) -> Any:
