@@ -329,5 +329,8 @@ def _unlearnable(name: str, what: str) -> DataError:
         f'The taps of "{name}" can\'t be ranked.',
         f"{what}.",
         "Training rows (split train) that all have labels, of two classes or more.",
-        "Extract from class folders or a manifest with the column `label`.",
+        either(
+            "Extract with labels, for example:  cp.extract(items, labels=[…])",
+            "Extract from class folders or a manifest with the column `label`.",
+        ),
     )

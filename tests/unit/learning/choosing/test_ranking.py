@@ -120,7 +120,7 @@ def test_maps_alone_and_one_class_are_refused(
     whole_maps = FakeBackbone().feature_spec(["conv1"], ["none"])
     with pytest.raises(UsageError, match=r"pool=\['gap', 'gmp'\]"):
         rank(fill(tmp_path / "maps", colours(), spec=whole_maps).features)
-    with pytest.raises(DataError, match="have 0 classes"):
+    with pytest.raises(DataError, match="None of its training items"):
         rank(fill(tmp_path / "bare", read_dataset(images(6))).features)
 
 
