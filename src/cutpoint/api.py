@@ -20,7 +20,7 @@ from cutpoint.base.arguments import (
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
-from cutpoint.base.text import shown
+from cutpoint.base.text import a_kind, shown
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
@@ -164,7 +164,7 @@ def _load(
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
-            f"trust_weights and build go with a file, not with a {type(name).__name__}.",
+            f"trust_weights and build go with a file, not with {a_kind(name)}.",
             "They say how a file is read, and the network is in memory already.",
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
@@ -700,6 +700,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
         columns=(named := Columns.of("fit", columns)),
         splits=os.fspath(splits) if isinstance(splits, str | os.PathLike) else "",
     )
+    _refuse_labels(output)
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
@@ -854,6 +855,17 @@ def predict(
     return predictor.predict(described, engine, n_workers, reporter)
 
 
+def _refuse_labels(output: Any) -> None:
+    """Raise `UsageError` if the labels stand where the folder does, as scikit-learn has them."""
+    if hasattr(output, "shape") or isinstance(output, list | tuple):
+        raise UsageError(
+            f"output is {shown(output)}, which is no path.",
+            "It is the folder that the predictor is written to.",
+            "Labels beside their items, as one argument; or by name.",
+            "Type, for example:  cp.fit((X, y))   or   cp.fit(X, labels=y)",
+        )
+
+
 def _default_split(dataset: Dataset) -> str:
     """Return what is scored if no split is named: what `fit` would hold out, or all."""
     splits = {item.split for item in dataset.items} - {None}
@@ -882,6 +894,7 @@ def _refuse_other_target(predictor: Predictor, kind: str) -> None:
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:
     if not isinstance(model, Predictor):
+        as_path("model", model)
         return load_predictor(model, trust_weights=trust_weights)
     if trust_weights:
         raise UsageError(

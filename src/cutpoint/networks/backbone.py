@@ -397,9 +397,13 @@ class Backbone:
             if stride not in found:
                 raise TapNotFound(
                     f"No map of stride {stride} in backbone {self.spec.id}.",
-                    f"Its maps have strides {', '.join(map(str, sorted(found)))}.",
-                    "One of these.",
-                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
+                    f"Its maps have strides {', '.join(map(str, sorted(found)))}."
+                    if found
+                    else "It has no maps with a stride.",
+                    "One of these." if found else "A network of images, with maps.",
+                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})"
+                    if found
+                    else "List its layers with:  backbone.layers()",
                 )
         levels = tuple(found[stride] for stride in strides)
         names = sorted({level.name for level in levels}, key=lambda name: self._table[name].index)

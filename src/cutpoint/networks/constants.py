@@ -11,6 +11,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Constants
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, InputSpec, Shape, shape_text
 
@@ -30,7 +31,7 @@ def read_constants(given: Mapping[str, Value] | None) -> Constants:
     """
     if given is not None and not isinstance(given, Mapping):
         raise UsageError(
-            f"inputs is a {type(given).__name__}, which gives no input its constant.",
+            f"inputs is {a_kind(given)}, which gives no input its constant.",
             "The name of an input stands before its constant.",
             f"A dict of name → constant: {_WORDS}.",
             "Type, for example:  inputs={'state': 'zeros'}",

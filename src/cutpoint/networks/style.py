@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import BadItem, DataError, UsageError
-from cutpoint.base.text import printable
+from cutpoint.base.text import a_kind, printable
 from cutpoint.base.types import Prepared, stacked
 from cutpoint.items.kinds import prepare_item
 from cutpoint.items.reading import Item, read_payload
@@ -90,7 +90,7 @@ def image_distance(
     """
     if not isinstance(backbone, Backbone):
         raise UsageError(
-            f"The backbone is a {type(backbone).__name__}.",
+            f"The backbone is {a_kind(backbone)}.",
             "Distances are measured in the layers of a backbone.",
             "What `cutpoint.load` returns.",
             "Type, for example:  cp.style.image_distance(a, b, cp.load(NAME))",

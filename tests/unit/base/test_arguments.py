@@ -351,3 +351,12 @@ def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no feature store, and it is not empty"):
         cp.extract([noisy_image(0, 0)], FakeBackbone(), store=tmp_path / "cat", quiet=True)
     assert [each.name for each in (tmp_path / "cat").iterdir()] == ["photo.jpg"]
+
+
+def test_labels_in_the_place_of_the_folder_and_no_head_are_told() -> None:
+    X = [noisy_image(0, 0)]
+    with pytest.raises(UsageError, match="output is") as caught:
+        cp.fit(X, [0])
+    assert "labels=y" in caught.value.type_next
+    with pytest.raises(UsageError, match="no head in an empty list"):
+        cp.fit(X, head=[])

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, TapNotFound, UsageError
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.text import counted, printable, shortened
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
@@ -32,7 +33,7 @@ _UNLIKE = "its rows are unlike the others'"
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Features:
     """The features of one data set under one spec.
 
@@ -58,6 +59,12 @@ class Features:
     places: Places
     folder: Path
     _opened: dict[int, CheckedShard] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        taps = shortened(", ".join(self.taps), 60)
+        size = f"{counted(len(self), 'item')}, {counted(len(self.taps), 'tap')}"
+        shown = f'Features("{self.name}", {size}: {taps}; spec {self.spec.fingerprint()[:12]})'
+        return printable(shown)
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.base.tables import guarded
+from cutpoint.base.text import a_kind
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
@@ -86,7 +88,7 @@ def _values(
     is_one = not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
     if is_one or isinstance(given, str | bytes) or hasattr(given, "columns"):
         raise ShapeError(
-            f"{name} is a {type(given).__name__}, which is no column.",
+            f"{name} is {a_kind(given)}, which is no column.",
             "It has no value for each item.",
             "A list, an array of one axis or a Series, as long as the items; or key → value.",
             f"Type, for example:  {name}=list(table.{name.removesuffix('s')})",
@@ -128,10 +130,15 @@ def _by_key(name: str, given: Mapping[Any, Any], dataset: Dataset) -> tuple[list
             f'{name} lacks {len(missing)} of {len(dataset)} items of "{dataset.name}".',
             f'One of them is "{missing[0]}"; {_first_of(values)}.',
             "A value for each item, None where there is none; keys as in splits.csv.",
-            f'Type, for example:  {name}={{"{missing[0]}": …, …}}',
+            f"Type, for example:  {name}={{{_typed(missing[0])}: …, …}}",
         )
     own = {item.key for item in dataset.items}
     return [values[item.key] for item in dataset.items], [k for k in values if k not in own]
+
+
+def _typed(key: str) -> str:
+    """Return a key in double quotes, as Python reads it."""
+    return json.dumps(key, ensure_ascii=False)
 
 
 def _first_of(values: Mapping[str, Any]) -> str:
@@ -149,7 +156,7 @@ def _unknown_order(name: str, dataset: Dataset) -> UsageError:
         f'{name} can\'t be matched by position with the items of "{dataset.name}".',
         "They are in the order of their keys, without what is no item; that need not be yours.",
         f"A mapping of key to value; or a manifest with the column `{name.removesuffix('s')}`.",
-        f'Type, for example:  {name}={{"{example}": …, …}}',
+        f"Type, for example:  {name}={{{_typed(example)}: …, …}}",
     )
 
 

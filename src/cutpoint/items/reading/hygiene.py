@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.text import counted
 from cutpoint.base.tongue import option
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.targets import labelled, names_in, number_in, values_of
@@ -108,11 +109,15 @@ def _remedy(dataset: Dataset, in_memory: str) -> str:
     return on_disk if _is_on_disk(dataset) else f"Type, for example:  {in_memory}"
 
 
+def _all(n_items: int) -> str:
+    return "Its one item is" if n_items == 1 else f"All {n_items} items are"
+
+
 def _all_alike(dataset: Dataset, kind: str) -> DataError:
     what = {"classes": "of one class", "labels": "labelled alike", "values": "of one value"}[kind]
     return DataError(
         f'No head can be fitted on "{dataset.name}".',
-        f"All {len(dataset)} items are {what}: {dataset.items[0].label}.",
+        f"{_all(len(dataset))} {what}: {dataset.items[0].label}.",
         "Two classes or more, each with items; labels or values that differ.",
         _remedy(dataset, "numpy.unique(labels)"),
     )
@@ -186,11 +191,12 @@ def _refuse_straddling_groups(dataset: Dataset) -> None:
             splits[item.group].add(item.split)
     across = sorted(group for group, names in splits.items() if len(names) > 1)
     if across:
+        n_across, lie = counted(len(across), "group"), "lies" if len(across) == 1 else "lie"
         raise DataError(
-            f'{len(across)} groups of "{dataset.name}" are in more than one split.',
+            f'{n_across} of "{dataset.name}" {lie} in more than one split.',
             f'One of them is "{across[0]}".',
             "All items of a group in one split; else the score flatters.",
-            f"Mend the column `split`, or waive it with:  {option('allow_group_overlap', True)}",
+            f"Mend the splits, or waive it with:  {option('allow_group_overlap', True)}",
         )
 
 

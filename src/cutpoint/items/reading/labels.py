@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import DataError, ShapeError
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import either
 
 Label = str | int | float | bool
@@ -171,7 +172,7 @@ def _spelled(value: Any, kind: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"a {type(value).__name__} of {len(value)}"
+    return f"{a_kind(value)} of {len(value)}"
 
 
 def _folded(label: str) -> str:
@@ -203,7 +204,7 @@ def _type_of(name: str, place: int, value: Any) -> str:
             "labels=[list(names[row == 1]) for row in labels]",
         )
     raise DataError(
-        f'Label {place} of "{name}" is a {type(value).__name__}: {str(value)[:40]}.',
+        f'Label {place} of "{name}" is {a_kind(value)}: {str(value)[:40]}.',
         "A label is text, a whole number of 64 bits, a bool or a float.",
         "One of these for each item, or none.",
         either(

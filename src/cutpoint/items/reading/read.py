@@ -79,7 +79,7 @@ def read_dataset(
         labels = stream.labels if labels is None else labels
         read = read_arrays(stream.payloads, labels, groups, splits, keys, kind)
         return _not_empty(read.with_warnings(*stream.warnings))
-    if is_archive(path, kind):
+    if kind == "array" and path.suffix == ".npz" and path.is_file():
         columns.refuse("An archive of arrays has arrays of names of its own.")
         return with_columns(_not_empty(read_archive(path)), labels, groups, splits)
     found = _read_path(path, follow_links, kind, columns)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError, ShapeError
+from cutpoint.base.text import a_kind
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.named import ITEMS, Columns, absent
 
@@ -233,7 +234,7 @@ def _refuse_tables(X: Any, y: Any) -> None:
     shapes = [tuple(getattr(each, "shape", ())) for each in (X, y)]
     if hasattr(X, "columns") and len(shapes[1]) in (1, 2):
         raise ShapeError(
-            f"X is a {type(X).__name__} of shape {shapes[0]}, beside y of shape {shapes[1]}.",
+            f"X is {a_kind(X)} of shape {shapes[0]}, beside y of shape {shapes[1]}.",
             "Its columns are no items.",
             "An array with a row for each item.",
             "Type, for example:  cp.fit((X.to_numpy(), y))",
@@ -276,7 +277,7 @@ def _is_label(value: Any) -> bool:
 
 def _no_pair(element: Any) -> ModalityError:
     return ModalityError(
-        f"One of the items is a {type(element).__name__} of {len(element)}.",
+        f"One of the items is {a_kind(element)} of {len(element)}.",
         "A pair is an item and its label.",
         "Items, or pairs of item and label.",
         "Type, for example:  cp.fit((item, label) for item, label, _ in data)",

@@ -23,6 +23,7 @@ import numpy as np
 
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError
+from cutpoint.base.text import counted
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Float64
 from cutpoint.items.reading.items import Dataset
@@ -183,8 +184,11 @@ def _numbers(texts: Sequence[str]) -> Kind | None:
     if n_different > MANY and len(values) < FEW_ALIKE * n_different:
         return Kind("values", f"{n_different} different numbers on {len(values)} items")
     n_texts = len(set(texts))
-    what = "different whole numbers" if n_texts == n_different else "spellings of whole numbers"
-    return Kind("classes", f"{n_texts} {what} on {len(values)} items")
+    items = counted(len(values), "item")
+    if n_texts != n_different:
+        return Kind("classes", f"{n_texts} spellings of whole numbers on {items}")
+    numbers = counted(n_texts, "whole number", "different whole numbers")
+    return Kind("classes", f"{numbers} on {items}")
 
 
 def _refuse_twin_names(dataset: Dataset) -> None:

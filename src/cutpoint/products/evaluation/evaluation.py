@@ -10,7 +10,7 @@ import numpy as np
 
 from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.base.progress import Reporter
-from cutpoint.base.text import printable
+from cutpoint.base.text import counted, printable
 from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Array
 from cutpoint.items.reading import (
@@ -80,7 +80,7 @@ class Evaluation:
             (self.n_other_splits, "in other splits"),
         ]
         rest = "".join(f"; {count} {why}" for count, why in left_out if count)
-        return f"{len(self.verdicts)} items: {what}{rest}"
+        return f"{counted(len(self.verdicts), 'item')}: {what}{rest}"
 
     @property
     def confidence(self) -> Array:

@@ -13,7 +13,7 @@ from cutpoint.base.arguments import as_path
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.text import printable
+from cutpoint.base.text import counted, printable
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import Item, Label
 from cutpoint.learning.heads import Classifier, Head, Labeller
@@ -233,7 +233,7 @@ def _counted_in(evaluation: Mapping[str, Any]) -> str:
     n_scored, n_out = evaluation.get("n_scored"), evaluation.get("n_left_out")
     if not isinstance(n_scored, int):  # a field younger than the format
         return ""
-    return f", {n_scored} items" + (f" ({n_out} trained on, left out)" if n_out else "")
+    return f", {counted(n_scored, 'item')}" + (f" ({n_out} trained on, left out)" if n_out else "")
 
 
 def short_digest(digest: str) -> str:

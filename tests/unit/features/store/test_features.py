@@ -161,3 +161,11 @@ def test_an_unknown_split_is_refused_and_no_rows_have_the_width_of_rows(tmp_path
         features.rows_of("tran")
     none = features.X(tap, [])
     assert (none.shape, none.dtype) == ((0, features.X(tap).shape[1]), np.float32)
+
+
+def test_features_are_shown_in_one_short_line(tmp_path: Path) -> None:
+    features = fill(tmp_path, images(1)).features
+    shown = repr(features)
+    assert len(shown) < 200
+    assert "1 item, " in shown
+    assert features.spec.fingerprint()[:12] in shown

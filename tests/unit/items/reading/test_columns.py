@@ -163,3 +163,11 @@ def test_in_a_shell_nobody_is_told_to_type_python(tmp_path: Path) -> None:
     with in_shell(), pytest.raises(DataError) as caught:
         read_dataset(tmp_path / "d.jsonl")
     assert "labels=" not in str(caught.value)
+
+
+def test_the_key_in_a_hint_can_be_typed() -> None:
+    key = '=1 "q".jpg'
+    with pytest.raises(DataError) as caught:
+        with_columns(read_arrays([b"a"], keys=[key]), groups={})
+    typed = caught.value.type_next.partition("groups=")[2].replace("…, …", "1")
+    assert eval(typed) == {key: 1}

@@ -11,6 +11,7 @@ import numpy as np
 from cutpoint.base.errors import BadItem
 from cutpoint.base.spec import ArraySpec, ArraysSpec
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.text import a_kind
 from cutpoint.base.types import Array, InputSpec, Prepared, with_made_masks
 
 
@@ -61,7 +62,7 @@ def _only(given: Any) -> Any:
 
 def _named(given: Any, inputs: Mapping[str, InputSpec]) -> dict[str, Array]:
     if not isinstance(given, Mapping):
-        raise BadItem(f"a {type(given).__name__} where arrays by name are: {', '.join(inputs)}")
+        raise BadItem(f"{a_kind(given)} where arrays by name are: {', '.join(inputs)}")
     needed = {name for name, each in inputs.items() if not each.mask_of}
     if not needed <= given.keys() <= inputs.keys():
         raise BadItem(f"arrays {', '.join(given) or 'none'}; expected {', '.join(inputs)}")
