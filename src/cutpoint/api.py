@@ -10,10 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from cutpoint.base.arguments import as_path, check_choice, check_count, check_workers
+from cutpoint.base.arguments import (
+    as_path,
+    check_choice,
+    check_count,
+    check_flags,
+    check_workers,
+)
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
+from cutpoint.base.text import a_kind, shown
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
@@ -128,6 +135,7 @@ def load(
     UsageError
         If the preprocessing is not known and not stated.
     """
+    check_flags(trust_weights=trust_weights)
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
     found = _load(name, preprocess, trust_weights, build, inputs, reading)
@@ -156,7 +164,7 @@ def _load(
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
-            f"trust_weights and build go with a file, not with a {type(name).__name__}.",
+            f"trust_weights and build go with a file, not with {a_kind(name)}.",
             "They say how a file is read, and the network is in memory already.",
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
@@ -281,6 +289,9 @@ def extract(
     UsageError
         If no engine computes in `precision` here, or it costs too much accuracy.
     """
+    check_flags(follow_links=follow_links, quiet=quiet)
+    if not callable(profile):
+        check_flags(profile=profile)
     request = Request.of(
         taps,
         pool,
@@ -299,6 +310,8 @@ def extract(
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found.kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
@@ -365,6 +378,12 @@ def encode(
         followed.
     """
     _refuse_unlike_numpy(other)
+    check_flags(
+        show_progress_bar=False if show_progress_bar is None else show_progress_bar,
+        normalize_embeddings=normalize_embeddings,
+        convert_to_numpy=convert_to_numpy,
+        convert_to_tensor=convert_to_tensor,
+    )
     check_workers(n_workers)
     check_count("batch_size", batch_size, 8)
     check_count("truncate_dim", truncate_dim, 128)
@@ -487,6 +506,7 @@ storage, follow_links, **columns
     UsageError
         If something is given that stored features can't follow.
     """
+    check_flags(balanced=balanced, nested=nested, follow_links=follow_links, quiet=quiet)
     choice = ChooseOptions(
         as_recipe(recipe), several(strategy), kind, balanced, nested, permute_labels
     )
@@ -526,6 +546,8 @@ storage, follow_links, **columns
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
 
@@ -537,7 +559,7 @@ def _backbones(
         return [default_backbone(data, columns)]
     if isinstance(given, (str, Backbone)) or not given:
         raise UsageError(
-            f"backbones is {given!r}, which is no list of backbones.",
+            f"backbones is {shown(given)}, which is no list of backbones.",
             "Several are compared, or one stands alone in a list.",
             "Names or backbones in a list.",
             f"Type, for example:  backbones=[{defaults_of('image').backbone!r}]",
@@ -653,6 +675,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
     -----
     Items without a label are kept in the store and counted; nothing is learned from them.
     """
+    check_flags(allow_group_overlap=allow_group_overlap, follow_links=follow_links, quiet=quiet)
     request = Request.of(
         taps,
         pool,
@@ -677,6 +700,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
         columns=(named := Columns.of("fit", columns)),
         splits=os.fspath(splits) if isinstance(splits, str | os.PathLike) else "",
     )
+    _refuse_labels(output)
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
@@ -735,6 +759,12 @@ def evaluate(
     DataError
         If there are labels the predictor does not know, or none at all.
     """
+    check_flags(
+        leave_out_trained=leave_out_trained,
+        follow_links=follow_links,
+        trust_weights=trust_weights,
+        quiet=quiet,
+    )
     check_engine(engine)
     check_kind(kind)
     named = Columns.of("evaluate", columns, DataColumns)
@@ -814,6 +844,7 @@ def predict(
     trust_weights : bool
         As in `load`, for the predictor's backbone.
     """
+    check_flags(trust_weights=trust_weights, quiet=quiet)
     check_engine(engine)
     check_workers(n_workers)
     named = Columns.of("predict", columns, ItemColumns)
@@ -822,6 +853,17 @@ def predict(
     items = read_items(data, reporter.say, kind, named)
     described = Dataset(_shown(data), tuple(items), (), kind=kind)
     return predictor.predict(described, engine, n_workers, reporter)
+
+
+def _refuse_labels(output: Any) -> None:
+    """Raise `UsageError` if the labels stand where the folder does, as scikit-learn has them."""
+    if hasattr(output, "shape") or isinstance(output, list | tuple):
+        raise UsageError(
+            f"output is {shown(output)}, which is no path.",
+            "It is the folder that the predictor is written to.",
+            "Labels beside their items, as one argument; or by name.",
+            "Type, for example:  cp.fit((X, y))   or   cp.fit(X, labels=y)",
+        )
 
 
 def _default_split(dataset: Dataset) -> str:
@@ -852,6 +894,7 @@ def _refuse_other_target(predictor: Predictor, kind: str) -> None:
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:
     if not isinstance(model, Predictor):
+        as_path("model", model)
         return load_predictor(model, trust_weights=trust_weights)
     if trust_weights:
         raise UsageError(

@@ -31,6 +31,7 @@ from cutpoint.cli.options import (
     print_json,
     print_wrapped,
     tap_list,
+    tell_warnings,
 )
 from cutpoint.cli.reading_options import with_reading
 
@@ -109,6 +110,7 @@ def extract(
         quiet=quiet,
         **cast("ColumnNames", columns),
     )
+    tell_warnings(features.warnings, quiet)
     if as_json:
         facts = {
             "store": str(store),
@@ -123,8 +125,6 @@ def extract(
         return
     for line in str(profiles[0]).splitlines() if profile else ():
         print_wrapped(line, " " * 12)
-    for warning in features.warnings:
-        print_wrapped(f"Warning: {warning}")
     if features.quarantined:
         listed = f", see {store / BAD_ROWS}" if (store / BAD_ROWS).exists() else ""
         echo(f"{len(features.quarantined)} items quarantined{listed}")

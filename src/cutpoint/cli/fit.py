@@ -42,6 +42,7 @@ from cutpoint.cli.options import (
     print_recipe,
     print_wrapped,
     tap_list,
+    tell_warnings,
 )
 from cutpoint.cli.reading_options import with_reading
 
@@ -149,12 +150,11 @@ def fit(
     dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
+    tell_warnings(result.features.warnings, quiet)
     if as_json:
         card = result.predictor.card.to_json()
         print_json({**card, "predictor": str(output), "report": str(report)})
         return
-    for warning in result.features.warnings:  # first: they may make the rest worthless
-        print_wrapped(f"Warning: {warning}")
     print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
         echo(line)

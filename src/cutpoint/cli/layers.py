@@ -36,11 +36,14 @@ def layers(
 
     table = list_layers(
         backbone, preprocess, trust_weights=trust_weights, inputs=constants(inputs), **reading
-    ).find(find)
+    )
+    found = table.find(find)
+    if not found.rows:
+        table.select(find)  # which says what there is
     if as_json:
-        print_json(table.to_json())
+        print_json(found.to_json())
     else:
         # A pipe gets whole names.
         n_columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        for line in table.lines(n_columns):
+        for line in found.lines(n_columns):
             echo(line)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cutpoint.base.arguments import check_choice
+from cutpoint.base.arguments import check_choice, check_flags
 from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.base.spec import (
@@ -369,6 +369,7 @@ class Backbone:
         UsageError
             If the framework is neither.
         """
+        check_flags(trainable=trainable)
         layers = self._table.select(tap)
         if len(layers) != 1:
             raise TapNotFound(
@@ -396,9 +397,13 @@ class Backbone:
             if stride not in found:
                 raise TapNotFound(
                     f"No map of stride {stride} in backbone {self.spec.id}.",
-                    f"Its maps have strides {', '.join(map(str, sorted(found)))}.",
-                    "One of these.",
-                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
+                    f"Its maps have strides {', '.join(map(str, sorted(found)))}."
+                    if found
+                    else "It has no maps with a stride.",
+                    "One of these." if found else "A network of images, with maps.",
+                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})"
+                    if found
+                    else "List its layers with:  backbone.layers()",
                 )
         levels = tuple(found[stride] for stride in strides)
         names = sorted({level.name for level in levels}, key=lambda name: self._table[name].index)
@@ -410,7 +415,8 @@ class Backbone:
         self, taps: Sequence[str | int] | str, pools: Sequence[str]
     ) -> tuple[TapSpec, ...]:
         """Return every chosen layer with every pool, in execution order."""
-        layers = self._table.select(*([taps] if isinstance(taps, str | int) else taps))
+        is_one = isinstance(taps, str) or not isinstance(taps, Iterable)
+        layers = self._table.select(*([taps] if is_one else taps))
         if not layers or not pools:
             raise UsageError(
                 f"{len(layers)} layers and {len(pools)} pools make no cut of backbone "

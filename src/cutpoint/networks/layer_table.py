@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, takewhile
+from numbers import Integral
 from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
@@ -300,8 +301,9 @@ class LayerTable:
         return several
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
-        if not isinstance(tap, int | str) or isinstance(tap, bool):
+        if not isinstance(tap, Integral | str) or isinstance(tap, bool):
             raise self._not_found(f"layer {tap!r}", "")
+        tap = tap if isinstance(tap, str) else int(tap)
         is_name = any(row.name == tap for row in self.rows)
         if isinstance(tap, str) and not is_name and re.fullmatch(r"-?[0-9]+", tap):
             tap = int(tap)

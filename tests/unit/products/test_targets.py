@@ -240,7 +240,7 @@ def test_items_without_labels_are_not_scored(
     found = cp.evaluate(model, images, labels=labels)
     assert len(found.verdicts) == 90
     assert "10 items have no label: not scored" in capsys.readouterr().err
-    with pytest.raises(DataError, match="no items with labels"):
+    with pytest.raises(DataError, match="has a label"):
         cp.evaluate(model, images, quiet=True)
 
 

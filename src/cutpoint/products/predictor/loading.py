@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.base.arguments import as_path
+from cutpoint.base.arguments import as_path, check_flags
 from cutpoint.base.errors import ModalityError, PredictorError, UsageError
 from cutpoint.base.spec import PRECISIONS, BackboneSpec, TapSpec
 from cutpoint.base.types import Array
@@ -55,6 +55,7 @@ def load_predictor(
     ModalityError
         If it reads another kind of item than this release does.
     """
+    check_flags(trust_weights=trust_weights)
     folder = as_path("path", path)
     if backbone is not None and trust_weights:
         raise UsageError(

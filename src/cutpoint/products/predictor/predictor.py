@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from cutpoint.base.arguments import as_path
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.text import printable
+from cutpoint.base.text import counted, printable
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import Item, Label
 from cutpoint.learning.heads import Classifier, Head, Labeller
@@ -123,7 +123,8 @@ class Predictor:
         if found is not None:
             name, key, how = _FIRST[self.target]
             figure = Interval(**found["scores"][key])
-            lines.append(f"{name} on split {found['split']}: {figure} (95 %, {how})")
+            items = _counted_in(found)
+            lines.append(f"{name} on split {found['split']}{items}: {figure} (95 %, {how})")
         return "\n".join(map(printable, lines))
 
     def ready(self, engine: str = "auto", n_workers: int | None = None) -> Scorer:
@@ -225,6 +226,14 @@ class Predictor:
             "card": self.card.to_json(),
             "trained_on": sorted(self.trained_on),
         }
+
+
+def _counted_in(evaluation: Mapping[str, Any]) -> str:
+    """Return how many items a score rests on, and how many were left out, where that is known."""
+    n_scored, n_out = evaluation.get("n_scored"), evaluation.get("n_left_out")
+    if not isinstance(n_scored, int):  # a field younger than the format
+        return ""
+    return f", {counted(n_scored, 'item')}" + (f" ({n_out} trained on, left out)" if n_out else "")
 
 
 def short_digest(digest: str) -> str:
