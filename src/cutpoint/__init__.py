@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cutpoint import testing
-    from cutpoint.api import choose, evaluate, extract, fit, load, load_predictor, predict
+    from cutpoint.api import choose, evaluate, extract, finetune, fit, load, load_predictor, predict
     from cutpoint.base import errors
     from cutpoint.features.store import Features, FeatureStore
     from cutpoint.learning import gram, heads, metrics, transforms
@@ -35,6 +35,7 @@ __all__ = [
     "errors",
     "evaluate",
     "extract",
+    "finetune",
     "fit",
     "gram",
     "heads",

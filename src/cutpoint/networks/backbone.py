@@ -147,6 +147,8 @@ class Backbone:
         What was said beside the name, so that a run can be repeated.
     decode : {"exact", "scaled"} or None
         How photos are decoded, where that was said beside the preprocessing.
+    tuned : networks.tuned.Tuned or None
+        What it was tuned from, if it was.
     """
 
     def __init__(
@@ -163,6 +165,7 @@ class Backbone:
         self.load_name = load_name or spec.id
         self.loaded_with = LoadOptions()
         self.decode: str | None = None
+        self.tuned: Any = None
         self._held = _Held(build, framework)
         if is_shared:
             self._held.hand_out()
@@ -234,6 +237,22 @@ class Backbone:
         network, which `cut` and `cutpoint.extract` refuse to take for this one's.
         """
         return self._held.hand_out()
+
+    @property
+    def framework(self) -> Framework:
+        """The folder that lists, cuts and trains its network."""
+        return self._held.framework
+
+    def held_network(self) -> Any:
+        """Return the network for use within, where it is not changed: it is given to nobody."""
+        self.refuse_changed()
+        return self._held.network
+
+    def fed(self, preprocess: Preprocess) -> Backbone:
+        """Return the same backbone, fed otherwise: it shares the network."""
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=preprocess)
+        return found
 
     @cached_property
     def _table(self) -> LayerTable:
