@@ -530,6 +530,7 @@ def finetune(
     pull: float = 0.0,
     lr_decay: float = 1.0,
     schedule: str = "",
+    choose: bool = True,
     device: str = "auto",
     store: str | os.PathLike[str] | None = None,
     storage: str = AUTO,
@@ -581,6 +582,9 @@ def finetune(
         Each block's learning rate over that of the block above it.
     schedule : {"", "gradual"}
         ``"gradual"``: in each epoch one block more is trained, from the top down.
+    choose : bool
+        Whether rows left out decide. If not, the one rate is followed to the last epoch, and as
+        far as the one of `alphas` says.
     device : str
         ``"auto"``: a CUDA device if there is one; which it is, is said.
     storage : {"auto", "fp32", "fp16"}
@@ -629,6 +633,7 @@ def finetune(
         pull=pull,
         lr_decay=lr_decay,
         schedule=schedule,
+        choose=choose,
         device=device,
     )
     where = None if output is None else as_path("output", output)

@@ -86,7 +86,7 @@ def save_tuned(backbone: Backbone, folder: Path) -> None:
             "A backbone that was fine-tuned.",
             f"Load it again with:  cp.load({backbone.load_name!r})",
         )
-    weights = {name: np.ascontiguousarray(each) for name, each in tuned.weights.items()}
+    weights = {name: np.require(each, requirements="C") for name, each in tuned.weights.items()}
     write_durably(folder / WEIGHTS, save(weights))
     fields = {"format": 1, "backbone": backbone.spec.to_json(), **tuned.to_json()}
     write_durably(folder / MANIFEST, json.dumps(fields, indent=1).encode())

@@ -64,7 +64,7 @@ class Checkpoint:
         """Keep a state in place of the last one, at once or not at all."""
         if self.path is None:
             return
-        whole = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+        whole = {name: np.require(each, requirements="C") for name, each in arrays.items()}
         write_durably(self.path, save(whole, {_FIELDS: json.dumps(fields)}))
         self._last = self.clock()
 

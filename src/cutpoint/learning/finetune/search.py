@@ -114,6 +114,8 @@ class Searched:
         Rates at which a loss was no number.
     by_rate : tuple of Judged
         The best of each rate.
+    is_settled : bool
+        Whether what was taken was settled before.
     """
 
     taken: Judged
@@ -126,6 +128,7 @@ class Searched:
     held_out: Float64
     stopped: tuple[float, ...] = ()
     by_rate: tuple[Judged, ...] = ()
+    is_settled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         fields = {k: v for k, v in vars(self).items() if k != "held_out"}
@@ -141,7 +144,9 @@ class Searched:
             f"{self.best.loss:.4f} ({self.best.setting}). Taken: {self.taken.setting}, "
             f"{self.taken.loss:.4f}"
         )
-        if self.taken != self.best:
+        if self.is_settled:
+            said += ", as it was settled before"
+        elif self.taken != self.best:
             said += ", the smallest change within one standard error"
         if self.stopped:
             said += f". Stopped, as a loss was no number: rate {', '.join(map(str, self.stopped))}"
@@ -178,6 +183,7 @@ def search(
     groups: Array | None,
     alphas: Sequence[float] = ALPHAS,
     advance: Callable[[int], None] = lambda n: None,
+    settled: Setting | None = None,
 ) -> Searched:
     """Judge every rate, epoch and way back to the start on rows left out.
 
@@ -187,6 +193,8 @@ def search(
         Of all rows: numbers of classes, or (n_items, n_outputs).
     plans : sequence of Plan
         One a rate.
+    settled : Setting, optional
+        What is taken whatever the rows say, unless it could not be run to its end.
     """
     starts, tuned, stopped = [], dict[float, list[Float64]](), []
     for fold in folds:
@@ -209,7 +217,7 @@ def search(
         for epoch in range(whole.shape[0]):
             for place, alpha in enumerate(alphas):
                 candidates[Setting(rate, epoch + 1, alpha)] = whole[epoch, place]
-    return _chosen(candidates, judge, truth, target, groups, len(folds), tuple(stopped))
+    return _chosen(candidates, judge, truth, target, groups, len(folds), tuple(stopped), settled)
 
 
 def _in_fold(
@@ -245,6 +253,7 @@ def _chosen(
     groups: Array | None,
     n_folds: int,
     stopped: tuple[float, ...],
+    settled: Setting | None,
 ) -> Searched:
     losses = {each: LOSSES[target](s, truth[judge]) for each, s in candidates.items()}
     best = min(losses, key=lambda each: (float(losses[each].mean()), *_size(each)))
@@ -260,6 +269,8 @@ def _chosen(
     found = {each: judged(each) for each in candidates}
     as_good = [each for each in found.values() if each.more <= each.error]
     taken = min(as_good, key=lambda each: _size(each.setting))
+    if settled is not None:
+        taken = found.get(settled, found[START])
     rates = sorted({each.rate for each in candidates if each.rate})
     by_rate = tuple(
         min((j for j in found.values() if j.setting.rate == rate), key=lambda j: j.loss)
@@ -279,6 +290,7 @@ def _chosen(
         held_out,
         stopped,
         by_rate,
+        settled is not None,
     )
 
 

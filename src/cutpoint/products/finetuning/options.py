@@ -10,7 +10,7 @@ from typing import Any
 
 from cutpoint.base.arguments import check_choice, check_seed
 from cutpoint.base.errors import UsageError
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import arguments, option
 from cutpoint.features.extraction.request import Request
 from cutpoint.learning.finetune import ALPHAS, EVERY_S, RATES, Unfreeze, parse_unfreeze
 
@@ -27,6 +27,8 @@ class FinetuneOptions:
     ----------
     end : str or int, optional
         The layer at which the network ends; the start's deepest tap by default.
+    choose : bool
+        Whether rows left out decide; otherwise the one rate is followed to the last epoch.
     checkpoint_s : float
         Seconds between two checkpoints.
     """
@@ -47,6 +49,7 @@ class FinetuneOptions:
     schedule: str = ""
     device: str = AUTO
     store_limit_bytes: int = STORE_LIMIT_BYTES
+    choose: bool = True
     checkpoint_s: float = EVERY_S
     work: Path | None = None
 
@@ -68,6 +71,15 @@ class FinetuneOptions:
         _check_number("lr_decay", self.lr_decay, 0, 1)
         for alpha in self.alphas:
             _check_number("alphas", alpha, 0, 1)
+
+        if not self.choose and (len(self.rates) != 1 or len(self.alphas) != 1):
+            raise UsageError(
+                f"{len(self.rates)} rates and {len(self.alphas)} ways from the start are given, "
+                "and nothing is to choose among them.",
+                "Without a choice one setting is followed to its end.",
+                "One rate and one of alphas.",
+                f"Type, for example:  {arguments(lr=1e-4, alphas=[1.0], choose=False)}",
+            )
 
     def _check_rates(self) -> None:
         if isinstance(self.lr, str):

@@ -1,4 +1,4 @@
-"""The whole way from a frozen predictor to a tuned one that is kept only if rows left out say so."""
+"""The whole way from a frozen predictor to a tuned one, kept only if rows left out say so."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ from cutpoint.learning.finetune import (
     Ran,
     Rows,
     Searched,
+    Setting,
     Start,
     between,
     epochs_for,
@@ -374,7 +375,16 @@ def searched_for(problem: Problem, reporter: Reporter) -> Searched:
             groups,
             problem.options.alphas,
             advance,
+            _settled(problem),
         )
+
+
+def _settled(problem: Problem) -> Setting | None:
+    options = problem.options
+    if options.choose:
+        return None
+    (rate,), (alpha,) = options.rates, options.alphas
+    return Setting(rate, problem.plan(rate).n_epochs, alpha)
 
 
 def _fold(problem: Problem, learn: Array, judge: Array) -> Fold:

@@ -34,7 +34,7 @@ def write_folder(folder: Path, fields: dict[str, Any], parts: dict[str, dict[str
     """
     refuse_foreign(folder)
     packed = {f"{part}.{name}": each for part, own in parts.items() for name, each in own.items()}
-    arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
+    arrays = save({n: np.require(each, requirements="C") for n, each in packed.items()})
     sha256 = hashlib.sha256(arrays).hexdigest()
     file = f"{HEAD}-{sha256[:16]}.safetensors"
     write_durably(folder / file, arrays)

@@ -111,14 +111,15 @@ def with_weights(network: Any, weights: Mapping[str, Array]) -> Any:
 def copied(network: Any, backbone: str) -> Any:
     """Return the same network on weights of its own."""
     try:
-        twin = keras.models.clone_model(network)
+        # Not by `clone_model`, which gives input layers other names.
+        twin = type(network).from_config(network.get_config())
         twin.set_weights(network.get_weights())
     except Exception as error:  # whatever a class of the user's meets when it is made again
         raise UsageError(
             f"The network of \"{backbone}\" can't be fine-tuned: it can't be copied.",
-            f"keras.models.clone_model raised {type(error).__name__}: {error}",
+            f"from_config raised {type(error).__name__}: {' '.join(str(error).split())[:200]}",
             "A functional or sequential network, whose layers say their configuration.",
-            "Try it with:  keras.models.clone_model(network)",
+            "Try it with:  type(network).from_config(network.get_config())",
         ) from error
     return twin
 

@@ -281,6 +281,7 @@ class _Graph:
             is_input = node.op == "placeholder" and node not in self._given_up
             if node not in needed and not is_input:
                 self.graph.erase_node(node)
+        self.graph.set_codegen(fx.graph.CodeGen())  # an exported one packs its inputs in a tuple
         self.graph.lint()
         return fx.GraphModule(self.root, self.graph)
 
