@@ -9,11 +9,8 @@ Writes docs/benchmarks/finetune.md from what has been measured so far (build/fin
 from __future__ import annotations
 
 import json
-import math
-import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,6 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.base.spec import PreprocessSpec  # noqa: E402
 from cutpoint.products.predictor import Predictor  # noqa: E402

@@ -60,11 +60,7 @@ def _modules(table: LayerTable) -> list[_Block]:
     times = Counter(re.sub(r"[0-9]+", "#", each.name) for each in found)
     alike = [each for each in found if times[re.sub(r"[0-9]+", "#", each.name)] > 1]
     names = [each.name for each in alike]
-    return [
-        each
-        for each in alike
-        if not any(each.name.startswith(f"{other}.") for other in names)
-    ]
+    return [each for each in alike if not any(each.name.startswith(f"{other}.") for other in names)]
 
 
 def _computing(row: Layer, table: LayerTable) -> _Block | None:

@@ -38,5 +38,5 @@ def right(target: str, scores: Float64, truth: Array) -> Float64:
     if target == "classes":
         return np.asarray(scores.argmax(axis=-1) == truth, np.float64)
     if target == "labels":
-        return np.asarray((scores > 0) == (truth > 0), np.float64).mean(axis=-1)
-    return -_of_values(scores, truth)
+        return np.asarray(np.mean((scores > 0) == (truth > 0), axis=-1), np.float64)
+    return np.asarray(-_of_values(scores, truth))

@@ -22,7 +22,8 @@ class Rows(Protocol):
     n_views : int
     """
 
-    n_views: int
+    @property
+    def n_views(self) -> int: ...
 
     def batch(self, rows: Array, views: Array) -> Batch:
         """Return these items, each in one of the views; view 0 is the plain one."""

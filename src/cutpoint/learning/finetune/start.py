@@ -96,9 +96,8 @@ def start_of(recipe: FittedRecipe, head: Head, features: Mapping[str, Array]) ->
     check_is_fitted(head)
     last, chain = _calibrated(head), chain_of(recipe)
     steps = fold((*chain.steps, last))
-    is_affine = len(steps) == 1 and isinstance(steps[0], Affine) and not any(chain.before)
-    if is_affine:
-        (whole,) = steps
+    whole = steps[0]
+    if len(steps) == 1 and isinstance(whole, Affine) and not any(chain.before):
         return _scaled(recipe, whole, features)
     return Start(recipe, chain, np.asarray(last.W), last.b)
 

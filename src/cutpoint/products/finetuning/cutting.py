@@ -11,9 +11,9 @@ import numpy as np
 from cutpoint.base.contracts import ACTIVATION, Suffix
 from cutpoint.base.errors import BadItem, CutNotSeparable, DataError, UsageError
 from cutpoint.base.progress import Reporter
-from cutpoint.base.spec import FeatureSpec, TapSpec
+from cutpoint.base.spec import FeatureSpec, Preprocess, TapSpec
 from cutpoint.base.tongue import option
-from cutpoint.base.types import Array, Batch, stacked
+from cutpoint.base.types import Array, Batch, Prepared, stacked
 from cutpoint.features.extraction import ExtractOptions, extract_features
 from cutpoint.features.extraction.unit import prepare
 from cutpoint.features.store import Features, FeatureStore
@@ -134,11 +134,11 @@ def check_cut(made: CutNetwork, items: Sequence[Item]) -> None:
             )
 
 
-def _first_batch(items: Sequence[Item], preprocess: object) -> Batch | None:
-    found = []
+def _first_batch(items: Sequence[Item], preprocess: Preprocess) -> Batch | None:
+    found: list[Prepared] = []
     for item in items:
         try:
-            each = prepare(item, preprocess)[0]  # type: ignore[arg-type]
+            each = prepare(item, preprocess)[0]
         except BadItem:
             continue
         if not found or all(each[name].shape == found[0][name].shape for name in each):

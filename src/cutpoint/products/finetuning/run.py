@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-import cutpoint
 from cutpoint.base.contracts import Trainer, Tuning
 from cutpoint.base.errors import LeakageError, UsageError, WeightsError
 from cutpoint.base.progress import Reporter
@@ -175,7 +175,7 @@ class Problem:
             "lr_decay": options.lr_decay,
             "alphas": list(options.alphas),
             "device": options.device,
-            "version": cutpoint.__version__,
+            "version": version("cutpoint-ml"),
         }
         digests = self.task.features.digests[self.task.rows[places]].tolist()
         rows = hashlib.sha256("".join(digests).encode()).digest()
@@ -195,7 +195,9 @@ def run_finetune(
     if output is not None:
         refuse_foreign(output)
     _refuse_start(start)
-    options = options.on_device(start.backbone.framework.training_device())
+    framework = start.backbone.framework
+    framework.parameters(start.backbone.held_network(), start.backbone.layers())  # or refused now
+    options = options.on_device(framework.training_device())
     dataset = _split(dataset, start, options, reporter)
     problem = prepared(dataset, start, options, reporter)
     searched = searched_for(problem, reporter)
@@ -244,12 +246,11 @@ def prepared(
 
 
 def _announced(made: CutNetwork, options: FinetuneOptions) -> str:
-    total = sum(row.params for row in made.backbone.layers() if not row.is_block)
     where = f"cut at {made.cut}" if made.cut else "not cut"
+    inside = ", ".join(dict.fromkeys(made.blocks.values()))
     return (
-        f"Unfreeze {options.unfreeze}: {len(made.trainable)} tensors, {made.n_trainable} of about "
-        f"{max(total, made.n_trainable)} parameters, in {', '.join(dict.fromkeys(made.blocks.values()))}; "
-        f"{where}; on {options.device}"
+        f"Unfreeze {options.unfreeze}: {made.n_trainable} parameters in {len(made.trainable)} "
+        f"tensors of {inside}; {where}; on {options.device}"
     )
 
 
@@ -296,7 +297,8 @@ def _unfitted(start: Predictor) -> Head:
     """Return the head to fit in a fold: of the start's kind, or the linear one beside it."""
     head = start.head
     if is_linear(head) and head.kind != GIVEN[start.target].kind:
-        return clone(head)
+        same: Head = clone(head)
+        return same
     return BESIDE[start.target]()
 
 

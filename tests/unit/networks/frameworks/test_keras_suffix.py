@@ -71,7 +71,9 @@ def test_suffix_of_prefix_is_the_network() -> None:
     cut = make_cut(made, SPEC, [TapSpec.from_name(TAP)], list_layers(made, SPEC.preprocess))
     np.testing.assert_allclose(suffix(given)[TAP], cut(BATCH)[TAP], rtol=1e-5, atol=1e-6)
     names = [each.name for each in suffix.parameters]
-    assert names == [f"{part}" for part in ("conv_2/kernel", "conv_2/bias", "bn_2/gamma", "bn_2/beta")]
+    assert names == [
+        f"{part}" for part in ("conv_2/kernel", "conv_2/bias", "bn_2/gamma", "bn_2/beta")
+    ]
     assert [each.role for each in suffix.parameters] == ["", "", "norm", "norm"]
 
 

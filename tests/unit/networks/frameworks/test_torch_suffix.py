@@ -281,7 +281,10 @@ def test_products_of_low_rank_train_queries_and_values_alone_and_are_merged() ->
     assert names == tuple(f"layer.{n}.{w}.weight" for n in (1, 2) for w in ("query", "value"))
     W = np.random.default_rng(1).normal(size=(8, 3))
     start = Tuning(names, SideBySide("layer.2/mean"), W, np.zeros(3), rank=2)
-    trainer, whole = suffix.trainer(start), make_cut(made, spec, [TapSpec("layer.0", "none")], table)
+    trainer, whole = (
+        suffix.trainer(start),
+        make_cut(made, spec, [TapSpec("layer.0", "none")], table),
+    )
     given = {ACTIVATION: whole(batch)["layer.0/none"]}
     before, first = trainer.weights(), trainer.scores(given)
     losses = [trainer.step(given, TARGETS, 3e-2) for _ in range(10)]

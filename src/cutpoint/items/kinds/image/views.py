@@ -57,11 +57,13 @@ def _number_of(payload: Any) -> int:
     return int(sha256[:12], 16)
 
 
-def _crop(width: int, height: int, random: np.random.Generator) -> tuple[float, ...]:
+def _crop(
+    width: int, height: int, random: np.random.Generator
+) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of a crop; the whole where none of ten fits."""
     for _ in range(_TRIES):
         area = width * height * random.uniform(*SCALE)
-        ratio = math.exp(random.uniform(*map(math.log, RATIO)))
+        ratio = math.exp(random.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
         across, down = math.sqrt(area * ratio), math.sqrt(area / ratio)
         if across <= width and down <= height:
             left, top = random.uniform(0, width - across), random.uniform(0, height - down)

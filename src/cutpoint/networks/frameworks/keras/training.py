@@ -139,7 +139,7 @@ class KerasTrainer:
         names = list(self._trained)
         variables = [self._trained[name].value for name in names]
 
-        @tf.function(reduce_retracing=True)  # type: ignore[misc]  # TensorFlow publishes no types
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # no types
         def traced(batch: Any, targets: Any, mask: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(variables)

@@ -101,7 +101,7 @@ class TorchTrainer:
             group["lr"] = 0.0 if group["name"] in asleep else rate * group["share"]
         self._optimiser.zero_grad()
         loss = self._loss(self._outputs(self._moved(batch), True), targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
         if self.tuning.pull:
             for name, tensor in self._trained.items():
                 assert tensor.grad is not None
@@ -142,7 +142,8 @@ class TorchTrainer:
         rows = self.tuning.chain.run(pooled, self.ops)
         if in_training and self.tuning.dropout:
             rows = rows * self._kept(rows)
-        return rows @ own[HEAD[0]] + own[HEAD[1]]
+        scores: torch.Tensor = rows @ own[HEAD[0]] + own[HEAD[1]]
+        return scores
 
     def _taps(
         self, batch: dict[str, torch.Tensor], given: Mapping[str, torch.Tensor] | None
