@@ -19,6 +19,7 @@ from cutpoint.learning.finetune.checkpoint import Checkpoint
 from cutpoint.learning.finetune.loop import Plan, Ran, between, run, scores_of
 from cutpoint.learning.finetune.losses import LOSSES, SAID, right
 from cutpoint.learning.finetune.rows import Rows
+from cutpoint.learning.metrics import fit_temperature
 from cutpoint.learning.shared.folds import Folds, inner_folds, units_of, value_folds
 
 ALPHAS = (0.25, 0.5, 0.75, 1.0)
@@ -211,13 +212,14 @@ def search(
         else:
             stopped.append(plan.rate)
     judge = np.concatenate([fold.judge for fold in folds])
+    parts = np.repeat(np.arange(len(folds)), [len(fold.judge) for fold in folds])
     candidates = {START: np.concatenate(starts)}
     for rate, several in tuned.items():
         whole = np.concatenate(several, axis=2)
         for epoch in range(whole.shape[0]):
             for place, alpha in enumerate(alphas):
                 candidates[Setting(rate, epoch + 1, alpha)] = whole[epoch, place]
-    return _chosen(candidates, judge, truth, target, groups, len(folds), tuple(stopped), settled)
+    return _chosen(candidates, judge, truth, target, groups, parts, tuple(stopped), settled)
 
 
 def _in_fold(
@@ -251,11 +253,14 @@ def _chosen(
     truth: Array,
     target: str,
     groups: Array | None,
-    n_folds: int,
+    parts: Array,
     stopped: tuple[float, ...],
     settled: Setting | None,
 ) -> Searched:
-    losses = {each: LOSSES[target](s, truth[judge]) for each, s in candidates.items()}
+    losses = {
+        each: LOSSES[target](_calibrated(scores, truth[judge], target, parts), truth[judge])
+        for each, scores in candidates.items()
+    }
     best = min(losses, key=lambda each: (float(losses[each].mean()), *_size(each)))
     units = units_of(len(truth), groups)[judge]
 
@@ -284,7 +289,7 @@ def _chosen(
         found[best],
         found[START],
         len(candidates),
-        n_folds,
+        len(np.unique(parts)),
         len(judge),
         target,
         held_out,
@@ -292,6 +297,20 @@ def _chosen(
         by_rate,
         settled is not None,
     )
+
+
+def _calibrated(scores: Float64, truth: Array, target: str, parts: Array) -> Float64:
+    """Return scores of classes over a temperature, each fold's from the other folds.
+
+    What is taken is calibrated in the end: what training makes too sure is no worse for that.
+    """
+    if target != "classes" or len(np.unique(parts)) < 2:
+        return scores
+    found = np.empty_like(scores)
+    for part in np.unique(parts):
+        others = parts != part
+        found[~others] = scores[~others] / fit_temperature(scores[others], truth[others])
+    return found
 
 
 def _size(setting: Setting) -> tuple[float, float, int]:

@@ -38,10 +38,12 @@ def test_view_1_is_the_mirror_image() -> None:
 def test_crops_are_the_photo_s_own_and_the_same_each_time() -> None:
     first, other = (encoded(noisy_image(0, seed, 40), "PNG") for seed in (0, 1))
     once = shown(first, 2)
-    assert once.shape == (16, 16, 3) and once.dtype == np.uint8
+    assert once.shape == (16, 16, 3)
+    assert once.dtype == np.uint8
     shown(other, 2)
     np.testing.assert_array_equal(shown(first, 2), once)
-    assert (shown(first, 3) != once).any() and (shown(first, 2, seed=1) != once).any()
+    assert (shown(first, 3) != once).any()
+    assert (shown(first, 2, seed=1) != once).any()
 
 
 def test_a_crop_keeps_half_of_the_photo_or_more() -> None:

@@ -10,6 +10,7 @@ from cutpoint.learning.finetune.search import START, _chosen
 
 TRUTH = np.arange(60) % 2
 JUDGE = np.arange(60)
+ALONE = np.zeros(60, int)  # one fold: nothing to calibrate by
 
 
 def scores(right: float, seed: int = 0, noise: float = 0.0) -> np.ndarray:
@@ -20,7 +21,7 @@ def scores(right: float, seed: int = 0, noise: float = 0.0) -> np.ndarray:
 
 
 def taken(candidates: dict[Setting, np.ndarray], settled: Setting | None = None) -> Setting:
-    found = _chosen(candidates, JUDGE, TRUTH, "classes", None, 5, (), settled)
+    found = _chosen(candidates, JUDGE, TRUTH, "classes", None, ALONE, (), settled)
     return found.taken.setting
 
 
@@ -49,10 +50,24 @@ def test_rows_of_one_group_count_as_one() -> None:
     better[groups == 0] *= 0
     better[groups == 0, 0] = np.where(TRUTH[groups == 0] == 0, 3, -3)
     found = {START: scores(0.0), Setting(1e-4, 1, 1.0): better}
-    alone = _chosen(found, JUDGE, TRUTH, "classes", None, 5, (), None)
-    grouped = _chosen(found, JUDGE, TRUTH, "classes", groups, 5, (), None)
+    alone = _chosen(found, JUDGE, TRUTH, "classes", None, ALONE, (), None)
+    grouped = _chosen(found, JUDGE, TRUTH, "classes", groups, ALONE, (), None)
     assert alone.taken.setting != START
     assert grouped.start.error > alone.start.error
+
+
+def test_what_is_only_too_sure_is_no_worse() -> None:
+    """Each fold's temperature comes from the others, as what is taken is calibrated in the end."""
+    folds = np.arange(60) // 2 % 5
+    right = scores(1.0, noise=1.5)
+    sure = Setting(1e-4, 1, 1.0)
+    found = _chosen(
+        {START: right, sure: right * 50}, JUDGE, TRUTH, "classes", None, folds, (), None
+    )
+    assert found.n_folds == 5
+    assert found.best.loss == pytest.approx(found.start.loss, rel=1e-3)
+    raw = _chosen({START: right, sure: right * 50}, JUDGE, TRUTH, "classes", None, ALONE, (), None)
+    assert raw.start.loss < 1 < max(each.loss for each in raw.by_rate)
 
 
 def test_the_way_back_to_the_start_is_straight() -> None:
@@ -69,14 +84,16 @@ def test_the_order_of_an_epoch_follows_from_seed_and_epoch_alone() -> None:
     again = order_of(plan, 7, 20, 4)
     np.testing.assert_array_equal(order, again[0])
     np.testing.assert_array_equal(views, again[1])
-    assert sorted(order) == list(range(20)) and set(views) <= {0, 1, 2, 3}
+    assert sorted(order) == list(range(20))
+    assert set(views) <= {0, 1, 2, 3}
     assert (order_of(plan, 8, 20, 4)[0] != order).any()
 
 
 def test_the_rate_rises_over_a_tenth_and_falls_to_nothing() -> None:
     rates = [Plan(2.0, 1).rate_at(step, 100) for step in range(100)]
     assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
-    assert rates[10] == 2.0 and rates[-1] < 0.001
+    assert rates[10] == 2.0
+    assert rates[-1] < 0.001
     assert (np.diff(rates[10:]) < 0).all()
 
 

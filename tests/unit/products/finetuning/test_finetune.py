@@ -123,7 +123,9 @@ def test_only_what_was_announced_has_changed(
     start: Predictor, tuned: Predictor, backbone: Backbone
 ) -> None:
     told = tuned.card.finetune
-    assert told is not None and told["unfreeze"] == "last:1" and told["cut"] == "blocks.1"
+    assert told is not None
+    assert told["unfreeze"] == "last:1"
+    assert told["cut"] == "blocks.1"
     framework = backbone.framework
     was = framework.weights_digests(start.backbone.held_network())
     now = framework.weights_digests(tuned.backbone.held_network())
@@ -256,7 +258,8 @@ def test_labels_of_test_rows_decide_nothing(start: Predictor, tmp_path: Path) ->
     first = tune(items, labels, fitted, tmp_path, **how)
     second = tune(items, shuffled, fitted, tmp_path, **how)
     one, other = first.card.finetune, second.card.finetune
-    assert one is not None and other is not None
+    assert one is not None
+    assert other is not None
     assert one["search"] == other["search"]
     assert one["history"] == other["history"]
     assert first.backbone.spec == second.backbone.spec
@@ -286,7 +289,8 @@ def test_noise_keeps_the_start(backbone: Backbone, tmp_path: Path) -> None:
         **FUSED,
     )
     found = tune(items, labels, start, tmp_path, choose=True, alphas=(0.5, 1.0), lr=3e-2)
-    assert found.backbone is start.backbone and found.head is start.head
+    assert found.backbone is start.backbone
+    assert found.head is start.head
     assert found.card.finetune is not None
     assert found.card.finetune["search"]["taken"]["setting"]["alpha"] == 0
 
@@ -308,7 +312,8 @@ def test_values_and_labels_are_tuned_as_well(backbone: Backbone, tmp_path: Path)
         expected = head if target == "values" else head * start.head.slopes_ + start.head.offsets_
         np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
         found = tune(items, labels, start, tmp_path)
-        assert found.target == target and found.head.kind == "linear"
+        assert found.target == target
+        assert found.head.kind == "linear"
         assert found.card.evaluation is not None
         assert np.isfinite(found.history[-1]["loss"])
         found.save(tmp_path / target)
