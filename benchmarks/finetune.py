@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.machine import machine  # noqa: E402
 from cutpoint import api  # noqa: E402
 from cutpoint.base.contracts import ACTIVATION, Tuning  # noqa: E402
 from cutpoint.base.spec import PreprocessSpec, TapSpec  # noqa: E402
@@ -252,10 +254,10 @@ def cost_lines(cost: dict[str, float]) -> list[str]:
         "",
         f"A search over {FOLDS} folds, {RATES} rates and {EPOCHS} epochs with {PHOTOS} photos in "
         f"{VIEWS} views passes {n_rows} rows. From the cut: {stored:.0f} s to store, "
-        f"{cut - stored:.0f} s to train, {ways:.0f} s to judge four ways back to the start in every "
-        f"epoch. Ordinary training of the same: {bare:.0f} s, and {whole:.0f} s more to decode and "
-        f"crop every photo anew. Ratio of training, photos decoded once: **{bare / cut:.1f}**; as "
-        f"it is done: **{(bare + whole) / cut:.1f}**; with the judging, which ordinary training "
+        f"{cut - stored:.0f} s to train, {ways:.0f} s to judge four ways back to the start "
+        f"in every epoch. Ordinary training of the same: {bare:.0f} s, and {whole:.0f} s more to "
+        f"decode and crop every photo anew. Ratio of training, photos decoded once: "
+        f"**{bare / cut:.1f}**; as it is done: **{(bare + whole) / cut:.1f}**; with the judging, which ordinary training "
         f"would pay for as well: {(bare + whole) / (cut + ways):.1f}.",
     ]
 
@@ -265,8 +267,8 @@ def page(kept: dict[str, Any]) -> str:
         "# Fine-tuning from the cut",
         "",
         f"Written by `python benchmarks/finetune.py exact cost chest` on {machine()}; "
-        f"EfficientNet-Lite0 at {SIDE} px, PyTorch in one thread. The machine was shared with other "
-        "jobs, so processor time is told, not the clock.",
+        f"EfficientNet-Lite0 at {SIDE} px, PyTorch in one thread. The machine was shared with "
+        "other jobs, so processor time is told, not the clock.",
         "",
         "## Exactness",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from cutpoint.base.errors import UsageError, WeightsError
+from cutpoint.base.errors import WeightsError
 from cutpoint.base.files import write_durably
 from cutpoint.base.spec import BackboneSpec
 from cutpoint.base.types import Array
@@ -37,6 +38,24 @@ class Tuned:
     base: Backbone
     weights: Mapping[str, Array]
 
+    @property
+    def spec(self) -> BackboneSpec:
+        """The backbone's: its digest follows from the base's and from the bytes of what differs."""
+        own = self.base.spec
+        sha256 = _sha256(own, self.weights)
+        return replace(own, source=SOURCE, name=own.id, weights_sha256=sha256)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what differs from the base, and which that is: ``backbone.json``, safetensors.
+
+        ``cp.load("tuned:path")`` reads it; the base is loaded as it was loaded before.
+        """
+        folder = Path(path)
+        weights = {name: np.require(each, requirements="C") for name, each in self.weights.items()}
+        write_durably(folder / WEIGHTS, save(weights))
+        fields = {"format": 1, "backbone": self.spec.to_json(), **self.to_json()}
+        write_durably(folder / MANIFEST, json.dumps(fields, indent=1).encode())
+
     def to_json(self) -> dict[str, Any]:
         """Return what the base is, and how it is loaded."""
         return {"base": self.base.spec.to_json(), "load_name": self.base.load_name}
@@ -45,20 +64,17 @@ class Tuned:
 def tuned_backbone(base: Backbone, weights: Mapping[str, Array]) -> Backbone:
     """Return `base` with these parameters in place of its own, as a backbone of its own.
 
-    Its fingerprint follows from the base's and from the bytes of what differs. The network of
-    `base` is left as it is.
+    The network of `base` is left as it is.
     """
-    spec = replace(
-        base.spec, source=SOURCE, name=base.spec.id, weights_sha256=_sha256(base.spec, weights)
-    )
+    tuned = Tuned(base, dict(weights))
     found = Backbone(
-        spec,
+        tuned.spec,
         lambda: base.framework.with_weights(base.held_network(), weights),
         lambda: base.framework,
         base.load_name,
     )
     found.loaded_with, found.decode = base.loaded_with, base.decode
-    found.tuned = Tuned(base, dict(weights))
+    found.tuned = tuned
     return found
 
 
@@ -70,30 +86,8 @@ def _sha256(base: BackboneSpec, weights: Mapping[str, Array]) -> str:
     return digest.hexdigest()
 
 
-def save_tuned(backbone: Backbone, folder: Path) -> None:
-    """Write what differs from the base, and which that is: ``backbone.json`` and safetensors.
-
-    Raises
-    ------
-    UsageError
-        If the backbone was not tuned: what it is, its source knows.
-    """
-    tuned = backbone.tuned
-    if tuned is None:
-        raise UsageError(
-            f'The backbone "{backbone.spec.id}" is not written: it was not tuned.',
-            "Its source has its weights.",
-            "A backbone that was fine-tuned.",
-            f"Load it again with:  cp.load({backbone.load_name!r})",
-        )
-    weights = {name: np.require(each, requirements="C") for name, each in tuned.weights.items()}
-    write_durably(folder / WEIGHTS, save(weights))
-    fields = {"format": 1, "backbone": backbone.spec.to_json(), **tuned.to_json()}
-    write_durably(folder / MANIFEST, json.dumps(fields, indent=1).encode())
-
-
 def read_tuned(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the fields of ``backbone.json`` and the weights that `save_tuned` wrote."""
+    """Return the fields of ``backbone.json`` and the weights that `Tuned.save` wrote."""
     try:
         fields: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         weights: dict[str, Array] = load((folder / WEIGHTS).read_bytes())

@@ -1,4 +1,4 @@
-"""``tuned:folder``: a backbone that was fine-tuned, as `save_tuned` wrote it."""
+"""``tuned:folder``: a backbone that was fine-tuned, as `Tuned.save` wrote it."""
 
 from __future__ import annotations
 

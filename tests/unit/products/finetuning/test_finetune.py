@@ -21,7 +21,6 @@ from cutpoint.items.reading import assign_splits, read_dataset, read_items
 from cutpoint.learning.finetune import parse_unfreeze, scores_of
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.sources.tuned import load as load_tuned
-from cutpoint.networks.tuned import save_tuned
 from cutpoint.products.finetuning import FinetuneOptions
 from cutpoint.products.finetuning.run import Problem, prepared
 from cutpoint.products.predictor import Predictor
@@ -175,16 +174,10 @@ def test_a_saved_predictor_predicts_the_same(
         cp.load_predictor(tmp_path / "model", other)
 
 
-def test_a_tuned_backbone_is_written_and_read(tmp_path: Path) -> None:
-    fake = FakeBackbone()
-    with pytest.raises(UsageError, match="was not tuned"):
-        save_tuned(fake, tmp_path / "none")
-
-
-def test_changed_weights_of_a_tuned_backbone_are_refused(
+def test_a_tuned_backbone_is_written_and_read_and_changed_weights_are_refused(
     tuned: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_tuned(tuned.backbone, tmp_path)
+    tuned.backbone.tuned.save(tmp_path)
     base = tuned.backbone.tuned.base
     monkeypatch.setattr("cutpoint.networks.sources.tuned.load_backbone", lambda name, how: base)
     found = load_tuned(str(tmp_path), base.loaded_with)
