@@ -257,8 +257,8 @@ def cost_lines(cost: dict[str, float]) -> list[str]:
         f"{cut - stored:.0f} s to train, {ways:.0f} s to judge four ways back to the start "
         f"in every epoch. Ordinary training of the same: {bare:.0f} s, and {whole:.0f} s more to "
         f"decode and crop every photo anew. Ratio of training, photos decoded once: "
-        f"**{bare / cut:.1f}**; as it is done: **{(bare + whole) / cut:.1f}**; with the judging, which ordinary training "
-        f"would pay for as well: {(bare + whole) / (cut + ways):.1f}.",
+        f"**{bare / cut:.1f}**; as it is done: **{(bare + whole) / cut:.1f}**; with the judging, "
+        f"which ordinary training would pay for as well: {(bare + whole) / (cut + ways):.1f}.",
     ]
 
 

@@ -127,11 +127,11 @@ class Tuning:
     smoothing : float, 0–1
         Label smoothing of classes.
     dropout : float, 0–1
-        Of what the linear layer sees, in training alone.
+        The share of what the linear layer sees that is left out, in training alone.
     pull : float
         Adds ``pull / 2 · ‖w − w₀‖²`` to the loss.
     shares : mapping of name → float
-        Of the learning rate, for parameters that get less than all of it.
+        Shares of the learning rate, for parameters that get less than all of it.
     rank : int
         Above 0 the trainable parameters, which are matrices, change by a product of that rank.
     seed : int

@@ -23,7 +23,7 @@ class FreshRows:
     items : sequence of Item
     preprocess : Preprocess
     constants : mapping of tap → array of shape (n_items, …)
-        Of the plain view.
+        Those of the plain view.
     n_views : int
         Views that are drawn from; so many that hardly one comes twice.
     """

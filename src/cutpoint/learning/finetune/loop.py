@@ -20,7 +20,7 @@ from cutpoint.learning.finetune.rows import Rows
 
 WARM_UP = 0.1
 _EXPLODES = 10.0
-"""A gradient this many times the usual length is told."""
+"""A gradient this many times the usual length is reported."""
 HEAD_BLOCK = "head"
 
 
@@ -71,7 +71,7 @@ class Epoch:
     loss : float
         Mean over its batches, as they were met.
     held : float
-        Of rows left out; NaN without.
+        That of rows left out; NaN without.
     gradients : dict of block → length of the last step's gradient, before it was clipped
     changes : dict of block → ‖w − w₀‖ / ‖w₀‖
     """
@@ -150,7 +150,7 @@ def run(
     places : int array
         Which of `rows` are learned from.
     targets : array
-        Of `places`, in their order.
+        What `places` are to be, in their order.
     blocks : mapping of parameter → block
         In the order from the input up.
     after : callable

@@ -1,7 +1,7 @@
 """Which rate, how many epochs, how far from the start: by rows left out of the training rows.
 
 In each fold the head is fitted anew and the network is tuned anew, both on the fold's rows alone.
-Of what is as good as the best within one standard error, the smallest change is taken; the start
+Among settings as good as the best within one standard error the smallest change is taken; the start
 itself is among the candidates.
 """
 
@@ -165,7 +165,7 @@ class Fold:
     trainer : callable
         A fresh one from the fold's own start.
     checkpoint : callable
-        Of a rate.
+        The file of a run, by its rate.
     """
 
     learn: Array
@@ -191,7 +191,7 @@ def search(
     Parameters
     ----------
     truth : array
-        Of all rows: numbers of classes, or (n_items, n_outputs).
+        What all rows are: numbers of classes, or (n_items, n_outputs).
     plans : sequence of Plan
         One a rate.
     settled : Setting, optional

@@ -91,7 +91,7 @@ def start_of(recipe: FittedRecipe, head: Head, features: Mapping[str, Array]) ->
     Parameters
     ----------
     features : mapping of tap → array of shape (n_items, n_features)
-        Of training rows, to scale taps by.
+        Those of training rows, to scale taps by.
     """
     check_is_fitted(head)
     last, chain = _calibrated(head), chain_of(recipe)

@@ -34,7 +34,7 @@ class Unfreeze:
     n : int
         Blocks of ``norm:N`` and ``last:N``, layers of ``last:Nlayers``, the rank of ``lora(N)``.
     tap : str
-        Of ``from:``, the first layer that is trained: a name or an index.
+        The first layer that is trained, by ``from:``: a name or an index.
     """
 
     kind: str

@@ -178,7 +178,7 @@ def rows_of(
     if not kept:
         raise DataError(
             f'No item of "{dataset.name}" is left to train on.',
-            f"Of none all {options.views} views could be stored.",
+            f"The {options.views} views of one item could not be stored for any.",
             "Items whose activations can be kept.",
             f"Type, for example:  {option('storage', 'fp32')}",
         )

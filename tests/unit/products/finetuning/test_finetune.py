@@ -281,7 +281,7 @@ def test_noise_keeps_the_start(backbone: Backbone, tmp_path: Path) -> None:
         quiet=True,
         **FUSED,
     )
-    found = tune(items, labels, start, tmp_path, choose=True, alphas=(0.5, 1.0), lr=3e-2)
+    found = tune(items, labels, start, tmp_path, choose=True, alphas=(1.0,), lr=1e-1, epochs=1)
     assert found.backbone is start.backbone
     assert found.head is start.head
     assert found.card.finetune is not None
@@ -383,3 +383,24 @@ def test_lower_blocks_may_learn_more_slowly(start: Predictor, tmp_path: Path) ->
     assert tuning.shares["blocks.2.bn.bias"] == 1
     assert tuning.shares["blocks.1.bn.bias"] == pytest.approx(0.1)
     assert replace(tuning, shares={}) != tuning
+
+
+def test_what_is_predicted_is_what_was_trained(tuned: Predictor, start: Predictor) -> None:
+    """On the training rows: the assembled predictor against its own backbone, cut by hand."""
+    items = pictures(12, seed=3)[0]
+    batch = np.stack([np.asarray(item[2:18, 2:18]) for item in items])
+    cut = tuned.backbone.cut("blocks.1", "blocks.2", pool="gap")
+    found = cut(batch)
+    probabilities = tuned.head.predict_proba(tuned.recipe.transform(found))
+    pixels = torch.from_numpy((batch.astype(np.float32) - 128) / 64).permute(0, 3, 1, 2)
+    network = tuned.backbone.network.eval()
+    with torch.no_grad():
+        maps = network.blocks[0](pixels)
+        parts = []
+        for block in network.blocks[1:]:
+            maps = block(maps)
+            parts.append(maps.mean((2, 3)).numpy())
+    rows = np.concatenate(parts, 1) * np.repeat(tuned.recipe.after[0].scale_, [8, 10])
+    logits = (rows @ tuned.head.coef_.T + tuned.head.intercept_) / tuned.head.temperature_
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
