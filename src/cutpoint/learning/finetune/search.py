@@ -326,7 +326,7 @@ def _error(more: Float64, units: Array) -> float:
     counts = np.bincount(group)
     if len(counts) < 2:
         return 0.0
-    # Of a ratio of sums, as groups differ in size.
+    # The error of a ratio of sums, as groups differ in size.
     rest = np.bincount(group, more) - more.mean() * counts
     n = len(counts)
     return float(np.sqrt(np.square(rest).sum() * n / (n - 1)) / len(more))
