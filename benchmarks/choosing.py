@@ -67,7 +67,7 @@ def squeezenet() -> Any:
 
 
 def backbones() -> Iterator[tuple[str, Any]]:
-    yield "EfficientNet-Lite0", api.load(api.DEFAULT_BACKBONE)
+    yield "EfficientNet-Lite0", api.load("packaged:efficientnet_lite0")
     yield "SqueezeNet 1.1", squeezenet()
 
 

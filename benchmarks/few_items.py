@@ -109,7 +109,7 @@ def main() -> None:
     if not SHARED.is_dir():
         print("no ../shared beside the checkout: nothing measured, nothing written")
         return
-    backbone = api.load(api.DEFAULT_BACKBONE)
+    backbone = api.load("packaged:efficientnet_lite0")
     lines = [
         "# Few items: what is taken, before and now",
         "",

@@ -46,7 +46,7 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as scratch:
         store = Path(sys.argv[1] if len(sys.argv) > 1 else scratch)
-        backbone = api.load(api.DEFAULT_BACKBONE)
+        backbone = api.load("packaged:efficientnet_lite0")
         features = {
             name: api.extract(SHARED / "data" / name, backbone, LAYERS, "gap", store / name)
             for name in DATA

@@ -59,7 +59,7 @@ def protocol_row(name: str, X: Any, y: Any, groups: Any, X_test: Any, y_test: An
 def table(name: str, scratch: Path) -> list[str]:
     layer, pool = TAP.split("/")
     data = SHARED / "data" / name
-    features = api.extract(data, api.DEFAULT_BACKBONE, [layer], pool, scratch / name)
+    features = api.extract(data, "packaged:efficientnet_lite0", [layer], pool, scratch / name)
     rows, tests = features.rows_of("train"), features.rows_of("test")
     X, X_test = features.X(TAP, rows), features.X(TAP, tests)
     y, y_test = features.labels[rows].astype(str), features.labels[tests].astype(str)

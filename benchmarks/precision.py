@@ -111,7 +111,7 @@ def by_turns(cuts: dict[str, Any], items: list[Any]) -> str:
 
 
 def efficientnet_times(features: dict[str, Any], store: FeatureStore) -> list[str]:
-    backbone, lines = api.load(api.DEFAULT_BACKBONE), []
+    backbone, lines = api.load("packaged:efficientnet_lite0"), []
     every = features["fp32"].spec.taps
     last = (TapSpec.from_name(TAP),)
     for name, taps in ((f"9 layers to `{TAP}`, 2 pools", every), (f"`{TAP}`", last)):

@@ -74,7 +74,7 @@ def accuracy(features: Any, text: str, shots: int | None, seed: int) -> float:
 
 def table(name: str, scratch: Path) -> list[str]:
     pools = sorted({parse_recipe(text).pools[0] for text in RECIPES})
-    backbone = api.load(api.DEFAULT_BACKBONE)
+    backbone = api.load("packaged:efficientnet_lite0")
     data = SHARED / "data" / name
     features = api.extract(data, backbone, TAPS, pools, scratch / name)
     n_test = len(features.rows_of("test"))

@@ -59,7 +59,7 @@ def cell(draws: list[dict[str, tuple[float, float]]]) -> str:
 
 def table(name: str, scratch: Path) -> list[str]:
     features = api.extract(
-        SHARED / "data" / name, api.DEFAULT_BACKBONE, ["bn2"], "gap", scratch, quiet=True
+        SHARED / "data" / name, "packaged:efficientnet_lite0", ["bn2"], "gap", scratch, quiet=True
     )
     lines = [
         f"## {name}",

@@ -5,29 +5,41 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
-from cutpoint.base.arguments import as_path, check_choice, check_workers
+from cutpoint.base.arguments import as_path, check_choice, check_count, check_workers
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
+from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.items.kinds import defaults_of
-from cutpoint.items.reading import AUTO as AUTO_KIND
 from cutpoint.items.reading import (
+    APART,
     Column,
+    ColumnNames,
+    Columns,
+    DataColumns,
     Dataset,
+    ItemColumns,
     assign_splits,
+    check_kind,
     has_splits,
+    kind_of,
     read_dataset,
+    read_items,
     unlabelled_line,
     with_unlabelled,
     without_unlabelled_splits,
 )
+from cutpoint.items.reading import AUTO as AUTO_KIND
+from cutpoint.items.reading.arrays import read_arrays
 from cutpoint.learning.choosing import (
     BackboneRanking,
     ChooseOptions,
@@ -50,10 +62,21 @@ from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import AnyPrediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
 
-DEFAULT_BACKBONE = defaults_of("image").backbone
+DEFAULT_TEXT_BACKBONE = defaults_of("text").backbone
+_ENCODE_ARGUMENTS = (
+    "prompt_name",
+    "prompt",
+    "batch_size",
+    "show_progress_bar",
+    "normalize_embeddings",
+    "truncate_dim",
+    "convert_to_numpy",
+    "convert_to_tensor",
+)
 
 __all__ = [
     "choose",
+    "encode",
     "evaluate",
     "extract",
     "finetune",
@@ -72,6 +95,7 @@ def load(
     build: Callable[[], Any] | None = None,
     decode: str | None = None,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> Backbone:
     """Return a backbone by its name or path, or around a network.
 
@@ -89,10 +113,14 @@ def load(
     decode : {"exact", "scaled"}, optional
         ``"scaled"``: JPEG files of four times the network's size and more are decoded at a reduced
         size, two to three times as fast. Other pixels, so other features: how far from exact ones
-        is told when they are computed. By default what `preprocess` says, which is exact.
+        is reported when they are computed. By default what `preprocess` says, which is exact.
     inputs : mapping of name → "zeros", "ones" or number, optional
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
+    **reading
+        How items are read, as their kind has it. For texts: ``long="chunks"``,
+        ``prompt="query: "``, ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``,
+        ``overlap=32`` (``docs/backbones.md``).
 
     Raises
     ------
@@ -105,7 +133,7 @@ def load(
     """
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
-    found = _load(name, preprocess, trust_weights, build, inputs)
+    found = _load(name, preprocess, trust_weights, build, inputs, reading)
     return found if decode is None else found.decoding(decode)
 
 
@@ -115,27 +143,49 @@ def _load(
     trust_weights: bool,
     build: Callable[[], Any] | None,
     inputs: Mapping[str, str | int | float] | None,
+    reading: Mapping[str, Any],
 ) -> Backbone:
     if isinstance(name, Backbone):
         if preprocess is not None or trust_weights or build is not None or inputs:
             raise UsageError(
-                "preprocess, trust_weights, build or inputs was given beside a backbone.",
-                "They say how one is loaded, and it is loaded already.",
+                "preprocess, trust_weights, build and inputs go with the name of a backbone.",
+                "They say how one is loaded, and this one is loaded already.",
                 "The backbone alone, or its name with them.",
                 f"Type, for example:  cp.load({name.load_name!r}, preprocess=…)",
             )
-        return name
+        return name.reading(reading) if reading else name
     if isinstance(name, (str, os.PathLike)):
-        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs)
+        options = LoadOptions(preprocess, trust_weights, build, inputs=inputs, reading=reading)
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
-            f"A backbone around a {type(name).__name__} was asked for.",
-            "trust_weights or build was given, which are for files.",
+            f"trust_weights and build go with a file, not with a {type(name).__name__}.",
+            "They say how a file is read, and the network is in memory already.",
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
         )
-    return load_object(name, preprocess, inputs=inputs)
+    found = load_object(name, preprocess, inputs=inputs)
+    return found.reading(reading) if reading else found
+
+
+def default_backbone(data: Any, columns: Columns | None = None) -> str:
+    """Return the name of the backbone that is taken for `data` where nobody names one.
+
+    Raises
+    ------
+    UsageError
+        If it can't be told what kind of items the data holds, or that kind has no backbone.
+    """
+    kind = kind_of(data, columns)
+    found = defaults_of(kind).backbone
+    if not found:
+        raise UsageError(
+            f"Items of kind {kind} have no backbone that is taken by default.",
+            f"{_shown(data)} holds such items, and no backbone is named.",
+            "The name of a backbone, or the path of a file of weights.",
+            "Name a backbone, for example:  onnx:net.onnx",
+        )
+    return found
 
 
 def list_layers(
@@ -144,19 +194,22 @@ def list_layers(
     *,
     trust_weights: bool = False,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> LayerTable:
     """Return the layers of a backbone by its name or path.
 
     Nothing is fed, so how the weights were fed in training need not be known where the file or its
     configuration knows the shape of an item.
     """
-    options = LoadOptions(preprocess, trust_weights, only_lists=True, inputs=inputs)
+    options = LoadOptions(
+        preprocess, trust_weights, only_lists=True, inputs=inputs, reading=reading
+    )
     return load_backbone(name, options).layers()
 
 
 def extract(
     data: Any,
-    backbone: str | Backbone = DEFAULT_BACKBONE,
+    backbone: str | Backbone | None = None,
     taps: Sequence[str | int] | str = AUTO,
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
@@ -173,6 +226,7 @@ def extract(
     follow_links: bool = False,
     profile: bool | Callable[[Profile], None] = False,
     quiet: bool = False,
+    **columns: Unpack[ColumnNames],
 ) -> Features:
     """Compute frozen features of `data` once and keep them on disk.
 
@@ -180,9 +234,11 @@ def extract(
 
     Parameters
     ----------
-    data : folder of class folders, manifest (CSV, JSON lines, Parquet), or sequence of items
-        Items are paths, file bytes, PIL images or uint8 arrays.
-    backbone : str or Backbone
+    data : folder, manifest (CSV, TSV, JSON lines, Parquet, Arrow), or sequence of items
+        A folder of class folders, or of manifests ``train.*``, ``test.*``. Items are paths, file
+        bytes, or what their kind takes: PIL images and uint8 arrays, texts.
+    backbone : str or Backbone, optional
+        By default that of the kind of items, as the data shows it.
     taps : "auto", "inner", or names, indices and globs of layers
         ``"auto"``: the ends of blocks, evenly spread. ``"inner"``: attention and activations
         within blocks. In a list, both.
@@ -192,12 +248,16 @@ def extract(
     store : path, optional
         `default_store` if absent.
     labels, groups, splits : sequences or mappings, optional
-        Of items in memory a value each, in their order; of files, key → value, with keys as in
-        ``features.keys`` (``"cat/001.jpg"``). They go before what the data brings.
+        For items in memory one value each, in their order; for files key → value, with keys as in
+        ``features.keys`` (``"cat/001.jpg"``). They go before what the data brings. `splits` may
+        be the path of a ``splits.csv`` that `fit` has written.
+    **columns : str
+        How a manifest is read: the columns ``text``, ``text_pair``, ``image``, ``path``,
+        ``label``, ``group``, ``split``, ``id``; its ``encoding``; ``dev="judge"``.
     engine : {"auto", "openvino", "onnxruntime", "torch", "native"}
     precision : {"fp32", "bf16", "fp16", "int8"}
         What the network computes in. Other numbers, so other features: how far from fp32, and
-        what leave-one-out accuracy that costs, is told and in ``features.precision_check``.
+        what leave-one-out accuracy that costs, is reported, and in ``features.precision_check``.
     n_workers : int, optional
         Threads; as many as cores by default.
     max_bad : float, 0–1
@@ -237,8 +297,11 @@ def extract(
         follow_links=follow_links,
     )
     reporter = Reporter(quiet)
-    found = load(backbone)
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
+    named = Columns.of("extract", columns)
+    found = load(default_backbone(data, named) if backbone is None else backbone)
+    dataset = read_dataset(
+        data, labels, groups, splits, follow_links=follow_links, kind=found.kind, columns=named
+    )
     done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
@@ -246,6 +309,112 @@ def extract(
         for line in str(done.profile).split("\n"):
             reporter.say(line)
     return done.features
+
+
+def encode(
+    texts: Any,
+    backbone: str | Backbone = DEFAULT_TEXT_BACKBONE,
+    *,
+    prompt_name: str | None = None,
+    prompt: str | None = None,
+    batch_size: int | None = None,
+    show_progress_bar: bool | None = None,
+    normalize_embeddings: bool = False,
+    truncate_dim: int | None = None,
+    convert_to_numpy: bool = True,
+    convert_to_tensor: bool = False,
+    n_workers: int | None = None,
+    **other: Any,
+) -> Any:
+    """Return one vector a text, as the network's makers read it out.
+
+    Arguments are called as in ``SentenceTransformer.encode``, and rows agree with it to 1e-5. Two
+    things differ: texts that are cut are counted in a warning, and ``"[SEP]"`` in a text is those
+    letters (``specials="tokens"`` in `load` makes it the special token). Texts without any token
+    of their own have the vector of an empty text.
+
+    Parameters
+    ----------
+    texts : str, or sequence of str or pairs of str
+        One text gives one vector.
+    backbone : str or Backbone
+    prompt_name : str, optional
+        What stands before each text, by its name in the network's configuration.
+    prompt : str, optional
+        The same, itself. By default what the configuration says, mostly nothing.
+    batch_size : int, optional
+        Texts a forward pass at most; by default up to 8 of one length, which is fastest.
+    show_progress_bar : bool, optional
+    normalize_embeddings : bool
+        Whether vectors are given the length 1; after `truncate_dim`.
+    truncate_dim : int, optional
+        Numbers of a vector that are kept, the first ones.
+    convert_to_numpy, convert_to_tensor : bool
+        Whether rows come as one array, the default; as one tensor; or, both False, as a list of
+        tensors.
+    n_workers : int, optional
+        Threads; as many as cores by default.
+
+    Returns
+    -------
+    rows : float32 array of shape (n_texts, n_features)
+
+    Raises
+    ------
+    DataError
+        If an item is no text: all such are named.
+    UsageError
+        If the network's makers do what can't be done here; or of an argument that can't be
+        followed.
+    """
+    _refuse_unlike_numpy(other)
+    check_workers(n_workers)
+    check_count("batch_size", batch_size, 8)
+    check_count("truncate_dim", truncate_dim, 128)
+    encoder = _encoder(backbone, n_workers)
+    before = prompt_of(encoder.backbone, prompt_name, prompt)
+    read = encoder.backbone.reading({"empty": "keep", **before}).spec.preprocess
+    is_one = isinstance(texts, str)
+    items = read_arrays([texts] if is_one else texts, kind=encoder.backbone.kind).items
+    reporter = Reporter(quiet=not show_progress_bar)
+    rows = encoder.encode([item.payload for item in items], read, batch_size, reporter)
+    rows = rows if truncate_dim is None else rows[:, :truncate_dim]
+    rows = normalised(rows) if normalize_embeddings else rows
+    found: Any = rows[0] if is_one else rows
+    is_array = convert_to_numpy and not convert_to_tensor
+    return found if is_array else _tensors(found, convert_to_tensor)
+
+
+@lru_cache(maxsize=4)
+def _encoder(backbone: str | Backbone, n_workers: int | None) -> Encoder:
+    """Return what encodes by a backbone; made once, as its engine is compared first."""
+    return Encoder(load(backbone), n_workers)
+
+
+def _refuse_unlike_numpy(given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for arguments of sentence-transformers that can't be followed."""
+    as_is = {
+        "output_value": ("sentence_embedding",),
+        "precision": ("float32",),
+        "device": (None, "cpu"),
+        "pool": (None,),
+        "chunk_size": (None,),
+    }
+    wrong = [name for name, value in given.items() if value not in as_is.get(name, ())]
+    if wrong:
+        raise UsageError(
+            f"{options(*wrong)} can't be followed.",
+            "Vectors of whole texts are computed in float32 on processors, in this process.",
+            f"What can be said: {', '.join(_ENCODE_ARGUMENTS)}.",
+            f"Leave out {options(*wrong)}",
+        )
+
+
+def _tensors(rows: Any, is_one_tensor: bool) -> Any:
+    import torch
+
+    tensor = torch.from_numpy(rows.copy())
+    return tensor if is_one_tensor or tensor.ndim == 1 else list(tensor)
 
 
 @overload
@@ -279,13 +448,14 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
     storage: str = AUTO,
     follow_links: bool = False,
     quiet: bool = False,
+    **columns: Unpack[ColumnNames],
 ) -> Ranking | BackboneRanking:
     """Rank layers and pools by training rows that were left out; or several backbones by theirs.
 
     Parameters
     ----------
     data : Features, the path of a feature store, or labelled data as in `extract`
-        Of data, features are extracted first.
+        Features of data are extracted first.
     recipe : str or Recipe, optional
         As in `fit`. Rows are left out one by one, exactly; or in five folds, if the recipe learns.
     strategy : str or sequence of str
@@ -295,7 +465,7 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
         of a ridge head, put first.
     kind : {"auto", "classes", "labels", "values"}
         Whether a label is one class, several (``"cat;dog"``), or a number; by default as
-        ``docs/data.md`` says, and what was taken is told.
+        ``docs/data.md`` says, and what was taken is reported.
     backbones : sequence of str or Backbone, optional
         Networks to compare on `data`; the default one, alone, if there are none.
     balanced : bool
@@ -308,7 +478,7 @@ def choose(  # type: ignore[misc]  # above is only what decides the type that co
         Which data set of a feature store, by its name or the digits of its view; the newest, and
         which that is, is reported, if several are there.
     taps, pool, store, labels, groups, splits, engine, precision, n_workers, max_bad, seed, \
-storage, follow_links
+storage, follow_links, **columns
         As in `extract`; for data alone.
 
     Returns
@@ -344,7 +514,7 @@ storage, follow_links
             "groups": groups,
             "splits": splits,
         }
-        given |= request.changed()
+        given |= request.changed() | columns
         _refuse_idle([name for name, value in given.items() if value is not None])
         return rank(stored_features(data, data_set, quiet), reporter, choice)
     if data_set is not None:
@@ -354,23 +524,26 @@ storage, follow_links
             "The path of a feature store.",
             f"Leave out {option('data_set')}",
         )
-    found = [load(each) for each in _backbones(backbones)]
+    named = Columns.of("choose", columns)
+    found = [load(each) for each in _backbones(backbones, data, named)]
     dataset = read_dataset(
-        data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind
+        data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind, columns=named
     )
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
 
 
-def _backbones(given: Sequence[str | Backbone] | None) -> Sequence[str | Backbone]:
+def _backbones(
+    given: Sequence[str | Backbone] | None, data: Any, columns: Columns
+) -> Sequence[str | Backbone]:
     if given is None:
-        return [DEFAULT_BACKBONE]
+        return [default_backbone(data, columns)]
     if isinstance(given, (str, Backbone)) or not given:
         raise UsageError(
             f"backbones is {given!r}, which is no list of backbones.",
             "Several are compared, or one stands alone in a list.",
             "Names or backbones in a list.",
-            f"Type, for example:  backbones=[{DEFAULT_BACKBONE!r}]",
+            f"Type, for example:  backbones=[{defaults_of('image').backbone!r}]",
         )
     return given
 
@@ -398,7 +571,7 @@ def stored_features(given: Any, data_set: str | None = None, quiet: bool = False
     if isinstance(given, Features):
         if data_set is not None:
             raise UsageError(
-                f'Features were given, and data_set="{data_set}".',
+                f'data_set="{data_set}" goes with the path of a feature store, not with features.',
                 f'They are those of "{given.name}".',
                 "The path of a feature store, or features alone.",
                 "Type, for example:  cutpoint.choose(features)",
@@ -415,13 +588,13 @@ def stored_features(given: Any, data_set: str | None = None, quiet: bool = False
 def fit(
     data: Any,
     output: str | os.PathLike[str] | None = None,
-    backbone: str | Backbone = DEFAULT_BACKBONE,
+    backbone: str | Backbone | None = None,
     taps: Sequence[str | int] | str = AUTO,
     pool: str | Sequence[str] = DEFAULT_POOLS,
     store: str | os.PathLike[str] | None = None,
     recipe: str | Recipe = "",
     strategy: str | Sequence[str] = ("single", "fused"),
-    head: str | Head | Sequence[str | Head] = "ridge",
+    head: str | Head | Sequence[str | Head] | None = None,
     protocol: str = "",
     kind: str = AUTO_KIND,
     *,
@@ -438,6 +611,7 @@ def fit(
     allow_group_overlap: bool = False,
     follow_links: bool = False,
     quiet: bool = False,
+    **columns: Unpack[ColumnNames],
 ) -> Predictor:
     """Extract, choose on training rows, fit the head, touch the test split once.
 
@@ -448,10 +622,11 @@ def fit(
     recipe : str or Recipe, optional
         What happens between taps and head: ``"gem | l2 | concat | pca(64, whiten) | l2"``, or the
         name of a recipe, ``"classic"``. What it learns, it learns from training rows alone.
-    head : str or Head, or a sequence of them
+    head : str or Head, or a sequence of them, optional
         What is fitted on the chosen features: ``"ridge"``, ``"knn(k=20)"``; ``docs/heads.md``
-        has all. Several, or ``"auto"``, are compared on rows left out. The choice of layer and
-        pooling rests on ridge whatever the head.
+        has all. By default what the kind of item has for so many classes and rows: ridge, and
+        logistic for texts of many classes or few rows. Several, or ``"auto"``, are compared on
+        rows left out. The choice of layer and pooling rests on ridge whatever the head.
     protocol : str, optional
         In place of a head, a published way to choose and fit one: ``"dinov2-45"``.
     kind : {"auto", "classes", "labels", "values"}
@@ -463,7 +638,7 @@ def fit(
     allow_group_overlap : bool
         Go on though a group is in two splits.
     data, backbone, taps, pool, store, labels, groups, splits, engine, precision, n_workers, \
-max_bad, seed, storage, follow_links, quiet
+max_bad, seed, storage, follow_links, quiet, **columns
         As in `extract`.
 
     Returns
@@ -502,13 +677,18 @@ max_bad, seed, storage, follow_links, quiet
         kind,
         allow_group_overlap=allow_group_overlap,
         unlabelled="" if unlabelled is None else _shown(unlabelled),
+        columns=(named := Columns.of("fit", columns)),
+        splits=os.fspath(splits) if isinstance(splits, str | os.PathLike) else "",
     )
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
-    found, reporter = load(backbone), Reporter(quiet)
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=found.kind)
-    dataset = with_unlabelled(dataset, unlabelled, reporter.say)
+    found = load(default_backbone(data, named) if backbone is None else backbone)
+    reporter = Reporter(quiet)
+    dataset = read_dataset(
+        data, labels, groups, splits, follow_links=follow_links, kind=found.kind, columns=named
+    )
+    dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     return run_fit(dataset, found, options, where, reporter).predictor
 
 
@@ -662,6 +842,7 @@ def evaluate(
     model: Predictor | str | os.PathLike[str],
     data: Any,
     split: str | None = None,
+    kind: str = AUTO_KIND,
     *,
     labels: Column | None = None,
     groups: Column | None = None,
@@ -672,6 +853,7 @@ def evaluate(
     engine: str = "auto",
     report: str | os.PathLike[str] | None = None,
     quiet: bool = False,
+    **columns: Unpack[DataColumns],
 ) -> Evaluation:
     """Score a predictor on labelled items.
 
@@ -683,8 +865,11 @@ def evaluate(
         By default the test split that the data brings (val, if it has none); or, if it brings no
         splits, all of it but what the predictor learned from. If "test", "val" or "train" is named
         and the data brings no splits, those that `fit` drew are drawn again.
-    labels, groups, splits, follow_links
-        As in `extract`; groups matter where the splits are drawn again.
+    kind : {"auto", "classes", "labels", "values"}
+        What labels are, to be sure that the predictor tells that.
+    labels, groups, splits, follow_links, **columns
+        As in `extract`; groups matter where the splits are drawn again. The column of splits is
+        named by ``split_column``.
     leave_out_trained : bool
         Leave items out that the predictor learned from, instead of refusing.
     trust_weights : bool
@@ -700,6 +885,8 @@ def evaluate(
         If there are labels the predictor does not know, or none at all.
     """
     check_engine(engine)
+    check_kind(kind)
+    named = Columns.of("evaluate", columns, DataColumns)
     if split is not None:
         check_split(split, leave_out_trained)
     page = None if report is None else as_path("report", report)
@@ -708,8 +895,16 @@ def evaluate(
     predictor = _predictor(model, trust_weights)
     if page is not None:
         _refuse_unranked(predictor)
-    kind = predictor.backbone.kind
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=kind)
+    _refuse_other_target(predictor, kind)
+    dataset = read_dataset(
+        data,
+        labels,
+        groups,
+        splits,
+        follow_links=follow_links,
+        kind=predictor.backbone.kind,
+        columns=replace(named, dev=APART),
+    )
     reporter = Reporter(quiet)
     for warning in dataset.warnings:
         reporter.say(f"Warning: {warning}")
@@ -731,6 +926,9 @@ def evaluate(
         words += ["--leave-out-trained"] if leave_out_trained else []
         words += ["--follow-links"] if follow_links else []
         words += ["--trust-weights"] if trust_weights else []
+        for word, value in named.said().items():
+            words += [f"--{word.replace('_', '-')}", value]
+        words += ["--splits", os.fspath(splits)] if isinstance(splits, str | os.PathLike) else []
         words += ["--engine", engine]
         command = shlex.join(words)
         inputs = ReportInputs(
@@ -748,6 +946,7 @@ def predict(
     engine: str = "auto",
     n_workers: int | None = None,
     quiet: bool = False,
+    **columns: Unpack[ItemColumns],
 ) -> list[AnyPrediction]:
     """Return what is said of each item, in order; bad items say why.
 
@@ -757,14 +956,21 @@ def predict(
     Parameters
     ----------
     model : Predictor, or the path of a saved one
-    data : sequence of paths, bytes or arrays; or a folder or manifest
+    data : sequence of paths, bytes, arrays or texts; or a folder, a manifest or a file
+        The rows of a manifest come back in their order. A file of texts has one per line.
+    **columns : str
+        How a manifest is read: ``text``, ``text_pair``, ``image``, ``path``, ``id``, ``encoding``.
     trust_weights : bool
         As in `load`, for the predictor's backbone.
     """
     check_engine(engine)
     check_workers(n_workers)
-    predictor = _predictor(model, trust_weights)
-    return predictor.predict(data, engine, n_workers, Reporter(quiet))
+    named = Columns.of("predict", columns, ItemColumns)
+    predictor, reporter = _predictor(model, trust_weights), Reporter(quiet)
+    kind = predictor.backbone.kind
+    items = read_items(data, reporter.say, kind, named)
+    described = Dataset(_shown(data), tuple(items), (), kind=kind)
+    return predictor.predict(described, engine, n_workers, reporter)
 
 
 def _default_split(dataset: Dataset) -> str:
@@ -783,12 +989,22 @@ def _refuse_unranked(predictor: Predictor) -> None:
         )
 
 
+def _refuse_other_target(predictor: Predictor, kind: str) -> None:
+    if kind not in (AUTO_KIND, predictor.target):
+        raise UsageError(
+            f"The predictor tells {predictor.target}, and {option('kind', kind)} says otherwise.",
+            "What labels are was settled when it was fitted.",
+            f"Labels that are {predictor.target}, or a predictor fitted to {kind}.",
+            f"Leave out {option('kind')}",
+        )
+
+
 def _predictor(model: Any, trust_weights: bool) -> Predictor:
     if not isinstance(model, Predictor):
         return load_predictor(model, trust_weights=trust_weights)
     if trust_weights:
         raise UsageError(
-            "trust_weights was given beside a predictor that is loaded already.",
+            "trust_weights goes with the path of a predictor, not with a loaded one.",
             "It says what may be loaded, and nothing is.",
             "The predictor alone, or its path.",
             "Leave out trust_weights",

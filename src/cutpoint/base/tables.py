@@ -31,6 +31,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     write_durably(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
+def as_written(cell: str) -> str:
+    """Return a cell as it was before `write_csv` made it harmless."""
+    is_guarded = cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS)
+    return cell[1:] if is_guarded else cell
+
+
 def _harmless(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell

@@ -62,6 +62,19 @@ def either(in_python: str, in_shell: str) -> str:
     return in_shell if _speaks_shell else in_python
 
 
+def layers_of(backbone: str, *, trust_weights: bool = False) -> str:
+    """Return what lists the layers of a backbone.
+
+    Examples
+    --------
+    >>> layers_of("timm:vit_small_patch16_224")
+    "cutpoint.load('timm:vit_small_patch16_224').layers()"
+    """
+    more = ", trust_weights=True" if trust_weights else ""
+    typed = f"cutpoint layers {shlex.quote(backbone)}{' --trust-weights' if trust_weights else ''}"
+    return either(f"cutpoint.load({backbone!r}{more}).layers()", typed)
+
+
 def options(*names: str) -> str:
     """Return several arguments by name: ``taps, pool`` or ``--tap, --pool``."""
     return ", ".join(option(name) for name in names)

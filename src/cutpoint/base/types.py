@@ -146,6 +146,6 @@ def check_finite(rows: Array, what: str) -> None:
         raise DataError(
             f"{what} holds NaN or infinity in row {bad[0]}.",
             f"{len(bad)} of {len(rows)} rows do.",
-            "Finite numbers; what `cutpoint extract` keeps is finite.",
+            "Finite numbers; what is extracted and kept is finite.",
             f"Leave them out with:  X[numpy.isfinite(X).all(axis={tuple(range(1, rows.ndim))})]",
         )

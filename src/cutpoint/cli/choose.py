@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cutpoint.base.errors import UsageError
+from cutpoint.cli.column_options import OF_DATA, with_columns
 from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     Decode,
@@ -40,11 +42,13 @@ from cutpoint.cli.options import (
     tap_list,
     typed_options,
 )
+from cutpoint.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from cutpoint.features.store import Features
     from cutpoint.items.reading import Dataset
     from cutpoint.learning.choosing import BackboneRanking, Ranking
+    from cutpoint.networks.backbone import Backbone
 
 # What stored features are ranked by; the rest is for what is still to be computed.
 FOLLOWED = (
@@ -58,11 +62,15 @@ BESIDE_STORED = (
 )
 
 
+@with_reading
+@with_columns(OF_DATA)
 def choose(
     context: typer.Context,
     features: Annotated[
         Path, typer.Argument(metavar="FEATURES|DATA", help="A feature store, or labelled data.")
     ],
+    columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="source:name, or a path; repeat to compare. DATA."),
@@ -70,7 +78,9 @@ def choose(
     data_set: Annotated[
         str | None,
         typer.Option(
-            "--data-set", metavar="NAME", help="Of FEATURES: a name or view, else the newest."
+            "--data-set",
+            metavar="NAME",
+            help="Which one in FEATURES: name or view; else the newest.",
         ),
     ] = None,
     preprocess: PreprocessName = None,
@@ -97,7 +107,8 @@ def choose(
         bool, typer.Option("--advise-only", help="Say what is known beforehand; measure nothing.")
     ] = False,
     similarity: Annotated[
-        str, typer.Option("--similarity", help="Of the task to the network's: near, far, unknown.")
+        str,
+        typer.Option("--similarity", help="The task beside the network's own: near, far, unknown."),
     ] = "unknown",
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE.svg", help="Write the picture there.")
@@ -115,23 +126,36 @@ def choose(
 ) -> None:
     """Rank layers and pools by training rows that were left out; say what to use."""
     from cutpoint import api
+    from cutpoint.items.reading import Columns
     from cutpoint.products.report import require_report
 
     if show_recipe:
         print_recipe(recipe, _variance_lines(recipe, features))
         return
+    said: dict[str, Any] = {
+        "preprocess": preprocess,
+        "trust_weights": trust_weights,
+        "decode": decode,
+        "inputs": constants(inputs),
+        **reading,
+    }
+    load: Callable[..., Backbone] = partial(api.load, **said)
     if similarity != "unknown" and not advise_only:
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
     if advise_only:
         _refuse_idle(
             typed_options(
-                context, "features", "advise_only", "similarity", "data_set", "as_json", "quiet"
+                context,
+                *("features", "advise_only", "similarity", "data_set", "as_json", "quiet"),
+                *("backbone", "preprocess", "inputs", "trust_weights"),
+                *OF_DATA,
             ),
             "--advise-only",
             "It measures nothing, so they would not be followed.",
-            "--advise-only with --similarity alone, or without it a ranking.",
+            "--advise-only with --similarity and what says how the data is read; or a ranking.",
         )
-        _print_prior(features, data_set, similarity, as_json, quiet)
+        items = _items_to_advise_on(features, data_set, quiet, columns, backbone, load)
+        _print_prior(items, similarity, as_json)
         return
     if plot is not None:
         require_report(plot, "A picture of the candidates", ["matplotlib"])
@@ -161,15 +185,12 @@ def choose(
         described = api.stored_features(features, data_set, quiet)
         _print_ranking(api.choose(described, **asked), described, plot, as_json)
         return
-    load = partial(
-        api.load,
-        preprocess=preprocess,
-        trust_weights=trust_weights,
-        decode=decode,
-        inputs=constants(inputs),
+    splits = columns.pop("splits", None)
+    names = backbone or [api.default_backbone(features, Columns.of("choose", columns))]
+    loaded = [load(name) for name in names]
+    compared = api.choose(
+        features, backbones=loaded, data_set=data_set, splits=splits, **asked, **columns
     )
-    loaded = [load(name) for name in backbone or [api.DEFAULT_BACKBONE]]
-    compared = api.choose(features, backbones=loaded, data_set=data_set, **asked)
     if len(compared.entries) > 1:
         _print_comparison(compared, as_json)
         return
@@ -189,8 +210,8 @@ def _variance_lines(recipe: str, path: Path) -> list[str]:
 
 def _only(what: str, why: str) -> UsageError:
     return UsageError(
-        f"{what} was given.",
-        f"It {why}.",
+        f"{what} {why}.",
+        "So nothing would follow it.",
         "The command without what can't be followed.",
         "List the options with:  cutpoint choose --help",
     )
@@ -255,18 +276,32 @@ def _refuse_data_set(data_set: str | None) -> None:
         raise _only("--data-set", "goes with stored features, and there are none at that path")
 
 
-def _print_prior(
-    data: Path, data_set: str | None, similarity: str, as_json: bool, quiet: bool
-) -> None:
+def _items_to_advise_on(
+    data: Path,
+    data_set: str | None,
+    quiet: bool,
+    columns: dict[str, str],
+    backbone: list[str] | None,
+    load: Callable[[str], Backbone],
+) -> Features | Dataset:
+    """Return stored features, or the items of data as the backbone or the data says their kind."""
     from cutpoint import api
-    from cutpoint.items.reading import read_dataset
-    from cutpoint.learning.choosing import prior_advice
+    from cutpoint.items.reading import Columns, kind_of, read_dataset
 
     if api.is_stored(data):
-        items: Features | Dataset = api.stored_features(data, data_set, quiet)
-    else:
-        _refuse_data_set(data_set)
-        items = read_dataset(data)
+        if backbone or columns:
+            raise _only("--backbone", "goes with data, and these are stored features")
+        return api.stored_features(data, data_set, quiet)
+    _refuse_data_set(data_set)
+    splits = columns.pop("splits", None)
+    named = Columns.of("choose", columns)
+    kind = load(backbone[0]).kind if backbone else kind_of(data, named)
+    return read_dataset(data, splits=splits, kind=kind, columns=named)
+
+
+def _print_prior(items: Features | Dataset, similarity: str, as_json: bool) -> None:
+    from cutpoint.learning.choosing import prior_advice
+
     advice = prior_advice(len(items), len(items.classes), similarity)
     if as_json:
         print_json(advice.to_json())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from cutpoint.cli.column_options import OF_SCORED, with_columns
 from cutpoint.cli.options import (
     DataArgument,
     EngineName,
     FollowLinks,
     Json,
+    KindName,
     ModelArgument,
     Quiet,
     TrustWeights,
@@ -19,16 +21,22 @@ from cutpoint.cli.options import (
     print_json,
 )
 
+if TYPE_CHECKING:
+    from cutpoint.items.reading import DataColumns
 
+
+@with_columns(OF_SCORED)
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
+    columns: dict[str, str],
     split: Annotated[
         str | None,
         typer.Option(
             "--split", help="test, val, train or all. Default: test; all if the data has no splits."
         ),
     ] = None,
+    kind: KindName = "auto",
     leave_out_trained: Annotated[
         bool, typer.Option("--leave-out-trained", help="Leave out items that were trained on.")
     ] = False,
@@ -48,12 +56,15 @@ def evaluate(
         model,
         data,
         split,
+        kind,
+        splits=columns.pop("splits", None),
         leave_out_trained=leave_out_trained,
         follow_links=follow_links,
         trust_weights=trust_weights,
         engine=engine,
         report=report,
         quiet=quiet,
+        **cast("DataColumns", columns),
     )
     if as_json:
         print_json(evaluation.to_json())

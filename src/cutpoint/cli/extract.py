@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from cutpoint.cli.column_options import OF_DATA, with_columns
 from cutpoint.cli.options import (
     DataArgument,
     Decode,
@@ -31,12 +32,23 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
+from cutpoint.cli.reading_options import with_reading
+
+if TYPE_CHECKING:
+    from cutpoint.items.reading import ColumnNames
 
 
+@with_reading
+@with_columns(OF_DATA)
 def extract(
     data: DataArgument,
+    columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")
+        str,
+        typer.Argument(
+            metavar="BACKBONE", help="source:name, or a path. Default: that of the kind of items."
+        ),
     ] = "",
     output: Annotated[
         Path | None,
@@ -66,21 +78,26 @@ def extract(
     from cutpoint.features.extraction import Profile
     from cutpoint.features.extraction.bad_rows import BAD_ROWS
     from cutpoint.features.extraction.request import default_store
+    from cutpoint.items.reading import Columns
 
     store = output or default_store()
+    splits = columns.pop("splits", None)
+    named = Columns.of("extract", columns)
     profiles: list[Profile] = []
     features = api.extract(
         data,
         api.load(
-            backbone or api.DEFAULT_BACKBONE,
+            backbone or api.default_backbone(data, named),
             preprocess,
             trust_weights=trust_weights,
             decode=decode,
             inputs=constants(inputs),
+            **reading,
         ),
         tap_list(tap),
         pool_list(pool),
         store,
+        splits=splits,
         engine=engine,
         precision=precision,
         n_workers=workers,
@@ -90,6 +107,7 @@ def extract(
         follow_links=follow_links,
         profile=profiles.append,
         quiet=quiet,
+        **cast("ColumnNames", columns),
     )
     if as_json:
         facts = {

@@ -1,13 +1,14 @@
-"""``cutpoint fit DATA -o MODEL``."""
+"""``cutpoint fit DATA [-o MODEL]``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cutpoint.base.progress import Reporter
+from cutpoint.cli.column_options import OF_DATA, with_columns
 from cutpoint.cli.options import (
     DEFAULT_STRATEGIES,
     BackboneName,
@@ -42,14 +43,26 @@ from cutpoint.cli.options import (
     print_wrapped,
     tap_list,
 )
+from cutpoint.cli.reading_options import with_reading
 
 N_SHOWN = 6  # candidates printed; the report has all
 
 
+@with_reading
+@with_columns(OF_DATA)
 def fit(
     data: DataArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictor.")],
-    backbone: BackboneName = "packaged:efficientnet_lite0",
+    columns: dict[str, str],
+    reading: dict[str, Any],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the predictor. Default: DATA.cutpoint.",
+        ),
+    ] = None,
+    backbone: BackboneName = "",
     preprocess: PreprocessName = None,
     inputs: Inputs = None,
     trust_weights: TrustWeights = False,
@@ -83,16 +96,19 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Extract, choose on training rows, fit the head, score the test split once."""
-    from cutpoint.api import load
+    from cutpoint.api import default_backbone, load
     from cutpoint.features.extraction.bad_rows import BAD_ROWS
     from cutpoint.features.extraction.request import Request
-    from cutpoint.items.reading import read_dataset, with_unlabelled
+    from cutpoint.items.reading import Columns, read_dataset, with_unlabelled
     from cutpoint.learning.choosing import advise
     from cutpoint.products.fitting import REPORT, FitOptions, check_output, run_fit
 
+    output = output or beside(Path(data))
     if show_recipe:
         print_recipe(recipe, fitted_lines(recipe, output))
         return
+    splits = columns.pop("splits", "")
+    named = Columns.of("fit", columns)
     request = Request.of(
         tap_list(tap),
         pool_list(pool),
@@ -109,19 +125,28 @@ def fit(
         request,
         recipe,
         strategy or DEFAULT_STRATEGIES,
-        head or "ridge",
+        head,
         protocol,
         kind,
         allow_group_overlap=allow_group_overlap,
         unlabelled="" if unlabelled is None else str(unlabelled),
+        columns=named,
+        splits=splits,
     )
     check_output(output)
     found = load(
-        backbone, preprocess, trust_weights=trust_weights, decode=decode, inputs=constants(inputs)
+        backbone or default_backbone(data, named),
+        preprocess,
+        trust_weights=trust_weights,
+        decode=decode,
+        inputs=constants(inputs),
+        **reading,
     )
     reporter = Reporter(quiet)
-    dataset = read_dataset(data, follow_links=follow_links, kind=found.kind)
-    dataset = with_unlabelled(dataset, unlabelled, reporter.say)
+    dataset = read_dataset(
+        data, splits=splits or None, follow_links=follow_links, kind=found.kind, columns=named
+    )
+    dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
     if as_json:
@@ -152,6 +177,15 @@ def fit(
     echo(f"Predictor: {output}")
     echo(f"Report:    {report}")
     echo(f"Features:  {result.predictor.card.store}")
+
+
+def beside(data: Path) -> Path:
+    """Return where a predictor goes by default: ``DATA.cutpoint``, without a table's own ending."""
+    from cutpoint.items.reading import is_table
+
+    whole = data if data.name not in ("", "..") else data.resolve()
+    name = whole.stem if is_table(whole) and not whole.is_dir() else whole.name
+    return whole.with_name(f"{name}.cutpoint")
 
 
 def fitted_lines(recipe: str, output: Path) -> list[str]:

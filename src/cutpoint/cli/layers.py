@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,8 +17,10 @@ from cutpoint.cli.options import (
     echo,
     print_json,
 )
+from cutpoint.cli.reading_options import with_reading
 
 
+@with_reading
 def layers(
     backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="source:name, or a path.")],
     find: Annotated[str, typer.Option("--find", help="Only names that match this glob.")] = "*",
@@ -26,12 +28,14 @@ def layers(
     inputs: Inputs = None,
     trust_weights: TrustWeights = False,
     as_json: Json = False,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """List the layers: index, name, kind, shape, stride, parameters, MACs to here."""
     from cutpoint.api import list_layers
 
     table = list_layers(
-        backbone, preprocess, trust_weights=trust_weights, inputs=constants(inputs)
+        backbone, preprocess, trust_weights=trust_weights, inputs=constants(inputs), **reading
     ).find(find)
     if as_json:
         print_json(table.to_json())

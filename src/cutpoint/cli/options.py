@@ -16,7 +16,8 @@ from cutpoint.base.text import printable
 DataArgument = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="Folder of class folders, or a manifest; of arrays an .npz, too."
+        metavar="DATA",
+        help="Folder of class folders, or with train.* and test.*; a manifest; an .npz of arrays.",
     ),
 ]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A predictor made by fit.")]
@@ -30,7 +31,12 @@ Pools = Annotated[
         "--pool", help="auto, gap, gmp, gem(p), spp, rmac, cls, none, …; repeat. Default: auto."
     ),
 ]
-BackboneName = Annotated[str, typer.Option("--backbone", "-b", help="source:name, or a path.")]
+BackboneName = Annotated[
+    str,
+    typer.Option(
+        "--backbone", "-b", help="source:name, or a path. Default: that of the kind of items."
+    ),
+]
 PreprocessName = Annotated[
     str | None,
     typer.Option(

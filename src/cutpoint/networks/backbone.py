@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from cutpoint.base.spec import (
 )
 from cutpoint.base.text import printable
 from cutpoint.base.types import Array, Batch
-from cutpoint.items.kinds import kind_named
+from cutpoint.items.kinds import defaults_of, kind_named
 from cutpoint.networks.constants import Value, read_constants
 from cutpoint.networks.frameworks import Framework
 from cutpoint.networks.layer_table import (
@@ -57,6 +57,8 @@ class LoadOptions:
         Whether layers are listed and nothing is fed, for which the shape of the input will do.
     inputs : mapping of name → "zeros", "ones" or number, optional
         Constants for inputs that carry no data.
+    reading : mapping of name → value
+        How items are read, as their kind has it: ``{"long": "chunks"}`` of texts.
     """
 
     preprocess: str | Preprocess | None = None
@@ -64,11 +66,33 @@ class LoadOptions:
     build: Callable[[], Any] | None = None
     only_lists: bool = False
     inputs: Mapping[str, Value] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def constants(self) -> Constants:
         """What `inputs` says, as it enters a spec."""
         return read_constants(self.inputs)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How a network's makers make one vector of an item, from the last layer with tokens.
+
+    Attributes
+    ----------
+    pool : str
+    is_normalised : bool
+        Whether the vector is given the length 1.
+    prompts : mapping of name → text
+        What they put before texts, by what the texts are for.
+    why_not : str
+        Why it can't be done here; empty if it can.
+    """
+
+    pool: str = "mean"
+    is_normalised: bool = False
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    why_not: str = ""
 
 
 class _Held:
@@ -147,6 +171,8 @@ class Backbone:
         What was said beside the name, so that a run can be repeated.
     decode : {"exact", "scaled"} or None
         How photos are decoded, where that was said beside the preprocessing.
+    readout : Readout
+        How its makers make one vector of an item, where they say it.
     tuned : networks.tuned.Tuned or None
         What it was tuned from, if it was.
     """
@@ -165,6 +191,7 @@ class Backbone:
         self.load_name = load_name or spec.id
         self.loaded_with = LoadOptions()
         self.decode: str | None = None
+        self.readout = Readout()
         self.tuned: Any = None
         self._held = _Held(build, framework)
         if is_shared:
@@ -192,6 +219,8 @@ class Backbone:
         words = ["--backbone", self.load_name]
         words += ["--preprocess", str(told.preprocess)] if told.preprocess else []
         words += ["--decode", self.decode] if self.decode else []
+        for name, value in told.reading.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
         for name, value in self.spec.constants:
             words += ["--input", f"{name}={value}"]
         return words + (["--trust-weights"] if told.trust_weights else [])
@@ -207,6 +236,7 @@ class Backbone:
         words += ["build=<function>"] if told.build else []
         words += [f"decode={self.decode!r}"] if self.decode and not is_object else []
         words += [f"inputs={dict(self.spec.constants)!r}"] if self.spec.constants else []
+        words += [f"{name}={value!r}" for name, value in told.reading.items()]
         return words[0] if len(words) == 1 else f"cp.load({', '.join(words)})"
 
     def decoding(self, decode: str) -> Backbone:
@@ -227,6 +257,22 @@ class Backbone:
         found = copy.copy(self)
         found.spec = replace(self.spec, preprocess=preprocess)
         found.decode = decode
+        return found
+
+    def reading(self, given: Mapping[str, Any]) -> Backbone:
+        """Return the same backbone, whose items are read as `given` says, by its kind's names.
+
+        Raises
+        ------
+        UsageError
+            If nothing of that name, or no such value, can be said of its items.
+        """
+        preprocess = kind_named(self.kind).adjusted(self.spec.preprocess, given)
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=preprocess)
+        told = {**self.loaded_with.reading, **given}
+        found.loaded_with = replace(self.loaded_with, reading=told)
+        found.__dict__.pop("_table", None)  # its remarks
         return found
 
     @property
@@ -258,9 +304,10 @@ class Backbone:
     def _table(self) -> LayerTable:
         network, framework = self._held.network, self._held.framework
         with one_thread():
-            return framework.list_layers(
+            found = framework.list_layers(
                 network, self.spec.preprocess, self.load_name, self.spec.constants
             )
+        return replace(found, remarks=tuple(kind_named(self.kind).remarks(self.spec.preprocess)))
 
     def layers(self) -> LayerTable:
         """Return all layers: index, name, kind, shape, stride, parameters, MACs to here."""
@@ -391,11 +438,12 @@ class Backbone:
                 "One layer and one pool at least.",
                 'Type, for example:  backbone.cut(-1, pool="gap")',
             )
+        usual = defaults_of(self.kind).pools
         pairs = [
             (layer.name, pool)
             for layer in layers
             # Sorted, as the order in which pools are named is no part of a spec.
-            for pool in sorted({each for text in pools for each in pools_of(layer, text)})
+            for pool in sorted({each for text in pools for each in pools_of(layer, text, usual)})
         ]
         revision = revision_of((pool for _, pool in pairs), self._is_masked)
         return tuple(TapSpec(layer, pool, revision) for layer, pool in pairs)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
 from cutpoint.base.text import printable, shortened
+from cutpoint.base.tongue import layers_of
 
 MIN_LETTERS = 12  # of a layer's name, where the page is narrow
 AUTO, INNER = "auto", "inner"  # what taps are called when nobody names layers
@@ -122,11 +123,14 @@ class LayerTable:
     rows : tuple of Layer
     input_name : str
         What the network calls its input, where that is no layer.
+    remarks : tuple of str
+        What is to be known of how items are read; printed below the rows.
     """
 
     backbone: str
     rows: tuple[Layer, ...]
     input_name: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -163,7 +167,7 @@ class LayerTable:
     def find(self, pattern: str) -> LayerTable:
         """Return the layers whose name matches the glob `pattern`."""
         rows = tuple(row for row in self.rows if fnmatch.fnmatchcase(row.name, pattern))
-        return LayerTable(self.backbone, rows, self.input_name)
+        return replace(self, rows=rows)
 
     def select(self, *taps: str | int) -> tuple[Layer, ...]:
         """Return the tappable layers meant by names, indices or globs, in execution order.
@@ -175,6 +179,19 @@ class LayerTable:
             if not layer.tappable:
                 raise self._not_tappable(layer)
         return tuple(chosen[index] for index in sorted(chosen))
+
+    def last_tokens(self) -> Layer:
+        """Return the last layer with tokens: of a text network its last hidden state.
+
+        Raises
+        ------
+        TapNotFound
+            If no layer gives tokens.
+        """
+        found = [row for row in self._places() if row.layout == "NTC"]
+        if not found:
+            raise self._not_found("layer with tokens", "")
+        return found[-1]
 
     def maps(self) -> list[Layer]:
         """Return the tappable layers that give maps; one that only pads shows nothing new."""
@@ -304,14 +321,14 @@ class LayerTable:
                 f'No features can be read at layer "{name}" of backbone {self.backbone}.',
                 f"Why: {IS_INPUT}.",
                 "The first layers: " + ", ".join(f'"{each}"' for each in names[:3]) + ".",
-                f"List them with:  cutpoint layers {self.backbone}",
+                f"List them with:  {layers_of(self.backbone)}",
             )
         nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names[-3:]
         return TapNotFound(
             f"No {asked} in backbone {self.backbone}.",
             f"Layers: {names[0]} … {names[-1]} ({len(names)}).",
             "Nearest: " + ", ".join(f'"{near}"' for near in nearest) + ".",
-            f"List them with:  cutpoint layers {self.backbone}",
+            f"List them with:  {layers_of(self.backbone)}",
         )
 
     def _no_inner(self) -> TapNotFound:
@@ -319,7 +336,7 @@ class LayerTable:
             f'No taps inside the blocks of backbone {self.backbone} ("inner").',
             "It has no blocks with attention or activations in them that can be taps.",
             f"Named layers, or auto: {', '.join(self.auto_taps()[-3:])}, …",
-            f"List all layers with:  cutpoint layers {self.backbone}",
+            f"List all layers with:  {layers_of(self.backbone)}",
         )
 
     def _not_tappable(self, layer: Layer) -> TapNotFound:
@@ -335,7 +352,7 @@ class LayerTable:
             "Nearest: " + ", ".join(f'"{name}"' for name in near) + "."
             if near
             else "It has no layer at which features can be read.",
-            f"List them with:  cutpoint layers {self.backbone}",
+            f"List them with:  {layers_of(self.backbone)}",
         )
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -358,13 +375,15 @@ class LayerTable:
         if n_columns is not None:
             cells = _fitted(cells, n_columns)
         widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        rows = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+        return [*rows, *self.remarks]
 
     def _repr_html_(self) -> str:
         header, *rows = ([html.escape(cell) for cell in row] for row in self.cells())
         head = "".join(f"<th>{cell}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        told = "".join(f"<p>{html.escape(each)}</p>" for each in self.remarks)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{told}"
 
 
 def _fitted(cells: list[tuple[str, ...]], n_columns: int) -> list[tuple[str, ...]]:

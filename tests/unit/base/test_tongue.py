@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cutpoint.base.tongue import arguments, in_shell, option, options
+from cutpoint.base.tongue import arguments, in_shell, layers_of, option, options
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,15 @@ def test_several_arguments_stand_beside_each_other_as_they_are_typed() -> None:
     assert arguments(head="ridge", max_bad=1) == "head='ridge', max_bad=1"
     with in_shell():
         assert arguments(head="ridge", max_bad=1) == "--head ridge --max-bad 1"
+
+
+def test_the_layers_of_a_backbone_are_listed_in_each_reader_s_words() -> None:
+    assert layers_of("tfhub:m", trust_weights=True) == (
+        "cutpoint.load('tfhub:m', trust_weights=True).layers()"
+    )
+    with in_shell():
+        assert layers_of("onnx:my net.onnx") == "cutpoint layers 'onnx:my net.onnx'"
+        assert layers_of("tfhub:m", trust_weights=True).endswith("tfhub:m --trust-weights")
 
 
 def test_python_is_spoken_again_after_an_error_in_the_shell() -> None:

@@ -23,7 +23,7 @@ from cutpoint.base.types import InputSpec
 from cutpoint.networks.backbone import Backbone
 from cutpoint.networks.engines import ENGINES
 from cutpoint.networks.runtimes.keras import import_keras
-from cutpoint.networks.sources.hf import _import_transformers
+from cutpoint.networks.sources.hf_networks import import_transformers
 
 RANDOM = np.random.default_rng(0)
 IDS = RANDOM.integers(1, 50, (3, 11))
@@ -65,7 +65,7 @@ def exported(network: nn.Module, given: tuple[Any, ...], path: Path, **how: Any)
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
     """Return a tiny BERT as ONNX with free batch and length, and the network itself."""
-    transformers = _import_transformers("bert")
+    transformers = import_transformers("bert")
     torch.manual_seed(0)
     config = transformers.BertConfig(
         vocab_size=60,

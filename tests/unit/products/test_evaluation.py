@@ -97,7 +97,7 @@ def test_rows_it_was_fitted_on_are_refused_unless_the_training_score_is_named(
     fitted: tuple[Predictor, Path], tmp_path: Path
 ) -> None:
     model, folder = fitted
-    with pytest.raises(LeakageError, match="was fitted on 48 of them"):
+    with pytest.raises(LeakageError, match="48 of the 60 items to score were trained on"):
         cp.evaluate(model, folder, "all", quiet=True)
     assert cp.evaluate(model, folder, "train", quiet=True).scores.n_items == 48
     kept = cp.evaluate(model, folder, "all", leave_out_trained=True, quiet=True)
@@ -138,7 +138,7 @@ def test_an_empty_split_is_told_with_one_that_can_be_scored(
     with pytest.raises(DataError, match=r'^Split "val" of .* has no items\.') as caught:
         cp.evaluate(model, folder, "val", quiet=True)
     assert caught.value.got == "Its items are in: test (12), train (48)."
-    assert caught.value.type_next == "Type:  --split test"
+    assert caught.value.type_next == "Type:  split='test'"
 
 
 def test_bad_files_are_counted_and_not_scored(

@@ -491,6 +491,6 @@ def test_maps_are_ranked_by_the_mean_of_what_is_stored(colour_folder: Maker) -> 
 def test_a_learned_pool_needs_maps_and_no_stages_before_it(colour_folder: Maker) -> None:
     with pytest.raises(UsageError, match="pooled to vectors") as caught:
         fit(colour_folder(), pool="gap", head="learned_gem")
-    assert 'grid(4)" --head learned_gem' in caught.value.type_next
+    assert "pool='grid(4)', head='learned_gem'" in caught.value.type_next
     with pytest.raises(UsageError, match="stages are for vectors"):
         fit(colour_folder(), recipe="grid(2) | l2", head="attention_pool")

@@ -38,6 +38,8 @@ class Plan:
         What the new shards take; what the workers hold at a time, the network not counted.
     seconds : float
         Estimate from the calibration batch.
+    told : tuple of str
+        What is to be known of the items before they are computed.
     """
 
     n_items: int
@@ -46,6 +48,7 @@ class Plan:
     disk_bytes: int = 0
     ram_bytes: int = 0
     seconds: float = 0.0
+    told: tuple[str, ...] = ()
 
     @property
     def n_to_compute(self) -> int:

@@ -16,7 +16,7 @@ from cutpoint.base.arguments import check_share, check_workers
 from cutpoint.base.contracts import Engine
 from cutpoint.base.errors import BadItem, DataError, TooManyBadItems
 from cutpoint.base.progress import Reporter
-from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.spec import FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import Stopwatch
 from cutpoint.base.tongue import option
 from cutpoint.features.extraction.drift import check_drift
@@ -29,6 +29,7 @@ from cutpoint.features.extraction.unit import UnitReceipt, prepare, refuse_misfi
 from cutpoint.features.store import Features, FeatureStore
 from cutpoint.features.store.catalog import BAD, NOTE
 from cutpoint.features.store.store import view_fields
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading import (
     Dataset,
     Item,
@@ -94,6 +95,8 @@ class Extraction:
         Digesting, computing and committing.
     profile : Profile
         Where they went.
+    counts : mapping of str → list of int
+        What is counted of each item of `dataset`, in its order; empty of kinds that count nothing.
     """
 
     features: Features
@@ -104,6 +107,7 @@ class Extraction:
     engine: str
     seconds: float
     profile: Profile
+    counts: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -182,6 +186,9 @@ def extract_features(
     digests = _digests(dataset, tally, options, reporter)
     watch.lap("digest")
     tally.copies = _copies(dataset, digests)
+    counted = _counted(dataset, digests, spec.backbone.preprocess)
+    if counted:
+        watch.lap("preprocess")
     spec_id = spec.fingerprint()
     job = None
     wait = partial(reporter.say, f"Waiting: {store.path} has a writer already")
@@ -206,12 +213,16 @@ def extract_features(
         told = warn_of_probabilities([backbone.layers()[tap.layer] for tap in spec.taps])
         if told:
             reporter.say(told)
-        reporter.say(str(plan))
+        plan = replace(plan, told=_told(counted, digests, spec.backbone.preprocess))
+        for line in (str(plan), *plan.told):
+            reporter.say(line)
         if job is not None:
             job.run(plan, tally.add, reporter)
         final = _final_dataset(dataset, digests, tally)
         store.require_rows(spec_id, {digests[item.key] for item in final.items})
+        counts = _columns(counted, [digests[item.key] for item in final.items], spec)
         extra = {**_view_facts(backbone, spec), **(facts or {})}
+        extra |= {"counts": counts} if counts else {}
         if refusal:
             reporter.say(f"{store.path} may only be read: all rows are there; nothing is written")
         elif not options.is_sample:
@@ -222,8 +233,46 @@ def extract_features(
     laps, units_s = (job.laps, job.units_s) if job else ((), 0.0)
     profile = Profile.of(seconds, engine, watch.seconds, laps, units_s)
     return Extraction(
-        features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile
+        features, final, plan, tally.n_forward, n_calibration, engine, seconds, profile, counts
     )
+
+
+def _counted(
+    dataset: Dataset, digests: Mapping[str, str], preprocess: Preprocess
+) -> dict[str, Mapping[str, int]]:
+    """Return what is counted of each payload that can be read; nothing of kinds that don't count.
+
+    It is counted again in each run: that is cheap, and no shard needs to hold it.
+    """
+    kind = kind_named(preprocess.kind)
+    found: dict[str, Mapping[str, int]] = {}
+    for item in dataset.items if kind.COUNTS else ():
+        digest = digests.get(item.key)
+        if digest is not None and digest not in found:
+            try:
+                found[digest] = kind.counts(read_payload(item), preprocess)
+            except BadItem:  # told where it is prepared
+                continue
+    return found
+
+
+def _told(
+    counted: Mapping[str, Mapping[str, int]], digests: Mapping[str, str], preprocess: Preprocess
+) -> tuple[str, ...]:
+    """Return what is to be said of the items counted, each as often as it is there."""
+    kind = kind_named(preprocess.kind)
+    rows = [counted[digest] for digest in digests.values() if digest in counted]
+    columns = {name: [row[name] for row in rows] for name in kind.COUNTS}
+    return tuple(kind.told(columns, preprocess)) if rows else ()
+
+
+def _columns(
+    counted: Mapping[str, Mapping[str, int]], digests: Sequence[str], spec: FeatureSpec
+) -> dict[str, list[int]]:
+    """Return what was counted of items, in their order; nothing if a file is gone meanwhile."""
+    is_whole = all(digest in counted for digest in digests)
+    names = kind_named(spec.backbone.preprocess.kind).COUNTS if is_whole else ()
+    return {name: [counted[digest][name] for digest in digests] for name in names}
 
 
 def _view_facts(backbone: Backbone, spec: FeatureSpec) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import BadItem, ShapeError
 from cutpoint.base.spec import FeatureSpec, Preprocess
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.tongue import option
 from cutpoint.base.types import (
     Array,
     Batch,
@@ -121,6 +122,7 @@ def describe(
     digests: Sequence[str] | None = None,
     on_items: Callable[[int], None] = lambda n: None,
     free: Mapping[str, int] = NONE_FREE,
+    at_most: int | None = None,
 ) -> Described:
     """Return the features of `items`; bad ones are named, never replaced.
 
@@ -141,18 +143,29 @@ def describe(
     free : mapping of tap → axis
         For taps that are kept whole, the axis of a row along which items differ in length; padding
         is left out of their rows.
+    at_most : int, optional
+        Items a forward pass, where the kind would take more.
     """
     found = Described()
     parts: list[Mapping[str, Kept]] = []
     for places in _groups(len(items), batch_size, preprocess):
         prepared = dict(_prepared(items, places, preprocess, digests, found))
-        for alike in _batches(prepared, batch_size):
-            batch = stacked([prepared[place] for place in alike])
+        pieces = _pieces(prepared, preprocess)
+        owners = [place for place, _ in pieces]
+        split: list[tuple[list[int], Mapping[str, Kept]]] = []
+        for alike in _batches([piece for _, piece in pieces], batch_size, preprocess, at_most):
+            batch = stacked([pieces[number][1] for number in alike])
             lap("preprocess")
             rows = _own_lengths(run(batch), free, _valid(batch, preprocess))
             lap("engine")
-            parts.append(_kept(rows, alike, storage, found))
             found.n_forward += n_items_of(batch)
+            if len(pieces) > len(prepared):
+                split.append((alike, rows))
+            else:
+                parts.append(_kept(rows, [owners[number] for number in alike], storage, found))
+        if split:
+            rows = _averaged(split, pieces, preprocess)
+            parts.append(_kept(rows, list(prepared), storage, found))
         on_items(len(places))
     if parts:
         found.features = {tap: _joined([part[tap] for part in parts]) for tap in parts[0]}
@@ -171,17 +184,68 @@ def _groups(n_items: int, batch_size: int, preprocess: Preprocess) -> Iterator[r
         yield range(start, min(start + step, n_items))
 
 
-def _batches(prepared: Mapping[int, Prepared], batch_size: int) -> Iterator[list[int]]:
-    """Yield the places of items of equal shapes, so many at a time, short ones first.
+def _pieces(prepared: Mapping[int, Prepared], preprocess: Preprocess) -> list[tuple[int, Prepared]]:
+    """Return what the network is given, each with the place of its item."""
+    kind = kind_named(preprocess.kind)
+    return [
+        (place, piece) for place, item in prepared.items() for piece in kind.parts(item, preprocess)
+    ]
+
+
+def _batches(
+    pieces: Sequence[Prepared], batch_size: int, preprocess: Preprocess, at_most: int | None
+) -> Iterator[list[int]]:
+    """Yield the numbers of pieces of equal shapes, so many at a time, short ones first.
 
     Nothing is padded, so no item's features depend on how long its batch mates are.
     """
     alike: dict[tuple[Any, ...], list[int]] = {}
-    for place, item in prepared.items():
-        alike.setdefault(tuple(each.shape for each in item.values()), []).append(place)
+    for number, piece in enumerate(pieces):
+        alike.setdefault(tuple(each.shape for each in piece.values()), []).append(number)
     for shape in sorted(alike):
-        for start in range(0, len(alike[shape]), batch_size):
-            yield alike[shape][start : start + batch_size]
+        numbers = alike[shape]
+        step = kind_named(preprocess.kind).n_at_once(pieces[numbers[0]], batch_size)
+        step = min(step, at_most or step)
+        for start in range(0, len(numbers), step):
+            yield numbers[start : start + step]
+
+
+def _averaged(
+    split: Sequence[tuple[list[int], Mapping[str, Kept]]],
+    pieces: Sequence[tuple[int, Prepared]],
+    preprocess: Preprocess,
+) -> dict[str, Kept]:
+    """Return the features of items some of which are in several pieces, in order of their places.
+
+    They are means over pieces, each weighted by how many of its places are no padding.
+    """
+    order = np.argsort(np.concatenate([numbers for numbers, _ in split]))
+    weights = np.array([_n_valid(piece, preprocess) for _, piece in pieces], np.float64)
+    starts = np.flatnonzero(np.diff([place for place, _ in pieces], prepend=-1))
+    shares = weights / np.repeat(np.add.reduceat(weights, starts), np.diff([*starts, len(pieces)]))
+    found: dict[str, Kept] = {}
+    for tap in split[0][1]:
+        parts = [rows[tap] for _, rows in split]
+        if any(isinstance(part, Ragged) for part in parts):
+            raise _no_one_row(tap)
+        rows = _joined(parts)[order]
+        weighted = rows * shares.reshape(-1, *[1] * (rows.ndim - 1))
+        found[tap] = np.add.reduceat(weighted, starts).astype(np.float32)
+    return found
+
+
+def _n_valid(piece: Prepared, preprocess: Preprocess) -> int:
+    mask = next((name for name, each in preprocess.inputs.items() if each.mask_of), None)
+    return len(next(iter(piece.values()))) if mask is None else int(piece[mask].sum())
+
+
+def _no_one_row(tap: str) -> ShapeError:
+    return ShapeError(
+        f'Tap "{tap}" can\'t be kept whole: some items are read in several windows.',
+        "Windows overlap, so there is no one row for each place.",
+        "A pool, whose features are averaged over windows; or items that are cut.",
+        f"Type, for example:  {option('pool', 'mean')}   or   {option('long', 'truncate')}",
+    )
 
 
 def _in_order(found: Described) -> None:
@@ -218,7 +282,14 @@ def _joined(parts: Sequence[Kept]) -> Kept:
 def prepare(
     item: Item, preprocess: Preprocess, digest: str | None = None
 ) -> tuple[Prepared, tuple[str, ...]]:
-    """Return (arrays, notes) of an item, or raise `BadItem`."""
+    """Return (arrays, notes) of an item, of several parts the first; or raise `BadItem`."""
+    found, notes = _read(item, preprocess, digest)
+    return kind_named(preprocess.kind).parts(found, preprocess)[0], notes
+
+
+def _read(
+    item: Item, preprocess: Preprocess, digest: str | None = None
+) -> tuple[Prepared, tuple[str, ...]]:
     payload = read_payload(item)
     if digest is not None and digest_payload(payload, preprocess.kind) != digest:
         raise BadItem("changed while the run was going on: its digest differs from the plan's")
@@ -295,7 +366,7 @@ def _prepared(
     for place in places:
         item = items[place]
         try:
-            prepared, notes = prepare(item, preprocess, digests[place] if digests else None)
+            prepared, notes = _read(item, preprocess, digests[place] if digests else None)
         except BadItem as error:
             found.bad.append((place, error.reason))
             continue

@@ -112,6 +112,12 @@ class Features:
         return dict(self.fields.get("layouts", {}))
 
     @property
+    def counts(self) -> dict[str, Array]:
+        """What is counted of each item, in their order: of texts ``n_tokens``, ``truncated`` and
+        ``n_unknown``; empty of kinds that count nothing."""
+        return {name: np.array(each) for name, each in self.fields.get("counts", {}).items()}
+
+    @property
     def precision_check(self) -> dict[str, Any] | None:
         """What a precision below fp32 cost on training rows; None of fp32, or not known."""
         found: dict[str, Any] | None = self.fields.get("precision_check")

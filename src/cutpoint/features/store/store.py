@@ -26,6 +26,7 @@ from cutpoint.base.files import (
     write_durably,
 )
 from cutpoint.base.spec import FeatureSpec, canonical_json
+from cutpoint.base.tongue import either, option
 from cutpoint.features.store.catalog import Catalog, EngineRecord, Place, Remark, ShardRow
 from cutpoint.features.store.features import Features, digest_rows
 from cutpoint.features.store.shard import (
@@ -200,7 +201,11 @@ class FeatureStore:
                 f'No data set "{name}" in the feature store "{self.path}".',
                 f"There are {len(found)}: {_listed(found)}.",
                 "One of these, by its name or the digits of its view.",
-                f"List them with:  cutpoint store info {self.path}",
+                "List them with:  "
+                + either(
+                    f"FeatureStore({str(self.path)!r}).data_sets()",
+                    f"cutpoint store info {self.path}",
+                ),
             )
         return called[-1]
 
@@ -224,8 +229,12 @@ class FeatureStore:
                 f'No feature store in "{self.path}".',
                 f"The folder is {'there' if self.path.is_dir() else 'not there'}, "
                 "without a catalog.",
-                "A folder made by `cutpoint extract` or `cutpoint fit --store`.",
-                f"Make one with:  cutpoint extract DATA BACKBONE -o {self.path}",
+                f"A folder that features were extracted into, or {option('store')} of a fit.",
+                "Make one with:  "
+                + either(
+                    f"cutpoint.extract(data, backbone, store={str(self.path)!r})",
+                    f"cutpoint extract DATA BACKBONE -o {self.path}",
+                ),
             )
 
     def open(self, name: str | None = None) -> Features:
@@ -565,7 +574,7 @@ def _is_item(found: Any) -> bool:
 
 
 # What is meant by a field that is not there: those of views of earlier releases.
-_ABSENT: dict[str, Any] = {"macs": {}, "layouts": {}, "label_type": "str"}
+_ABSENT: dict[str, Any] = {"macs": {}, "layouts": {}, "counts": {}, "label_type": "str"}
 _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
     "label_type": lambda found: found in LABEL_TYPES,
@@ -575,6 +584,7 @@ _VIEW_FIELDS: dict[str, Callable[[Any], bool]] = {
     "items": _is_list_of(_is_item),
     "macs": _is_object,
     "layouts": _is_mapping_of(_is_text),
+    "counts": _is_mapping_of(_is_list_of(lambda found: isinstance(found, int))),
     "precision_check": lambda found: found is None or _is_object(found),
 }
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cutpoint.base.contracts import InGraph
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Preprocess
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import option, options
+from cutpoint.base.types import Prepared
+
+COLUMNS: tuple[str, ...] = ("path",)
+BESIDE: tuple[str, ...] = ()
+LINES: frozenset[str] = frozenset()
 
 
 def payload_of(given: Any) -> Any:
@@ -35,6 +40,21 @@ def decoding(spec: Any, decode: str) -> Preprocess:
     )
 
 
+def adjusted(spec: Any, given: Mapping[str, Any]) -> Preprocess:
+    """Raise `UsageError`: nothing more can be said of how items are read."""
+    raise UsageError(
+        f"{options(*given)} can't be followed: the backbone reads items of kind {spec.kind}.",
+        "Nothing of that name can be said of such items.",
+        "A backbone whose items it is said of.",
+        f"Leave out {options(*given)}",
+    )
+
+
+def remarks(spec: Any) -> Sequence[str]:
+    """There is nothing to know."""
+    return ()
+
+
 def decodes_smaller(payload: Any, spec: Any) -> bool:
     """No payload does."""
     return False
@@ -43,3 +63,32 @@ def decodes_smaller(payload: Any, spec: Any) -> bool:
 def picture(payload: Any, spec: Any) -> str:
     """There is nothing to see."""
     return ""
+
+
+def snippet(payload: Any, spec: Any) -> str:
+    """There is nothing to read."""
+    return ""
+
+
+def n_at_once(item: Prepared, n_usual: int) -> int:
+    """As many as the engine is fastest with."""
+    return n_usual
+
+
+def parts(prepared: Prepared, spec: Any) -> Sequence[Prepared]:
+    """An item is one part."""
+    return (prepared,)
+
+
+COUNTS: tuple[str, ...] = ()
+"""Nothing is counted of an item."""
+
+
+def counts(payload: Any, spec: Any) -> Mapping[str, int]:
+    """Nothing is counted."""
+    return {}
+
+
+def told(counted: Mapping[str, Sequence[int]], spec: Any) -> tuple[str, ...]:
+    """Nothing is to be said."""
+    return ()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, cast
 
 from cutpoint.base.contracts import Defaults, InGraph, Kind
 from cutpoint.base.errors import ModalityError, UsageError
-from cutpoint.base.spec import Preprocess, load_kind
+from cutpoint.base.spec import KINDS, Preprocess, load_kind
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Prepared
+from cutpoint.items.kinds import plain
 
 
 def kind_named(name: str) -> Kind:
@@ -20,8 +22,22 @@ def kind_named(name: str) -> Kind:
     ModalityError
         If no such kind is installed.
     """
-    found: Kind = load_kind(name)
-    return found
+    return cast("Kind", _Filled(load_kind(name)))
+
+
+class _Filled:
+    """A kind's module, and of `plain` what it does not say: kinds outlast a protocol that grows."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module if hasattr(self._module, name) else plain, name)
+
+
+def all_kinds() -> list[Kind]:
+    """Return the kinds of item that are installed here, ours and strangers', by name."""
+    return [kind_named(name) for name in sorted(entry_points(group=KINDS).names)]
 
 
 def defaults_of(name: str) -> Defaults:

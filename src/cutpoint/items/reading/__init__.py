@@ -9,7 +9,15 @@ from cutpoint.items.reading.hygiene import (
     unlabelled_line,
 )
 from cutpoint.items.reading.items import Dataset, Item, digest_payload, read_payload
+from cutpoint.items.reading.kind_of import kind_of
 from cutpoint.items.reading.labels import LABEL_TYPES, Label, as_given, is_label
+from cutpoint.items.reading.named import (
+    APART,
+    ColumnNames,
+    Columns,
+    DataColumns,
+    ItemColumns,
+)
 from cutpoint.items.reading.read import (
     read_dataset,
     read_items,
@@ -22,6 +30,7 @@ from cutpoint.items.reading.splits import (
     has_splits,
     tell_idle_seed,
 )
+from cutpoint.items.reading.tables import is_table
 from cutpoint.items.reading.targets import (
     AUTO,
     KINDS,
@@ -36,12 +45,17 @@ from cutpoint.items.reading.targets import (
 )
 
 __all__ = [
+    "APART",
     "AUTO",
     "KINDS",
     "LABEL_TYPES",
     "Column",
+    "ColumnNames",
+    "Columns",
+    "DataColumns",
     "Dataset",
     "Item",
+    "ItemColumns",
     "Label",
     "as_given",
     "assign_splits",
@@ -53,6 +67,8 @@ __all__ = [
     "digest_payload",
     "has_splits",
     "is_label",
+    "is_table",
+    "kind_of",
     "labelled",
     "names_in",
     "number_in",

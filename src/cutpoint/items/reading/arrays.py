@@ -34,7 +34,7 @@ def read_arrays(
     keys : sequence, optional
         Keys default to the path as given, else to the position: ``"item-000012"``.
     kind : str
-        Of the items, as the backbone says it.
+        The kind of item, as the backbone says it.
     """
     prepared = [_payload(payload, kind_named(kind)) for payload in sequence_of(payloads, kind)]
     names = _keys(prepared) if keys is None else [str(key) for key in keys]
@@ -83,9 +83,10 @@ def _example(kind: Kind) -> str:
 def _payload(payload: Any, kind: Kind) -> Payload:
     if isinstance(payload, (bytes, bytearray)):
         return bytes(payload)
-    if isinstance(payload, (str, os.PathLike)):
+    # The kind is asked first: a str is a path only where it is no item itself.
+    found = kind.payload_of(str(payload) if isinstance(payload, str) else payload)
+    if found is None and isinstance(payload, (str, os.PathLike)):
         return Path(payload)
-    found = kind.payload_of(payload)
     if found is None:
         raise ModalityError(
             f"One of the items is a {type(payload).__name__}.",
@@ -109,8 +110,8 @@ def _refuse_duplicates(keys: list[str]) -> None:
     twice = [key for key, count in Counter(keys).items() if count > 1]
     if twice:
         raise DataError(
-            f"{len(keys)} items were given.",
             f'The key "{twice[0]}" is there more than once.',
-            "Keys name items, so each must be there once.",
+            f"There are {len(keys)} keys, {len(set(keys))} different ones.",
+            "Keys name items, so each is there once.",
             "Give other keys with:  keys=[...]",
         )

@@ -6,16 +6,17 @@ import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
+from cutpoint.items.reading.written_splits import read_written_splits
 
-Column = Sequence[Any] | Mapping[Any, Any]
-"""A value for each item, in their order; or key → value."""
+Column = Sequence[Any] | Mapping[Any, Any] | os.PathLike[str]
+"""A value for each item, in their order; or key → value; of splits the path of ``splits.csv``."""
 
 
 def with_columns(
@@ -30,7 +31,7 @@ def with_columns(
     Parameters
     ----------
     labels, groups, splits : sequence or mapping, optional
-        Each has a value, or None, for every item.
+        Each has a value, or None, for every item. `splits` may be the path of a ``splits.csv``.
     by_position : bool
         Whether the caller knows the order of the items, so that a sequence can be matched.
 
@@ -45,6 +46,9 @@ def with_columns(
     """
     items, warnings = dataset.items, []
     changed: dict[str, list[Any]] = {}
+    if isinstance(splits, str | os.PathLike):
+        splits, more = read_written_splits(Path(splits), dataset)
+        warnings += more
     for name, given in (("labels", labels), ("groups", groups), ("splits", splits)):
         if given is not None:
             changed[name], extra = _values(name, given, dataset, by_position)
@@ -88,8 +92,8 @@ def _values(
         raise _unknown_order(name, dataset)
     if len(values) != len(dataset):
         raise ShapeError(
-            f"{len(dataset)} items with {name} were given.",
-            f"There are {len(values)} {name}.",
+            f"There are {len(values)} {name} and {len(dataset)} items.",
+            "Which belongs to which can't be told apart.",
             f"As many {name} as items, in the same order.",
             f"Compare:  len(items), len({name})",
         )
@@ -102,7 +106,7 @@ def _refuse_table(name: str, given: Any) -> None:
     if len(shape) > 1:
         raise ShapeError(
             f"{name} is a table of shape {tuple(shape)}, one-hot rows perhaps.",
-            "One value an item is wanted.",
+            "It has several values per item.",
             "An array of one axis.",
             f"Type, for example:  {name}={name}.argmax(axis=1)   or   {name}={name}.ravel()",
         )
@@ -145,8 +149,8 @@ def _split(name: Any) -> str:
     found = SPLIT_NAMES.get(str(name).strip().lower())
     if found is None:
         raise DataError(
-            f'An item in split "{name}" was given.',
-            "No split has that name.",
+            f'No split has the name "{name}".',
+            "An item is said to be in it.",
             "Splits: train, val, test, or None to have them drawn.",
             'Type, for example:  splits=["train", "test"]   or of files  {"cat/001.jpg": "train"}',
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cutpoint.base.tongue import option
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.items import Dataset, Item, posix_key
 from cutpoint.items.reading.labels import refuse_twins
@@ -198,10 +199,19 @@ def read_folder(root: Path, follow_links: bool = False, kind: str = "image") -> 
     return _dataset(root, items, class_folders, walk, warnings)
 
 
+def class_folders_with(root: Path, kind: str) -> list[str]:
+    """Return the class folders below `root` that hold items, as `read_folder` would take them."""
+    walk = _Walk(False, root, kind)
+    folders = walk.folders(root)
+    below = [folder for folder, _ in _split_class_folders(walk, folders)]
+    found = below if _are_splits(folders) else folders
+    return [posix_key(each, root) for each in found if next(walk.files(each), None)]
+
+
 def _each_file_once(
     walk: _Walk, found: Sequence[tuple[_File, Item]], warnings: list[str]
 ) -> list[Item]:
-    """Return the items without those that links lead to a second time, which is told."""
+    """Return the items without those that links lead to a second time, which are reported."""
     if not any(file.is_linked for file, _ in found):
         return [item for _, item in found]
     by_place: dict[str, list[tuple[bool, str, Item]]] = defaultdict(list)
@@ -264,7 +274,9 @@ def _dataset(
 ) -> Dataset:
     noun = kind_named(walk.kind).NOUN
     if walk.n_links:
-        warnings.append(f"{walk.n_links} links not followed (follow them with --follow-links)")
+        warnings.append(
+            f"{walk.n_links} links not followed (follow them with {option('follow_links', True)})"
+        )
     if walk.circular:
         shown = ", ".join(walk.circular[:5])
         warnings.append(f"{len(walk.circular)} links lead back to what is read or above: {shown}")

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.tongue import option
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.targets import labelled, names_in, number_in, values_of
 
@@ -83,11 +84,14 @@ def conflicting_labels(
 
 
 def _bare(dataset: Dataset, what: str) -> DataError:
+    by_columns = f" Its columns not read: {', '.join(dataset.unread)}." if dataset.unread else ""
     return DataError(
         f'Labels are missing from "{dataset.name}".',
-        f"{what}.",
-        "A label is the folder an item lies in, or the column `label`.",
-        "Lay the files out as:  DATA/<class>/<file>",
+        f"{what}.{by_columns}",
+        "A label is the folder an item lies in, or the column `label`, or one that is named.",
+        f"Type, for example:  {option('label', dataset.unread[0])}"
+        if dataset.unread
+        else "Lay the files out as:  DATA/<class>/<file>",
     )
 
 
@@ -141,7 +145,7 @@ def _refuse_unlearned_labels(dataset: Dataset, splits: set[str]) -> None:
     if bad:
         raise DataError(
             f'Some labels of "{dataset.name}" can\'t be learned.',
-            f"Of {len(rows)} training items none has, or all have: {_list(bad)}.",
+            f"None or all of {len(rows)} training items have: {_list(bad)}.",
             "Labels that some training items have and others have not.",
             "Mend the column `split`, or drop those labels.",
         )
@@ -168,10 +172,10 @@ def _refuse_straddling_groups(dataset: Dataset) -> None:
     across = sorted(group for group, names in splits.items() if len(names) > 1)
     if across:
         raise DataError(
-            f'The splits of "{dataset.name}" were to be checked.',
-            f'{len(across)} groups are in more than one split, such as "{across[0]}".',
+            f'{len(across)} groups of "{dataset.name}" are in more than one split.',
+            f'One of them is "{across[0]}".',
             "All items of a group in one split; else the score flatters.",
-            "Mend the column `split`, or waive it with:  --allow-group-overlap",
+            f"Mend the column `split`, or waive it with:  {option('allow_group_overlap', True)}",
         )
 
 

@@ -54,11 +54,13 @@ class Dataset:
     n_ignored : int
         Files that are no items: ``Thumbs.db``, ``.DS_Store``, links, other kinds of file.
     label_type : {"str", "int", "bool", "float"}
-        What labels came as. Items and `classes` hold them as text; what is told is given back so.
+        What labels came as. Items and `classes` hold them as text; they are given back so.
     kind : str
-        Of the items, as the backbone that they are for says it.
+        The kind of item, as the backbone that they are for says it.
     target : {"", "classes", "labels"}
         What the data itself says that labels are: folders classes, sequences several; empty: not.
+    unread : tuple of str
+        Columns of a manifest that nobody named, for messages.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Dataset:
     label_type: str = "str"
     kind: str = "image"
     target: str = ""
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)

@@ -94,7 +94,7 @@ def refuse_twins(name: str, places: Iterable[tuple[str, str]], what: str, remedy
     Parameters
     ----------
     name : str
-        Of the data.
+        Name of the data, for messages.
     places : iterable of (label, where it stands)
     what : str
         What `where` is, ``"line"``.

@@ -1,173 +1,274 @@
-"""Manifests: CSV, Parquet or JSON lines with ``path, label`` and maybe ``split, group, id``."""
+"""Manifests: tables whose rows are items, in one file or in one for each split."""
 
 from __future__ import annotations
 
-import csv
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cutpoint.base.errors import DataError, MissingExtra, ModalityError
-from cutpoint.base.spec import parse_json
+from cutpoint.base.contracts import Kind
+from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.tongue import option
+from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
+from cutpoint.items.reading.named import ABOUT, APART, FILES, Columns
+from cutpoint.items.reading.tables import Table, bad_line, is_table, open_table
 from cutpoint.items.reading.targets import tell_kind
 
-COLUMNS = ("path", "label", "split", "group", "id")
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-Row = tuple[int, dict[str, Any]]  # line number in the file, cells by column
+DESCRIBED = ("id",)  # of items without labels, what is read beside them
 
 
-def read_manifest(path: Path, kind: str = "image") -> Dataset:
-    """Return the items a manifest lists; its paths are relative to the manifest's folder.
+@dataclass(frozen=True)
+class _Row:
+    """One row of one file.
 
-    Columns: ``path`` and, all optional, ``label``, ``split`` (train, val or test), ``group``
-    (items that must stay together), ``id`` (the key; the path if absent).
+    Attributes
+    ----------
+    file : Path
+    line : int
+    number : int
+        Rows are counted from 1 in each file.
+    cells : mapping of role → cell
+    split : str or None
+        What the name of the file says.
+    prefix : str
+        Before keys that one file alone makes unique; empty if there is one file.
     """
-    try:
-        rows = list(_rows(path))
-    except OSError as error:
-        raise _bad_line(path, 1, f"can't be read ({error.strerror})") from error
-    given = [_label(cells.get("label")) for _, cells in rows]
-    texts, label_type, target = _labels(path, rows, given)
-    items = [
-        _item(path, line, cells, text) for (line, cells), text in zip(rows, texts, strict=True)
-    ]
-    _refuse_duplicates(
-        path, [(line, item.key) for (line, _), item in zip(rows, items, strict=True)]
+
+    file: Path
+    line: int
+    number: int
+    cells: Mapping[str, Any]
+    split: str | None
+    prefix: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.prefix and self.file.name + ':'}{self.line}"
+
+
+def read_manifest(path: Path, kind: str = "image", columns: Columns | None = None) -> Dataset:
+    """Return the items a manifest lists, in the order of their keys.
+
+    What names files is relative to the manifest's folder. Beside the items there may be ``label``,
+    ``split`` (train, val or test), ``group`` (items that must stay together) and ``id`` (the key;
+    by default the path, or the number of the row).
+    """
+    return _dataset(path, [(path, None)], kind_named(kind), columns or Columns())
+
+
+def list_manifest(path: Path, kind: str, columns: Columns) -> list[Item]:
+    """Return the items a manifest lists, row by row; labels play no part."""
+    taken = kind_named(kind)
+    rows, _ = _rows(path, None, "", taken, columns, DESCRIBED)
+    items = [_item(row, None, path.parent, taken) for row in rows]
+    _refuse_duplicates(rows, items)
+    return items
+
+
+def split_manifests(folder: Path, kind: Kind) -> list[tuple[Path, str]]:
+    """Return the manifests of a folder that are named as splits, with these; none without train.
+
+    Raises
+    ------
+    UsageError
+        If two are of one split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        split = SPLIT_NAMES.get(path.stem.lower())
+        is_item = path.suffix.lower().lstrip(".") in kind.SUFFIXES
+        if split is None or is_item or not is_table(path) or not path.is_file():
+            continue
+        if split in found:
+            raise UsageError(
+                f'Two manifests of "{folder}" are of one split: {found[split].name}, {path.name}.',
+                f"Each is taken for {split} by its name.",
+                "One of train.*, one of val.* or dev.*, and one of test.*.",
+                f"Name one alone, or move the other:  {path}",
+            )
+        found[split] = path
+    if "train" not in found:
+        return []
+    return sorted(
+        ((path, split) for split, path in found.items()), key=lambda each: _order(each[1])
     )
-    classes = tuple(sorted({item.label for item in items if item.label is not None}))
+
+
+def _order(split: str) -> int:
+    return ("train", "val", "test").index(split)
+
+
+def read_splits_folder(
+    folder: Path, files: Sequence[tuple[Path, str]], kind: str, columns: Columns
+) -> Dataset:
+    """Return the items of a folder with a manifest for each split, as `split_manifests` finds them.
+
+    Where there is a test, what is between it and training joins training, and that is said;
+    unless it is to judge, or to stay apart.
+    """
+    columns_but_split = replace(columns, split="")
+    if columns.split:
+        raise UsageError(
+            f'{option("split_column")} can\'t be followed for "{folder}".',
+            f"Its splits are said by the names of its files: {_names(files)}.",
+            "One manifest with a column of splits.",
+            f"Leave out {option('split_column')}",
+        )
+    taken, told = _with_dev(files, columns.dev)
+    found = _dataset(folder, taken, kind_named(kind), columns_but_split)
+    return replace(found, warnings=(*told, *found.warnings))
+
+
+def _with_dev(
+    files: Sequence[tuple[Path, str]], dev: str
+) -> tuple[list[tuple[Path, str | None]], list[str]]:
+    """Return the files with what each is for, and what is to be said of that."""
+    by_split = {split: path for path, split in files}
+    if "val" not in by_split or dev == APART:
+        return [(path, split) for path, split in files], []
+    val, test = by_split["val"].name, by_split.get("test")
+    if dev == "judge" or (test is None and not dev):
+        idle = f"{test.name} is not read" if test else "there is no test.*"
+        joining = "" if test else f"; to join it to training:  {option('dev', 'train')}"
+        return [(p, s) for p, s in files if s != "test"], [f"{val} is scored: {idle}{joining}"]
+    if test is None:  # then one is drawn
+        return [(path, None) for path, _ in files], [f"{val} joins training; a test is drawn"]
+    joined: list[tuple[Path, str | None]] = [
+        (path, "train" if split == "val" else split) for path, split in files
+    ]
+    judging = f"to score {val} instead and leave {test.name} unread:  {option('dev', 'judge')}"
+    return joined, [f"{val} joins training, and {test.name} is scored; {judging}"]
+
+
+def _dataset(
+    root: Path, files: Sequence[tuple[Path, str | None]], kind: Kind, columns: Columns
+) -> Dataset:
+    folder = root if root.is_dir() else root.parent
+    rows: list[_Row] = []
+    unread: dict[str, None] = {}
+    for path, split in files:
+        prefix = f"{path.stem}/" if len(files) > 1 else ""
+        more, others = _rows(path, split, prefix, kind, columns)
+        rows += more
+        unread |= dict.fromkeys(others)
+    texts, label_type, target = _labels(root, rows)
+    items = [_item(row, text, folder, kind) for row, text in zip(rows, texts, strict=True)]
+    _refuse_duplicates(rows, items)
+    is_values = tell_kind(texts, layout=target).name == "values"
     return Dataset(
-        str(path),
+        str(root),
         tuple(sorted(items, key=lambda item: item.key)),
-        classes,
+        tuple(sorted({text for text in texts if text is not None})),
         warnings=(
-            *_ignored_columns(path, rows),
-            *(() if tell_kind(texts, layout=target).name == "values" else same_numbers(texts)),
-            *_merged_groups([cells.get("group") for _, cells in rows]),
+            *([f"columns not read: {', '.join(unread)}"] if unread else []),
+            *(() if is_values else same_numbers(texts)),
+            *_merged_groups([row.cells.get("group") for row in rows]),
         ),
         label_type=label_type,
-        kind=kind,
+        kind=kind.NAME,
         target=target,
+        unread=tuple(unread),
     )
 
 
-def _labels(path: Path, rows: list[Row], given: list[Any]) -> tuple[list[str | None], str, str]:
-    """Return what `read_labels` does; raise `DataError` for those that are nearly one."""
-    texts, label_type, target = read_labels(str(path), given)
-    places = [
-        (text, str(line)) for (line, _), text in zip(rows, texts, strict=True) if text is not None
+def _rows(
+    path: Path,
+    split: str | None,
+    prefix: str,
+    kind: Kind,
+    columns: Columns,
+    about: Sequence[str] = ABOUT,
+) -> tuple[list[_Row], list[str]]:
+    """Return the rows of a file, and its columns that are not read."""
+    table = open_table(path, columns.encoding)
+    found = columns.roles(table.names, kind, str(path))
+    roles = {
+        role: name
+        for role, name in found.items()
+        if (role not in ABOUT or role in about) and not (role == "split" and split)
+    }
+    others = [name for name in table.names if name not in roles.values()]
+    if about == ABOUT:
+        _refuse_nearly(table, roles, others, kind)
+    rows = [
+        _Row(path, line, number, {r: cells.get(n) for r, n in roles.items()}, split, prefix)
+        for number, (line, cells) in enumerate(table.rows(roles.values()), start=1)
     ]
-    refuse_twins(str(path), places, "line", f"Look at them with:  less -N {path}")
+    return rows, others
+
+
+def _refuse_nearly(
+    table: Table, roles: Mapping[str, str], others: Iterable[str], kind: Kind
+) -> None:
+    """Raise `DataError` for a column that is nearly one that would be read."""
+    wanted = [role for role in (*kind.BESIDE, *ABOUT) if role not in roles]
+    for name in others:
+        meant = str(name).strip().casefold().removesuffix("s")
+        if meant in wanted and meant != name:
+            word = "split_column" if meant == "split" else meant
+            raise DataError(
+                f'The manifest "{table.path}" has a column "{name}", and none is read by that '
+                "name.",
+                f"Perhaps `{meant}` is meant; as it is, its values would not be used.",
+                f"Columns: {', '.join(dict.fromkeys((*roles, *wanted)))}.",
+                f"Name it with:  {option(word, name)}   or rename the column to:  {meant}",
+            )
+
+
+def _labels(root: Path, rows: Sequence[_Row]) -> tuple[list[str | None], str, str]:
+    """Return what `read_labels` does; raise `DataError` for those that are nearly one."""
+    given = [_label(row.cells.get("label")) for row in rows]
+    texts, label_type, target = read_labels(str(root), given)
+    places = [(text, row.place) for row, text in zip(rows, texts, strict=True) if text is not None]
+    look = f"ls {root}" if root.is_dir() else f"less -N {root}"
+    refuse_twins(str(root), places, "line", f"Look at them with:  {look}")
     return texts, label_type, target
 
 
-def _ignored_columns(path: Path, rows: list[Row]) -> tuple[str, ...]:
-    """Return what to tell of columns that are not read; raise if one is nearly one that is."""
-    names = dict.fromkeys(name for _, cells in rows for name in cells)
-    others = [name for name in names if name not in COLUMNS]
-    for name in others:
-        meant = str(name).strip().casefold().removesuffix("s")
-        if meant in COLUMNS:
-            raise DataError(
-                f'The manifest "{path}" has a column "{name}", and none is read by that name.',
-                f"Perhaps `{meant}` is meant; as it is, its values would not be used.",
-                f"Columns: {', '.join(COLUMNS)}.",
-                f"Rename the column to:  {meant}",
-            )
-    return (f"columns not read: {', '.join(map(str, others))}",) if others else ()
-
-
-def _merged_groups(cells: Sequence[Any]) -> tuple[str, ...]:
-    """Return what to tell of groups that are a number in some lines and the same text in others."""
-    types: dict[str, set[type]] = {}
-    for cell in cells:
-        name = _word(cell)
-        if name is not None:
-            types.setdefault(name, set()).add(type(cell))
-    return tuple(
-        f"group {name} is a number in some lines and text in others: taken as one group"
-        for name, each in types.items()
-        if len(each) > 1 and str in each
-    )
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    if path.suffix in (".csv", ".tsv"):
-        return _csv_rows(path)
-    if path.suffix == ".parquet":
-        return _parquet_rows(path)
-    return _json_rows(path)
-
-
-def _csv_rows(path: Path) -> Iterator[Row]:
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        header = file.readline()
-        file.seek(0)
-        delimiter = max(",;\t", key=header.count)
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            names = [name.strip() for name in next(reader, [])]
-            _refuse_repeated(path, names)
-            for cells in reader:
-                if cells and len(cells) != len(names):
-                    raise _bad_line(path, reader.line_num, f"{len(cells)} cells, not {len(names)}")
-                if cells:
-                    yield reader.line_num, dict(zip(names, cells, strict=True))
-        except csv.Error as error:
-            raise _bad_line(path, reader.line_num, str(error)) from error
-
-
-def _refuse_repeated(path: Path, names: list[str]) -> None:
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if twice:
-        raise _bad_line(path, 1, f'column "{twice[0]}" is there {names.count(twice[0])} times')
-
-
-def _json_rows(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                cells = parse_json(line.decode("utf-8-sig"))
-            except ValueError as error:  # no UTF-8, or no JSON
-                raise _bad_line(path, number, str(error)) from error
-            if not isinstance(cells, dict):
-                raise _bad_line(path, number, "not a JSON object")
-            yield number, cells
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra(f'The Parquet manifest "{path}"', "parquet") from error
-    try:
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
-        raise _bad_line(path, 1, f"no Parquet ({error})") from error
-    yield from enumerate(rows, start=1)
-
-
-def _item(path: Path, line: int, cells: dict[str, Any], label: str | None) -> Item:
-    if "path" not in cells:
-        raise _no_path_column(path, list(cells))
-    text = _text(cells["path"])
-    if text is None:
-        raise _bad_line(path, line, "the path is empty")
-    location = Path(os.path.normpath(path.parent / text))
-    relative = Path(os.path.relpath(location, path.parent)).as_posix()
+def _item(row: _Row, label: str | None, folder: Path, kind: Kind) -> Item:
+    payload, key = _payload(row, folder, kind)
+    name = _text(row.cells.get("id"))
     return Item(
-        key=unicodedata.normalize("NFC", _text(cells.get("id")) or relative),
-        payload=location,
+        key=unicodedata.normalize("NFC", row.prefix + name if name else key),
+        payload=payload,
         label=label,
-        group=_word(cells.get("group")),
-        split=_split(path, line, _word(cells.get("split"))),
+        group=_word(row.cells.get("group")),
+        split=row.split or _split(row),
     )
+
+
+def _payload(row: _Row, folder: Path, kind: Kind) -> tuple[Any, str]:
+    """Return what a row's item is, and its key if it has no name."""
+    key = f"{row.prefix}row-{row.number:06d}"
+    role = next(role for role in kind.COLUMNS if role in row.cells)
+    cell = row.cells[role]
+    if role in FILES:
+        return _file(row, role, cell, folder, key)
+    beside = {each: row.cells[each] for each in kind.BESIDE if each in row.cells}
+    payload = kind.payload_of({role: cell, **beside} if beside else cell)
+    if payload is None:
+        what = f"a {type(cell).__name__} is no {kind.NOUN}"
+        raise bad_line(row.file, row.line, what, f"An item of kind {kind.NAME} is {kind.ITEMS}")
+    return payload, key
+
+
+def _file(row: _Row, role: str, cell: Any, folder: Path, key: str) -> tuple[Any, str]:
+    if isinstance(cell, Mapping):  # an image of a Hugging Face data set
+        cell, name = cell.get("bytes") or cell.get("path"), _text(cell.get("path"))
+        key = f"{row.prefix}{name}" if name else key
+    if isinstance(cell, bytes):
+        return cell, key
+    text = _text(cell)
+    if text is None:
+        raise bad_line(row.file, row.line, f"the {role} is empty")
+    location = Path(os.path.normpath(row.file.parent / text))
+    return location, Path(os.path.relpath(location, folder)).as_posix()
 
 
 def _text(cell: Any) -> str | None:
@@ -185,40 +286,45 @@ def _label(cell: Any) -> Any:
     return (unicodedata.normalize("NFC", cell) if cell.strip() else None) if is_text else cell
 
 
-def _split(path: Path, line: int, name: str | None) -> str | None:
+def _split(row: _Row) -> str | None:
+    name = _word(row.cells.get("split"))
     if name is None:
         return None
     if name.lower() not in SPLIT_NAMES:
-        raise _bad_line(path, line, f'split "{name}" is none of train, val, test')
+        raise bad_line(row.file, row.line, f'split "{name}" is none of train, val, test')
     return SPLIT_NAMES[name.lower()]
 
 
-def _refuse_duplicates(path: Path, lines: list[tuple[int, str]]) -> None:
-    first: dict[str, int] = {}
-    for line, key in lines:
-        if key in first:
-            raise DataError(
-                f'The manifest "{path}" was to be read.',
-                f'"{key}" stands in lines {first[key]} and {line}.',
-                "Each item may stand there once; an `id` column can tell copies apart.",
-                f"Look at it with:  sed -n '{first[key]}p;{line}p' {path}",
-            )
-        first[key] = line
+def _merged_groups(cells: Sequence[Any]) -> Iterator[str]:
+    """Yield what to say of groups that are a number in some lines and the same text in others."""
+    types: dict[str, set[type]] = {}
+    for cell in cells:
+        name = _word(cell)
+        if name is not None:
+            types.setdefault(name, set()).add(type(cell))
+    for name, each in types.items():
+        if len(each) > 1 and str in each:
+            yield f"group {name} is a number in some lines and text in others: taken as one group"
 
 
-def _bad_line(path: Path, line: int, what: str) -> DataError:
-    return DataError(
-        f'The manifest "{path}" was to be read.',
-        f"Line {line}: {what}.",
-        "Every line has the columns of the header: path, label and maybe split, group, id.",
-        f"Look at it with:  sed -n {line}p {path}",
-    )
+def _refuse_duplicates(rows: Sequence[_Row], items: Sequence[Item]) -> None:
+    first: dict[str, _Row] = {}
+    for row, item in zip(rows, items, strict=True):
+        again = first.setdefault(item.key, row)
+        if again is row:
+            continue
+        look = f"sed -n '{again.line}p;{row.line}p' {row.file}"
+        if again.file != row.file:
+            look = f"sed -n {again.line}p {again.file}; sed -n {row.line}p {row.file}"
+        raise DataError(
+            f'"{item.key}" stands twice in the manifest "{again.file}".'
+            if again.file == row.file
+            else f'"{item.key}" stands in "{again.file.name}" and in "{row.file.name}".',
+            f"It is in lines {again.place} and {row.place}.",
+            "Each item may stand there once; an `id` column can tell copies apart.",
+            f"Look at it with:  {look}",
+        )
 
 
-def _no_path_column(path: Path, columns: list[str]) -> ModalityError:
-    return ModalityError(
-        f'The items listed in "{path}" were asked for.',
-        f"Its columns are: {', '.join(columns) or 'none'}; no `path` among them.",
-        "A manifest of files has the columns path, label and maybe split, group, id.",
-        "Rename the column that holds the file names to:  path",
-    )
+def _names(files: Sequence[tuple[Path, str]]) -> str:
+    return ", ".join(path.name for path, _ in files)

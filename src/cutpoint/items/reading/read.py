@@ -9,15 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError, UsageError
+from cutpoint.base.text import shortened
+from cutpoint.base.tongue import either, option
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.archives import is_archive, read_archive
 from cutpoint.items.reading.arrays import read_arrays, sequence_of
 from cutpoint.items.reading.columns import Column, with_columns
-from cutpoint.items.reading.folder import list_items, read_folder
+from cutpoint.items.reading.folder import class_folders_with, list_items, read_folder
 from cutpoint.items.reading.items import Dataset, Item
-from cutpoint.items.reading.manifest import SUFFIXES, read_manifest
+from cutpoint.items.reading.manifest import (
+    list_manifest,
+    read_manifest,
+    read_splits_folder,
+    split_manifests,
+)
+from cutpoint.items.reading.named import APART, ITEMS, Columns
 from cutpoint.items.reading.streams import unpack
+from cutpoint.items.reading.tables import SUFFIXES, bad_line, is_table, read_text
 
 UNLABELLED = "unlabelled"  # before the keys of items that are added without labels
 
@@ -30,23 +40,29 @@ def read_dataset(
     keys: Sequence[str] | None = None,
     follow_links: bool = False,
     kind: str = "image",
+    columns: Columns | None = None,
 ) -> Dataset:
     """Return the items of a folder, a manifest, an archive of arrays, or a sequence.
 
     Parameters
     ----------
     data : path of a folder of class folders, a manifest or an archive, or what `read_arrays` takes
-        Or what iterates over items or over (item, label), as `unpack` takes apart.
+        A folder may hold a manifest for each split: ``train.*`` and others. Or what iterates over
+        items or over (item, label), as `unpack` takes apart.
     labels, groups, splits : sequences, or mappings of key to value, optional
         They go before what the data brings. Items on disk are matched by key alone: the order
-        they are read in need not be the caller's.
+        they are read in need not be the caller's. `splits` may be the path of a ``splits.csv``
+        that a fit has written.
     keys : sequence, optional
-        Of items given in memory.
+        Names of items in memory.
     follow_links : bool, default False
         Whether links inside a folder are followed.
     kind : str
-        Of the items; the backbone says it. A `Dataset` must be of it.
+        The kind of item; the backbone says it. A `Dataset` must be of it.
+    columns : Columns, optional
+        How a manifest is read.
     """
+    columns = columns or Columns()
     path = Path(data) if isinstance(data, (str, os.PathLike)) else None
     if follow_links and (path is None or path.is_file()):
         raise _wrong_option("follow_links", "Links are followed inside a folder, and this is none.")
@@ -54,23 +70,65 @@ def read_dataset(
         raise _wrong_option("keys", "Items on disk, and those of a data set, have their keys.")
     if isinstance(data, Dataset):
         refuse_other_kind(data, kind)
+        columns.refuse("They say how a manifest is read, and the data is read already.")
         return with_columns(data, labels, groups, splits)
     if path is None:
-        stream = unpack(data, kind)
+        columns.refuse("Items in memory have no such columns.", (*ITEMS, "label"))
+        stream = unpack(data, kind, columns, labels is not None)
         labels = stream.labels if labels is None else labels
         read = read_arrays(stream.payloads, labels, groups, splits, keys, kind)
         return _not_empty(read.with_warnings(*stream.warnings))
     if is_archive(path, kind):
+        columns.refuse("An archive of arrays has arrays of names of its own.")
         return with_columns(_not_empty(read_archive(path)), labels, groups, splits)
-    if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
-        found = (
-            read_folder(path, follow_links, kind) if path.is_dir() else read_manifest(path, kind)
+    found = _read_path(path, follow_links, kind, columns)
+    return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
+
+
+def _read_path(path: Path, follow_links: bool, kind: str, columns: Columns) -> Dataset:
+    if path.is_dir():
+        files = manifests_in(path, kind)
+        if not files:
+            columns.refuse(f'"{path}" is a folder of class folders.')
+            return read_folder(path, follow_links, kind)
+        if follow_links:
+            raise _wrong_option("follow_links", f'"{path}" is read by its manifests.')
+        return read_splits_folder(path, files, kind, columns)
+    if path.is_file() and is_table(path):
+        if columns.dev not in ("", APART):
+            raise _wrong_option("dev", "It is for a folder with train.*, dev.* and test.*.")
+        return read_manifest(path, kind, columns)
+    raise no_such_data(path, kind)
+
+
+def manifests_in(folder: Path, kind: str) -> list[tuple[Path, str]]:
+    """Return the manifests of a folder that is a data set with splits, each with its split.
+
+    Raises
+    ------
+    UsageError
+        If the folder is a data set of class folders as well.
+    """
+    files = split_manifests(folder, kind_named(kind))
+    classes = class_folders_with(folder, kind) if files else []
+    if len(classes) > 1:
+        names = ", ".join(path.name for path, _ in files)
+        raise UsageError(
+            f'"{folder}" is two data sets: of manifests and of class folders.',
+            f"It holds {names}, and items in {', '.join(classes[:3])}.",
+            "One of the two, in a folder of its own.",
+            f"Name a manifest alone:  {files[0][0]}",
         )
-        return with_columns(_not_empty(found), labels, groups, splits, by_position=False)
-    raise UsageError(
+    return files
+
+
+def no_such_data(path: Path, kind: str) -> UsageError:
+    """Return the error of a path that is no data, or is not there."""
+    return UsageError(
         f'"{path}" is a file of another kind.' if path.is_file() else f'There is no "{path}".',
-        f"Items of kind {kind} are to be read from it.",
-        f"Data is a folder of class folders, or a manifest ({', '.join(SUFFIXES)})"
+        f"Nothing of kind {kind} was read.",
+        f"Data is a folder of class folders, a manifest ({', '.join(SUFFIXES)}), or a folder with "
+        "train.* and maybe val.* and test.* of these"
         + ("; or an .npz with arrays X and y." if kind == "array" else "."),
         f"Look there with:  ls {path.parent}",
     )
@@ -89,15 +147,18 @@ def refuse_other_kind(data: Dataset, kind: str) -> None:
 
 def _wrong_option(name: str, why: str) -> UsageError:
     return UsageError(
-        f"{name} was given, and can't be followed here.",
+        f"{option(name)} can't be followed here.",
         why,
         "The call without it.",
-        f"Leave out {name}",
+        f"Leave out {option(name)}",
     )
 
 
 def read_items(
-    data: Any, tell: Callable[[str], None] = lambda line: None, kind: str = "image"
+    data: Any,
+    tell: Callable[[str], None] = lambda line: None,
+    kind: str = "image",
+    columns: Columns | None = None,
 ) -> list[Item]:
     """Return items to describe, in the order given; labels play no part.
 
@@ -107,34 +168,75 @@ def read_items(
     tell : callable
         Given a line for whatever in a folder is no item and might be missed.
     kind : str
-        Of the items; the backbone says it.
+        The kind of item; the backbone says it.
+    columns : Columns, optional
+        How a manifest is read.
     """
+    columns, taken = columns or Columns(), kind_named(kind)
     if isinstance(data, Dataset):
+        columns.refuse("They say how a manifest is read, and the data is read already.")
         refuse_other_kind(data, kind)
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
         path = Path(data)
+        suffix = path.suffix.lower().lstrip(".")
+        if is_table(path) and (columns.said() or suffix not in taken.SUFFIXES):
+            return list_manifest(path, kind, columns)
+        columns.refuse(f'"{path}" is no manifest.')
         if path.is_dir():
             found = list_items(path, kind)
             for warning in found.warnings:
                 tell(f"Warning: {warning}")
             return list(found.items)
-        is_item = path.suffix.lstrip(".") in kind_named(kind).SUFFIXES
-        if (path.suffix in SUFFIXES and not is_item) or is_archive(path, kind):
+        if is_archive(path, kind):
             return list(read_dataset(path, kind=kind).items)
+        if suffix in taken.LINES and path.is_file():
+            return _lines(path, taken, tell)
+        if not path.exists() and taken.payload_of(str(data)) is not None:
+            raise _lone_text(str(data), taken)
         data = [path]
+    else:
+        columns.refuse("They say how a manifest is read, and the items are in memory.", ITEMS)
     is_one = isinstance(data, bytes | bytearray | Mapping) or not isinstance(data, Iterable)
-    if is_one and (isinstance(data, bytes) or kind_named(kind).payload_of(data) is not None):
+    if is_one and (isinstance(data, bytes) or taken.payload_of(data) is not None):
         data = [data]
-    data = unpack(data, kind).payloads
-    return [
-        replace(read_arrays([payload], kind=kind).items[0], key=_key(payload, place))
-        for place, payload in enumerate(sequence_of(data, kind))
-    ]
+    data = unpack(data, kind, columns, is_described=True).payloads
+    each = (read_arrays([payload], kind=kind).items[0] for payload in sequence_of(data, kind))
+    return [replace(item, key=_key(item.payload, place)) for place, item in enumerate(each)]
+
+
+def _lines(path: Path, kind: Kind, tell: Callable[[str], None]) -> list[Item]:
+    """Return the items of a file that has one a line; an empty line is one, too, and a bad one."""
+    text = read_text(path)
+    lines = (
+        [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    )
+    tell(
+        f"{path.name} is read as {len(lines)} items, one per line; a folder, or several files, as "
+        "one item per file"
+    )
+    found = [(f"line-{n:06d}", kind.payload_of(line)) for n, line in enumerate(lines, start=1)]
+    lost = next((key for key, payload in found if payload is None), None)
+    if lost is not None:
+        raise bad_line(path, int(lost.removeprefix("line-")), f"no {kind.NOUN}")
+    return [Item(key, payload) for key, payload in found]
+
+
+def _lone_text(data: str, kind: Kind) -> UsageError:
+    shown = shortened(data, 60)
+    return UsageError(
+        f'There is no file or folder "{shown}".',
+        f"A text by itself is the path of data; items of kind {kind.NAME} are in a list.",
+        f"A list in which each item is {kind.ITEMS}; or a folder, a manifest or a file.",
+        either("Type:  cp.predict(model, [text])", 'Type:  cutpoint predict MODEL --text "…"'),
+    )
 
 
 def with_unlabelled(
-    dataset: Dataset, more: Any, tell: Callable[[str], None] = lambda line: None
+    dataset: Dataset,
+    more: Any,
+    tell: Callable[[str], None] = lambda line: None,
+    columns: Columns | None = None,
 ) -> Dataset:
     """Return `dataset` with items that have no label, nor a split, under keys of their own.
 
@@ -148,11 +250,13 @@ def with_unlabelled(
     if isinstance(more, (str, os.PathLike)) and not Path(more).exists():
         raise UsageError(
             f'There are no unlabelled items in "{more}": there is nothing of that name.',
-            "They were to be added to the data.",
+            "So nothing can be added to the data.",
             "A folder of files in any depth, a manifest, or one file.",
             f"Look there with:  ls {Path(more).parent}",
         )
-    found = {item.key: item for item in read_items(more, tell, dataset.kind)}
+    is_table_too = isinstance(more, (str, os.PathLike)) and is_table(Path(more))
+    items = read_items(more, tell, dataset.kind, of_items(columns) if is_table_too else None)
+    found = {item.key: item for item in items}
     added = [
         replace(item, key=f"{UNLABELLED}/{key}", label=None, group=None, split=None)
         for key, item in found.items()
@@ -160,8 +264,13 @@ def with_unlabelled(
     return dataset.with_items((*dataset.items, *added))
 
 
+def of_items(columns: Columns | None) -> Columns | None:
+    """Return how the items of a manifest are read, without what is beside them."""
+    return columns and replace(columns, label="", group="", split="", dev="")
+
+
 def _key(payload: Any, place: int) -> str:
-    is_path = isinstance(payload, (str, os.PathLike))
+    is_path = isinstance(payload, os.PathLike)
     return Path(payload).as_posix() if is_path else f"item-{place:06d}"
 
 

@@ -40,8 +40,8 @@ def assign_splits(dataset: Dataset, seed: int = 0, kind: str = "classes") -> Dat
     if any(given):
         missing = next(item.key for item in known.items if item.split is None)
         raise DataError(
-            f'The splits of "{dataset.name}" were to be read.',
-            f'{given.count(False)} of {len(given)} items have none, such as "{missing}".',
+            f'{given.count(False)} of {len(given)} items of "{dataset.name}" have no split.',
+            f'One of them is "{missing}"; the others have one.',
             "Either all items name their split or none does.",
             "Fill the column `split` with train, val or test, or drop it.",
         )
@@ -184,7 +184,7 @@ def _refuse_lone_items(dataset: Dataset, counts: Counter[str]) -> None:
     lone = [label for label, count in sorted(counts.items()) if count < 2]
     if lone:
         raise DataError(
-            f'A test split of "{dataset.name}" was to be drawn from every class.',
+            f'No test split of "{dataset.name}" can be drawn from every class.',
             f"Class {', '.join(lone[:5])} has one item only.",
             "At least two items a class: one to learn from, one to test on.",
             f'Add items to "{lone[0]}", or name the splits yourself in folders train/ and test/.',

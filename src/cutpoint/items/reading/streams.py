@@ -10,16 +10,21 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.items.kinds import kind_named
+from cutpoint.items.reading.named import ITEMS, Columns, absent
 
 ITEM_COLUMNS = ("image", "img", "path", "file", "array")
 LABEL_COLUMNS = ("label", "labels", "target")
 _TENSORS = ("torch", "torchvision", "tensorflow", "jax", "jaxlib")
+_NO_ROWS = "The items in memory are no rows with columns."
 _NO_LABEL = object()  # None is a label that is missing
 
 
@@ -40,7 +45,13 @@ class Unpacked:
     warnings: tuple[str, ...] = ()
 
 
-def unpack(data: Any, kind: str = "image") -> Unpacked:
+def unpack(
+    data: Any,
+    kind: str = "image",
+    columns: Columns | None = None,
+    has_labels: bool = False,
+    is_described: bool = False,
+) -> Unpacked:
     """Return the items and labels of whatever holds them.
 
     Parameters
@@ -49,31 +60,126 @@ def unpack(data: Any, kind: str = "image") -> Unpacked:
         Batches of a torch ``DataLoader`` or ``tf.data.Dataset`` are taken apart. A torch
         ``Dataset`` may have a length and places alone.
     kind : str
-        Of the items. Where they are arrays a mapping without a column of labels is one item, its
-        inputs by name.
+        The kind of item. Where items are arrays, a mapping without a column of labels is one
+        item, its inputs by name.
+    columns : Columns, optional
+        What the columns of mappings are called.
+    has_labels, is_described : bool
+        Whether labels are elsewhere, or nobody asks for them: then two things that the kind takes
+        for one item, as two texts, are an item.
 
     Raises
     ------
     ModalityError
-        If an element is neither an item nor a pair, or a mapping without a column of items.
+        If an element is neither an item nor a pair, or a mapping without a column of items; or
+        if two lists of two may be X and y as well as two pairs.
     DataError
         If the data never ends, or only some items have labels.
     """
+    columns = columns or Columns()
     if is_one(data) or not _is_stream(data):
+        columns.refuse(_NO_ROWS)
         return Unpacked(data)
     if _is_tensor(data):
+        columns.refuse(_NO_ROWS)
         return Unpacked(_plain(data))
-    if (pair := _columns(data)) is not None:
+    reader = _Reader(kind_named(kind), columns, has_labels or is_described)
+    if (pair := _columns(data, reader)) is not None:
+        columns.refuse(_NO_ROWS)
         return Unpacked(pair[0], [_label(each) for each in pair[1]])
     if isinstance(data, np.ndarray) or hasattr(data, "__array_interface__"):
+        columns.refuse(_NO_ROWS)
         return Unpacked(data)
     _refuse_endless(data)
     is_batched, unread = _is_loader(data), dict[str, None]()
-    elements = (_paired(each, kind, unread) for each in _elements(data))
-    found = list(chain.from_iterable(_taken(each, is_batched) for each in elements))
+    elements = (reader.paired(each, unread) for each in _elements(data))
+    found = list(chain.from_iterable(reader.taken(each, is_batched) for each in elements))
     return Unpacked(
         [payload for payload, _ in found], _labels(found), (*_notes(data), *_unread(unread))
     )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How elements are taken apart.
+
+    Attributes
+    ----------
+    kind : Kind
+    columns : Columns
+    prefers_items : bool
+        Whether what may be an item, or an item and its label, is an item.
+    """
+
+    kind: Kind
+    columns: Columns
+    prefers_items: bool
+
+    def is_item(self, value: Any) -> bool:
+        """Say whether a value is an item; a text that the kind does not take, if it names one."""
+        if isinstance(value, str) and self.kind.payload_of(value) is None:
+            return Path(value).suffix.lower().lstrip(".") in {*self.kind.SUFFIXES} - {""}
+        is_file = isinstance(value, os.PathLike | bytes | bytearray)
+        return is_file or self.kind.payload_of(value) is not None
+
+    def paired(self, element: Any, unread: dict[str, None]) -> Any:
+        """Return a row with named columns as a pair; anything else as it is."""
+        if not isinstance(element, Mapping):
+            self.columns.refuse(_NO_ROWS)
+            return element
+        has_label = any(name in element for name in self._labels())
+        is_item = not has_label and not self.columns.said()
+        if is_item and self.kind.payload_of(element) is not None:
+            return element
+        return self._row(element, unread)
+
+    def taken(self, element: Any, is_batched: bool) -> Iterator[tuple[Any, Any]]:
+        """Yield (item, label) of one element: an item, a pair, or a batch of either."""
+        is_pair = isinstance(element, tuple | list)
+        if is_pair and is_batched and is_one(element[0]):
+            is_pair = False  # a list of items, as a loader's own `collate_fn` makes
+        elif is_pair and self.prefers_items and self.kind.payload_of(element) is not None:
+            is_pair = False  # two texts are an item
+        elif is_pair and len(element) == 1:  # a `TensorDataset` of items alone
+            element, is_pair = element[0], False
+        if is_pair and len(element) != 2:
+            raise _no_pair(element)
+        item, label = element if is_pair else (element, _NO_LABEL)
+        item = _plain(item)
+        if is_batched or _is_batch(item, _plain(label)):
+            yield from _apart(item, label)
+        else:
+            yield item, label if label is _NO_LABEL else _label(label)
+
+    def _labels(self) -> tuple[str, ...]:
+        return (self.columns.label,) if self.columns.label else LABEL_COLUMNS
+
+    def _row(self, row: Mapping[str, Any], unread: dict[str, None]) -> tuple[Any, Any]:
+        """Return item and label of a row with named columns; note columns that are not read."""
+        item, beside = self._item_columns(row)
+        label = next((name for name in self._labels() if name in row), None)
+        unread |= dict.fromkeys(str(n) for n in row if n not in (item, label, *beside.values()))
+        found = row[item]
+        if isinstance(found, Mapping):  # a Hugging Face image that is not decoded
+            found = found.get("bytes") or found.get("path")
+        if beside:
+            found = {self.kind.COLUMNS[0]: found} | {r: row[n] for r, n in beside.items()}
+        return (found, _NO_LABEL if label is None else row[label])
+
+    def _item_columns(self, row: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """Return the column of an item, and by role those that belong to it, too."""
+        words = (*ITEMS, "label")
+        said = {word: name for word in words if (name := getattr(self.columns, word))}
+        for word, name in said.items():
+            if name not in row:
+                raise absent(word, name, [*map(str, row)], "a row")
+        own = [role for role in self.kind.COLUMNS if role not in ITEM_COLUMNS]
+        names = [said[role] for role in self.kind.COLUMNS if role in said]
+        names = names or [name for name in (*own, *ITEM_COLUMNS) if name in row]
+        if not names:
+            raise _no_items(row, [*own, *ITEM_COLUMNS])
+        beside = {role: said.get(role, role) for role in self.kind.BESIDE}
+        return names[0], {role: name for role, name in beside.items() if name in row}
 
 
 def is_one(data: Any) -> bool:
@@ -94,7 +200,7 @@ def _elements(data: Any) -> Iterator[Any]:
     return iter(data)
 
 
-def _columns(data: Any) -> tuple[Any, Any] | None:
+def _columns(data: Any, reader: _Reader) -> tuple[Any, Any] | None:
     """Return (X, y) if data is that: a column of labels beside as many items."""
     if not isinstance(data, tuple) or len(data) != 2:
         return None
@@ -112,7 +218,30 @@ def _columns(data: Any) -> tuple[Any, Any] | None:
             "As many labels as items, in one order; None where there is no label.",
             "Look at:  len(X), len(y)",
         )
-    return (X, y) if len(inputs) == len(y) else None
+    if len(inputs) != len(y) or (len(y) == 2 and _are_pairs(X, y, reader)):
+        return None
+    return X, y
+
+
+def _are_pairs(X: Any, y: Any, reader: _Reader) -> bool:
+    """Say whether two lists of two are two pairs of item and label, not X and y.
+
+    Raises
+    ------
+    ModalityError
+        If they may be either.
+    """
+    if not all(isinstance(each, list | tuple) for each in (X, y)):
+        return False
+    first, second = ([reader.is_item(each) for each in given] for given in (X, y))
+    if first == [True, True] and any(second):
+        raise ModalityError(
+            "Two lists of two may be X and y, or two items with their labels.",
+            f"They are {str([X, y])[:80]}, and all may be items of kind {reader.kind.NAME}.",
+            "Items with labels beside them, or a list of pairs.",
+            "Type:  labels=y beside X   or:  [(item, label), (item, label)]",
+        )
+    return first == second == [True, False]
 
 
 def _is_label(value: Any) -> bool:
@@ -120,34 +249,22 @@ def _is_label(value: Any) -> bool:
     return np.isscalar(value) or value is None or isinstance(value, list | tuple | set | frozenset)
 
 
-def _paired(element: Any, kind: str, unread: dict[str, None]) -> Any:
-    """Return a row with named columns as a pair; anything else as it is."""
-    if not isinstance(element, Mapping):
-        return element
-    has_label = any(name in element for name in LABEL_COLUMNS)
-    return element if kind == "array" and not has_label else _row(element, unread)
+def _no_pair(element: Any) -> ModalityError:
+    return ModalityError(
+        f"One of the items is a {type(element).__name__} of {len(element)}.",
+        "A pair is an item and its label.",
+        "Items, or pairs of item and label.",
+        "Type, for example:  cp.fit((item, label) for item, label, _ in data)",
+    )
 
 
-def _taken(element: Any, is_batched: bool) -> Iterator[tuple[Any, Any]]:
-    """Yield (item, label) of one element: an item, a pair, or a batch of either."""
-    is_pair = isinstance(element, tuple | list)
-    if is_pair and is_batched and is_one(element[0]):
-        is_pair = False  # a list of items, as a loader's own `collate_fn` makes
-    elif is_pair and len(element) == 1:  # a `TensorDataset` of items alone
-        element, is_pair = element[0], False
-    if is_pair and len(element) != 2:
-        raise ModalityError(
-            f"One of the items is a {type(element).__name__} of {len(element)}.",
-            "A pair is an item and its label.",
-            "Items, or pairs of item and label.",
-            "Type, for example:  cp.fit((item, label) for item, label, _ in data)",
-        )
-    item, label = element if is_pair else (element, _NO_LABEL)
-    item = _plain(item)
-    if is_batched or _is_batch(item, _plain(label)):
-        yield from _apart(item, label)
-    else:
-        yield item, label if label is _NO_LABEL else _label(label)
+def _no_items(row: Mapping[str, Any], names: Sequence[str]) -> ModalityError:
+    return ModalityError(
+        f"A row has no column of items; its columns are: {', '.join(map(str, row))}.",
+        "None of them is read.",
+        f"A column {', '.join(names)}; and {' or '.join(LABEL_COLUMNS)}.",
+        'Type, for example:  cp.fit((row["photo"], row["kind"]) for row in rows)',
+    )
 
 
 def _apart(items: Any, labels: Any) -> Iterator[tuple[Any, Any]]:
@@ -165,24 +282,6 @@ def _is_batch(items: Any, labels: Any) -> bool:
         return False
     is_column = isinstance(labels, np.ndarray) and labels.ndim == 1
     return is_column and len(labels) == len(items)
-
-
-def _row(row: Mapping[str, Any], unread: dict[str, None]) -> tuple[Any, Any]:
-    """Return item and label of a row with named columns; note columns that are not read."""
-    item = next((name for name in ITEM_COLUMNS if name in row), None)
-    if item is None:
-        raise ModalityError(
-            f"A row has no column of items; its columns are: {', '.join(map(str, row))}.",
-            "None of them is read.",
-            f"A column {', '.join(ITEM_COLUMNS)}; and {' or '.join(LABEL_COLUMNS)}.",
-            'Type, for example:  cp.fit((row["photo"], row["kind"]) for row in rows)',
-        )
-    label = next((name for name in LABEL_COLUMNS if name in row), None)
-    unread |= dict.fromkeys(str(name) for name in row if name not in (item, label))
-    found = row[item]
-    if isinstance(found, Mapping):  # a Hugging Face image that is not decoded
-        found = found.get("bytes") or found.get("path")
-    return (found, _NO_LABEL if label is None else row[label])
 
 
 def _labels(found: Sequence[tuple[Any, Any]]) -> list[Any] | None:

@@ -69,7 +69,7 @@ def tell_kind(labels: Iterable[Any], kind: str = AUTO, layout: str = "") -> Kind
     Parameters
     ----------
     labels : iterable of str, int, float, bool or None
-        Of training items; None where there is none.
+        Those of training items; None where there is none.
     kind : {"auto", "classes", "labels", "values"}
     layout : str
         What the data itself says, `Dataset.target`; empty if nothing.

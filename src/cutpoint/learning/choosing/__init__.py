@@ -42,6 +42,7 @@ from cutpoint.learning.choosing.ranking_task import (
 )
 from cutpoint.learning.choosing.speeds import measure_speeds, worth_timing
 from cutpoint.learning.choosing.strategies import check_options
+from cutpoint.learning.choosing.usual_head import usual_head
 
 __all__ = [
     "AUTO_HEADS",
@@ -78,6 +79,7 @@ __all__ = [
     "rank_backbones",
     "rank_maps",
     "targets_of",
+    "usual_head",
     "variance_lines",
     "worth_timing",
     "zeros_and_ones",

@@ -16,7 +16,7 @@ def advise(ranking: Ranking, n_classes: int) -> str:
     ----------
     ranking : Ranking
     n_classes : int
-        Of labels that are classes; others are not counted.
+        Counted where labels are classes; 0 otherwise.
     """
     return f"{_use(ranking, n_classes)} {_fine_tuning(ranking, n_classes)}"
 

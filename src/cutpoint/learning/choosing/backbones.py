@@ -75,7 +75,7 @@ class BackboneRanking:
 
     @cached_property
     def decision(self) -> Decision:
-        """Of the backbones' own choices: the prior is that of the best static figure."""
+        """Which of the backbones' own choices; the prior is that of the best static figure."""
         first = self.entries[0].ranking
         prior = max(self.entries, key=lambda each: each.static).ranking.taken
         chosen = [each.ranking.taken for each in self.entries]
@@ -220,7 +220,7 @@ def rank_backbones(found: Sequence[tuple[Backbone, Ranking, Features]]) -> Backb
     counts = {ranking.n_train for _, ranking, _ in found}
     if len(counts) > 1:
         raise DataError(
-            f"{len(found)} backbones were to be compared.",
+            f"These {len(found)} backbones can't be compared.",
             f"Their features are of different items: {', '.join(map(str, sorted(counts)))} rows.",
             "The same training rows for all; a bad item of one must be left out of all.",
             "Look at bad_rows.csv in the store, and leave those files out.",

@@ -30,7 +30,7 @@ class Candidate:
     alpha : float
         λ of the smallest leave-one-out squared error.
     score : Interval
-        Of rows left out of all that was fitted, 95 %: accuracy (Wilson), share of labels right, or
+        On rows left out of all that was fitted, 95 %: accuracy (Wilson), share of labels right, or
         R² (both by bootstrap).
     error : float
         Their mean squared error: the mean of `losses`.

@@ -47,6 +47,7 @@ def decide(
     groups: Array | None = None,
     unit: float = 1.0,
     is_bounded: bool = True,
+    n_to_choose: int = FEWEST,
 ) -> Decision:
     """Return what is taken of `candidates`, the least squared error of rows left out first.
 
@@ -63,14 +64,16 @@ def decide(
         Outcome that is one whole: 1 for accuracy, the variance for values.
     is_bounded : bool
         Whether outcomes lie between 0 and one `unit`.
+    n_to_choose : int
+        Rows, those of one group counted as one, below which the prior is taken.
     """
     if len(candidates) == 1:
         return Decision(prior, prior, "only")
-    others = [each for each in candidates if each is not prior]
     n_units = _n_units(prior, groups)
-    better = [
-        each for each in others if n_units >= FEWEST and is_better(each, prior, groups, len(others))
-    ]
+    if n_units < n_to_choose:
+        return Decision(prior, prior, "prior")
+    others = [each for each in candidates if each is not prior]
+    better = [each for each in others if is_better(each, prior, groups, len(others))]
     base = better[0] if better else prior
     taken = _cheapest(candidates, base, groups, unit, is_bounded)
     if taken is not base:

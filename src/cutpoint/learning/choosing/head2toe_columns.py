@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
 from cutpoint.learning.gram import Spectrum, one_hot
@@ -68,8 +69,8 @@ class Sweep:
     def __post_init__(self) -> None:
         if self.method not in METHODS or self.compat not in ("", "google"):
             raise UsageError(
-                f'Head2Toe with method "{self.method}", compat "{self.compat}" was asked for.',
-                "There is no such thing.",
+                f'No Head2Toe with method "{self.method}" and compat "{self.compat}".',
+                "One of the two words is unknown.",
                 f'Methods {", ".join(METHODS)}; compat "" or "google".',
                 'Type, for example:  Sweep(method="ridge_norm")',
             )
@@ -126,7 +127,7 @@ class FoldScores:
     accuracy, plain_accuracy : Interval
         With the selection; with all columns. Wilson, 95 %.
     comparison : McNemar
-        Of the two, on the same rows.
+        The two on the same rows.
     stages : tuple of str
         What each fold chose.
     """
@@ -185,7 +186,7 @@ def head2toe(
     Returns
     -------
     selection : Selection
-        Of the least leave-one-out squared error; of equal ones the first tried, fewer columns
+        That of the least leave-one-out squared error; of equal ones the first tried, fewer columns
         first. Columns of equal scores are kept in the order of their places.
     """
     sweep = sweep or Sweep()
@@ -207,8 +208,8 @@ def head2toe(
             best = Selection(stage.format(keep=keep), columns, counts, alpha, error, 0)
     if best is None:
         raise UsageError(
-            "Head2Toe was asked for.",
-            "No share of the columns was given that the scores can fill.",
+            "Head2Toe has no share of the columns to try.",
+            "None of the shares can be filled by the scores.",
             "Shares in (0, 1]; 1.0 keeps all columns.",
             "Type, for example:  Sweep(fractions=(0.01, 0.1, 1.0))",
         )
@@ -318,10 +319,10 @@ def _joined(parts: Sequence[Array]) -> Array:
     """Return all taps' columns, each tap's row of length 1."""
     if not parts or any(part.ndim != 2 for part in parts):
         raise ShapeError(
-            "Head2Toe was asked for.",
+            "Head2Toe takes vectors alone.",
             f"The taps have shapes {', '.join(str(part.shape) for part in parts) or 'of nothing'}.",
             "One array (n_items, n_features) a tap.",
-            "Extract with:  --pool gap",
+            f"Extract with:  {option('pool', 'gap')}",
         )
     return np.concatenate([l2_normalise(part) for part in parts], axis=1)
 

@@ -104,7 +104,7 @@ def compare_heads(
     Parameters
     ----------
     task : Task
-        Of the training rows.
+        The training rows.
     heads : sequence of Head
         Unfitted, of vectors.
     taps : sequence of str

@@ -35,9 +35,9 @@ class Comparison:
     name, tap : str
         Why it is of interest, and which candidate it is.
     score : Interval
-        Of the other candidate; 95 %, Wilson of classes, bootstrap otherwise.
+        What the other candidate scores; 95 %, Wilson of classes, bootstrap otherwise.
     gain : Interval
-        Of what was taken over it; paired bootstrap, 95 %.
+        What was taken scores so much above it; paired bootstrap, 95 %.
     p : float or None
         Exact McNemar test of classes, paired t-test otherwise; Holm's correction over the
         comparisons tested. None for the oracle, which these rows picked, and for what was taken
@@ -110,7 +110,7 @@ def look_back(task: Task, ranking: Ranking, rows: Array, split: str) -> Hindsigh
     ----------
     task : Task
     ranking : Ranking
-        Of that task.
+        That of the same task.
     rows : int array
         Rows that took no part, with labels, each of a class that did.
     split : str

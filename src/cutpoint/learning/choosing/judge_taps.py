@@ -35,7 +35,7 @@ class Found:
     ----------
     alpha : float
     scores : float64 array of shape (n_items, n_targets)
-        Of rows left out, class frequencies held at those of all training rows.
+        For rows left out, class frequencies held at those of all training rows.
     width : int
     evidence : float or None
         None if it is not finite, or rows were left out in folds.

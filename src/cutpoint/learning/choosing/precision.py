@@ -13,6 +13,7 @@ from cutpoint.base.errors import StoreError, TooManyBadItems, UsageError
 from cutpoint.base.files import READ_ONLY
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.extraction import Extraction, ExtractOptions, extract_features
 from cutpoint.features.extraction.bad_rows import write_bad_rows
@@ -67,14 +68,14 @@ class PrecisionCheck:
     cosine : float
         Smallest of two rows, over all taps and rows.
     n_in_scales : int
-        Of the items, those that set the scales of int8, too.
+        Those among them that also set the scales of int8.
     n_judged, n_taps : int
         Items with labels, and ways to read the network: taps that are vectors, and the prior's
         taps fused; 0 if no accuracy was judged.
     tap : str
-        Of these the one that lost most, too much before others; empty if none was judged.
+        The one among these that lost most, too much before others; empty if none was judged.
     fp32_accuracy, accuracy : float or None
-        Of it, rows left out one by one, in `metric`; None if none was judged.
+        What it scores, rows left out one by one, in `metric`; None if none was judged.
     gain : Interval or None
         Their difference, paired bootstrap, 95 % for all of them at once (Bonferroni). None if no
         item differs, as no interval can be drawn from that.
@@ -341,7 +342,7 @@ def _names(labels: Array) -> list[str]:
 def _sets(features: Features, rows: Array, taps: Sequence[str], kind: str) -> list[tuple[str, ...]]:
     """Return what is judged: each tap alone, and those that are fused where few items choose."""
     prior = prior_taps(Task.of(features, ChooseOptions(kind=kind, taps=tuple(taps)), rows))
-    return [*((tap,) for tap in taps), *([prior] if prior else [])]
+    return [*((tap,) for tap in taps), *([prior] if len(prior) > 1 else [])]
 
 
 def _judged(features: Features, rows: Array, taps: tuple[str, ...], kind: str) -> Candidate:
@@ -360,9 +361,9 @@ def _lines(text: str) -> list[str]:
 def _too_much_lost(check: PrecisionCheck) -> UsageError:
     lost = -(check.gain.value if check.gain else 0.0)
     return UsageError(
-        f"Features in precision {check.precision} were asked for.",
+        f"Precision {check.precision} loses too much.",
         f"{check}.",
         f"A precision that loses {MAX_LOSS:.0%} at most, or no more than chance; this loses "
         f"{lost:.1%}.",
-        "Leave --precision away for fp32",
+        f"Leave out {option('precision')} for fp32",
     )

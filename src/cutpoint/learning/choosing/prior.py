@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.tongue import either, option
 
 SIMILARITIES = ("near", "far", "unknown")
 SMALL, LARGE = 1_000, 10_000
@@ -29,7 +30,7 @@ class PriorAdvice:
     ----------
     n_items, n_classes : int
     similarity : {"near", "far", "unknown"}
-        Of the task to what the network was trained on.
+        How like the task is to what the network was trained on.
     advice : tuple of str
     sources : tuple of Source
     """
@@ -60,7 +61,8 @@ class PriorAdvice:
             lines += textwrap.wrap(f"- {advice}", 98, subsequent_indent="  ")
         for source in self.sources:
             lines += textwrap.wrap(f"[{source.who}] {source.says}", 98, subsequent_indent="  ")
-        return "\n".join([*lines, "Measure it with:  cutpoint choose DATA"])
+        typed = either("cutpoint.choose(data)", "cutpoint choose DATA")
+        return "\n".join([*lines, f"Measure it with:  {typed}"])
 
 
 KORNBLITH = Source(
@@ -98,10 +100,10 @@ def prior_advice(n_items: int, n_classes: int, similarity: str = "unknown") -> P
     """
     if similarity not in SIMILARITIES:
         raise UsageError(
-            f'Advice for a task of similarity "{similarity}" was asked for.',
-            "There is no such word.",
+            f'No similarity "{similarity}".',
+            "It says how like the task is to the network's own.",
             f"Words: {', '.join(SIMILARITIES)}.",
-            "Type, for example:  --similarity far",
+            f"Type, for example:  {option('similarity', 'far')}",
         )
     layers = _LAYERS[similarity]
     tuning = _tuning(n_items, similarity)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
+from cutpoint.base.tongue import option
 from cutpoint.features.store import Features
 from cutpoint.items.reading import tell_kind
 from cutpoint.learning.choosing.judge_taps import Choice, judge_in_folds
@@ -68,7 +69,7 @@ def check_nested(task: Task) -> None:
                 f"nested can't be had of {len(task.rows)} training rows.",
                 f"A fold leaves {len(learn)} of {n_classes} classes to choose on.",
                 "Two rows or more of each class.",
-                "Leave out --nested",
+                f"Leave out {option('nested')}",
             )
 
 

@@ -15,6 +15,7 @@ from cutpoint.base.types import Array, Float64
 from cutpoint.learning.choosing.candidate import Candidate
 from cutpoint.learning.choosing.decision import (
     DOUBT,
+    FEWEST,
     MARGIN,
     Decision,
     can_show_equals,
@@ -59,6 +60,12 @@ class Ranking:
         Layer → items a second the network runs up to there on this machine, where measured.
     prior_taps : tuple of str
         What is taken unless the rows show better; the last tap if empty, or not judged.
+    last_pool : str
+        What the last tap is read with, where it was.
+    n_to_choose : int
+        Rows, those of one group counted as one, below which nothing else is taken.
+    skipped : tuple of str
+        Taps that are the same for all rows, so that nothing can be learned from them.
     groups : array of shape (n_train,) or None
         Rows of one group count as one.
     blind_losses : float64 array of shape (n_train,)
@@ -77,6 +84,9 @@ class Ranking:
     is_permuted: bool = False
     items_per_s: Mapping[str, float] = field(default_factory=dict)
     prior_taps: tuple[str, ...] = ()
+    last_pool: str = "gap"
+    n_to_choose: int = FEWEST
+    skipped: tuple[str, ...] = ()
     groups: Array | None = field(default=None, repr=False, compare=False)
     blind_losses: Float64 = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
@@ -99,7 +109,9 @@ class Ranking:
     @cached_property
     def decision(self) -> Decision:
         """What is taken, and why."""
-        return decide(self.candidates, self.prior, self.groups, self.unit, self.is_bounded)
+        return decide(
+            self.candidates, self.prior, self.groups, self.unit, self.is_bounded, self.n_to_choose
+        )
 
     @cached_property
     def prior(self) -> Candidate:
@@ -139,14 +151,14 @@ class Ranking:
 
     @cached_property
     def last(self) -> Candidate | None:
-        """What most tools would use: the deepest tap alone, averaged if it was.
+        """What most tools would use: the deepest tap alone, read as they do if it was.
 
         None if no tap was judged alone.
         """
         single = [each for each in self.candidates if each.strategy == "single"]
         deepest = [each for each in single if each.depth == max(one.depth for one in single)]
-        averaged = [each for each in deepest if each.deepest.pool == "gap"]
-        return next(iter(averaged or deepest), None)
+        usual = [each for each in deepest if each.deepest.pool == self.last_pool]
+        return next(iter(usual or deepest), None)
 
     @cached_property
     def pareto(self) -> tuple[Candidate, ...]:
@@ -215,6 +227,8 @@ class Ranking:
             f"{self.n_configurations} configurations tried on {self.n_train} training rows"
         )
         said = f"{tried}."
+        if self.skipped:
+            said += f" Not ranked, the same for all rows: {', '.join(self.skipped)}."
         if len(self.candidates) > 1 and not self.tells_nothing:
             said += f" {self._least()}"
         if self.nested is not None:
@@ -278,6 +292,7 @@ class Ranking:
             "gain_over_last": None if gain is None else vars(gain),
             "best": self.best.tap,
             "last": self.last and self.last.tap,
+            "skipped": list(self.skipped),
             "headline": self.headline(),
             "verdict": self.verdict(),
         }

@@ -11,6 +11,7 @@ import numpy as np
 
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.spec import TapSpec
+from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Array, Float64
 from cutpoint.features.store import Features
 from cutpoint.items.reading import AUTO, names_in, tell_kind, values_of
@@ -30,7 +31,7 @@ class ChooseOptions:
     recipe : Recipe
         What all candidates go through.
     strategies : tuple of str
-        Of `STRATEGIES`.
+        Among `STRATEGIES`.
     kind : {"auto", "classes", "labels", "values"}
         Whether a label is one class, several (``"cat;dog"``), or a number; "auto": as `tell_kind`
         tells.
@@ -74,13 +75,28 @@ class Task:
 
     @property
     def weights(self) -> Float64 | None:
-        """Of the rows, so that classes count the same; None if they don't."""
+        """What each row weighs, so that classes count the same; None if they don't."""
         return self.targets.balanced_weights() if self.options.balanced else None
 
     @property
     def row_weights(self) -> Float64:
         """The same, 1 each if rows are not weighted."""
         return np.ones(len(self.rows)) if self.weights is None else self.weights
+
+    @property
+    def n_units(self) -> int:
+        """Rows, those of one group counted as one."""
+        return len(self.rows) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def n_classes(self) -> int:
+        """0 where labels are no classes."""
+        return self.targets.Y.shape[1] if self.targets.kind == "classes" else 0
+
+    @property
+    def rows_per_class(self) -> float:
+        """Their mean over classes, rows of one group counted as one; of other labels all rows."""
+        return self.n_units / max(self.n_classes, 1)
 
     @property
     def prior(self) -> Float64:
@@ -98,10 +114,10 @@ class Task:
         found = self.options.taps or tuple(n for n in names if is_vector(self.features, n))
         if not found:
             raise UsageError(
-                f'A ranking of the taps of "{self.features.name}" was asked for.',
+                f'No tap of "{self.features.name}" can be ranked.',
                 "All of them hold whole activations or matrices (pools none, grid and gram).",
                 "Taps pooled to vectors.",
-                "Extract with:  --pool gap --pool gmp",
+                "Extract with:  " + either("pool=['gap', 'gmp']", "--pool gap --pool gmp"),
             )
         return found
 
@@ -297,10 +313,10 @@ def refuse_unfit_recipe(options: ChooseOptions) -> None:
     supervised = [stage.name for stage in stages if stage.needs_classes]
     if supervised and options.kind not in (AUTO, "classes"):
         raise UsageError(
-            f'The recipe "{options.recipe}" was asked for with labels of kind {options.kind}.',
+            f'The recipe "{options.recipe}" can\'t learn from labels of kind {options.kind}.',
             f"{', '.join(supervised)} learns from classes.",
             "Stages that need no labels, or one class an item.",
-            'Type, for example:  --recipe "gap | pca(64)"',
+            f"Type, for example:  {option('recipe', 'gap | pca(64)')}",
         )
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
+import numpy as np
+
 from cutpoint.base.arguments import check_seed
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.types import Float64
+from cutpoint.base.tongue import either, option
+from cutpoint.base.types import Array, Float64
 from cutpoint.items.reading import AUTO, check_kind
 from cutpoint.learning.choosing.candidate import STRATEGIES, Candidate
 from cutpoint.learning.choosing.head2toe_columns import Sweep, head2toe
@@ -22,7 +25,7 @@ from cutpoint.learning.choosing.judge_taps import (
     judge_in_folds,
     judge_set,
 )
-from cutpoint.learning.choosing.prior_taps import prior_taps
+from cutpoint.learning.choosing.prior_taps import kind_defaults, prior_taps
 from cutpoint.learning.choosing.ranking import Ranking
 from cutpoint.learning.choosing.ranking_task import (
     ChooseOptions,
@@ -44,10 +47,13 @@ from cutpoint.networks.runtimes.threads import side_by_side
 Maker = Callable[[], Candidate]
 N_WEIGHINGS = 30  # sets of weights that are compared
 MAX_BYTES = 2 * 2**30  # of candidates that are judged side by side
+ROUNDING = 1e-5  # share of a row's length by which equal rows may differ (1e-6 by batch shape)
+N_FIRST = 64
 
 
 def judge_all(task: Task, reporter: Reporter) -> Ranking:
     """Return the ranking of all candidates of a task."""
+    task, skipped = without_constant(task)
     makers, dear = _makers(task)
     found = []
     with reporter.bar("Choose", len(makers) + len(dear), "candidates") as advance:
@@ -65,9 +71,38 @@ def judge_all(task: Task, reporter: Reporter) -> Ranking:
         n_folds=0 if task.options.recipe.is_exact else len(task.folds),
         chance=chance_of(task),
         prior_taps=prior_taps(task),
+        last_pool=kind_defaults(task).priors[0].pool,
+        n_to_choose=kind_defaults(task).n_to_choose,
+        skipped=skipped,
         groups=task.groups,
         blind_losses=blind_losses(task),
     )
+
+
+def without_constant(task: Task) -> tuple[Task, tuple[str, ...]]:
+    """Return the task without the taps that are the same for all its rows, and their names.
+
+    A class token where tokens enter a network is: one token, at one place. What is left of its
+    spread is rounding, which fusing would blow up to the size of the others.
+    """
+    if task.options.recipe.pools_maps:
+        return task, ()
+    same = tuple(tap for tap in task.taps if _is_constant(task, tap))
+    kept = tuple(tap for tap in task.taps if tap not in same)
+    if not same or not kept:
+        return task, ()
+    return replace(task, options=replace(task.options, taps=kept)), same
+
+
+def _is_constant(task: Task, tap: str) -> bool:
+    """Say whether a tap's rows are the same; all rows are read where the first don't differ."""
+    parts = (task.rows[:N_FIRST], task.rows)
+    return all(_same_rows(task.features.X(tap, rows)) for rows in parts)
+
+
+def _same_rows(X: Array) -> bool:
+    X = X.reshape(len(X), -1).astype(np.float64)
+    return bool(np.square(X - X.mean(axis=0)).sum() <= ROUNDING**2 * np.square(X).sum())
 
 
 def _makers(task: Task) -> tuple[list[Maker], list[Maker]]:
@@ -122,7 +157,7 @@ def _pools(taps: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _sets(task: Task) -> list[tuple[str, ...]]:
     """Return the sets of taps that are fused: the prior's, and those of `_pools`."""
-    prior = [taps] if (taps := prior_taps(task)) else []
+    prior = [taps] if len(taps := prior_taps(task)) > 1 else []
     return list(dict.fromkeys([*prior, *_pools(task.taps)]))
 
 
@@ -197,10 +232,10 @@ def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
         check_seed(options.permute, "permute_labels")
     if options.balanced and options.kind not in (AUTO, "classes"):
         raise UsageError(
-            f"balanced was asked for with labels of kind {options.kind}.",
-            "It weighs rows so that classes count the same.",
+            f"Rows with labels of kind {options.kind} can't be balanced.",
+            "Balancing weighs rows so that classes count the same.",
             "One class an item, or rows that are not weighted.",
-            "Leave out --balanced",
+            f"Leave out {option('balanced')}",
         )
     refuse_unfit_recipe(options)
     asked = set(options.strategies)
@@ -223,8 +258,9 @@ def check_options(options: ChooseOptions, n_rows: int = 0) -> None:
 
 def _refused(options: ChooseOptions, what: str, would_do: str) -> UsageError:
     return UsageError(
-        f"The strategies {', '.join(map(str, options.strategies)) or 'none'} were asked for.",
+        f"No choice by strategy {', '.join(map(str, options.strategies)) or 'none'}.",
         f"{what}.",
         f"{would_do}.",
-        "Type, for example:  --strategy single --strategy fused",
+        "Type, for example:  "
+        + either("strategy=['single', 'fused']", "--strategy single --strategy fused"),
     )

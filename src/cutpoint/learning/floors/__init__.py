@@ -9,11 +9,26 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from cutpoint.base.arguments import check_choice
-from cutpoint.learning.floors import majority, pixels
+from cutpoint.learning.floors import majority, pixels, tfidf
 
 
 class Floor(Protocol):
+    """A plain method.
+
+    Attributes
+    ----------
+    SAYS : str
+        What it is, in the middle of a sentence.
+    IS_QUICK : bool
+        Whether it costs seconds, so that each fit reports it.
+    IS_BLIND : bool
+        Whether it looks at no item: then its score has no interval worth a look, and labels would
+        be given to all items or none.
+    """
+
     SAYS: str
+    IS_QUICK: bool
+    IS_BLIND: bool
 
     def make(self, target: str) -> Any:
         """Return an unfitted estimator of items, for "classes", "labels" or "values".
@@ -23,7 +38,7 @@ class Floor(Protocol):
         """
 
 
-FLOORS: dict[str, Floor] = {"majority": majority, "pixels": pixels}
+FLOORS: dict[str, Floor] = {"majority": majority, "pixels": pixels, "tfidf": tfidf}
 
 
 def find_floor(name: str) -> Floor:

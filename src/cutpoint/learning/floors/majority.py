@@ -14,6 +14,7 @@ from cutpoint.base.types import Array
 from cutpoint.items.reading import Item
 
 SAYS = "the same answer for every item"
+IS_QUICK, IS_BLIND = True, True
 
 
 def make(target: str) -> Any:

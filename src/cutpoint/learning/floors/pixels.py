@@ -16,6 +16,7 @@ from cutpoint.items.reading import Item
 from cutpoint.learning.heads import HEADS_OF
 
 SAYS = "ridge on 16 × 16 pixels"
+IS_QUICK, IS_BLIND = False, False  # all images are decoded anew
 # The whole image, whatever its sides: a floor must not lose what lies at the border.
 _SMALL = PreprocessSpec(16, 16, "bicubic", (0, 0, 0), (1, 1, 1), fit="squash")
 

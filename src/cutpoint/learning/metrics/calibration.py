@@ -98,7 +98,7 @@ def fit_sigmoid(scores: Array, truth: Array) -> tuple[float, float]:
 def best_threshold(likely: Array, truth: Array) -> float:
     """Return the probability from which a label is given: that of the largest F1.
 
-    Of equals the highest.
+    The highest of equals.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def kid(
     X, Y = _check(X, Y)
     if not 2 <= subset_size <= min(len(X), len(Y)):
         raise UsageError(
-            f"KID over subsets of {subset_size} rows was asked for.",
+            f"KID can't be had from subsets of {subset_size} rows.",
             f"The sets have {len(X)} and {len(Y)} rows.",
             "Subsets of two rows or more, smaller than both sets, else their spread means nothing.",
             f"Type, for example:  kid(X, Y, subset_size={max(2, min(len(X), len(Y)) // 2)})",
@@ -151,8 +151,8 @@ def proxy_a_distance(error: float) -> float:
     """
     if not 0 <= error <= 1:
         raise UsageError(
-            f"A distance from an error of {error} was asked for.",
-            "It is no share of items.",
+            f"{error} is no error that a distance can be made of.",
+            "An error is a share of items.",
             "The held-out error of a classifier of the domain, 0–1.",
             "Type, for example:  proxy_a_distance(1 - loo_ridge(features, domains))",
         )
@@ -164,7 +164,7 @@ def _check(X: Any, Y: Any) -> tuple[Float64, Float64]:
     is_pair = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] and min(len(X), len(Y)) >= 2
     if not (is_pair and np.isfinite(X).all() and np.isfinite(Y).all()):
         raise ShapeError(
-            "A distance between two sets of features was asked for.",
+            "These two sets of features have no distance.",
             f"They have the shapes {X.shape} and {Y.shape}"
             + (" and hold NaN or infinity." if is_pair else "."),
             "Two finite arrays (n_items, n_features) of equal width, two rows or more each.",

@@ -37,8 +37,8 @@ def wilson(n_right: int, n_items: int, confidence: float = 0.95) -> Interval:
     """
     if not 0 <= n_right <= n_items or not n_items or not 0 < confidence < 1:
         raise UsageError(
-            "Wilson's interval of a proportion was asked for.",
-            f"{n_right} of {n_items} items, with confidence {confidence}.",
+            "This proportion has no interval of Wilson's.",
+            f"It is {n_right} of {n_items} items, with confidence {confidence}.",
             "One item or more, from none to all of them right; a confidence between 0 and 1.",
             "Type, for example:  wilson(9, 10)",
         )

@@ -49,7 +49,7 @@ class LabelScores:
     ----------
     n_items : int
     micro_f1 : Interval
-        Of all items and labels in one; bootstrap, 95 %.
+        All items and labels in one; bootstrap, 95 %.
     macro_f1 : Interval
         Mean over labels that some item has; bootstrap, 95 %.
     mean_average_precision : float

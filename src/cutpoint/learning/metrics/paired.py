@@ -50,7 +50,7 @@ def mcnemar(right_a: Array, right_b: Array) -> McNemar:
     a, b = np.asarray(right_a), np.asarray(right_b)
     if a.shape != b.shape or a.ndim != 1 or a.dtype != bool or b.dtype != bool:
         raise ShapeError(
-            "McNemar's test was asked for.",
+            "McNemar's test can't compare these two.",
             f"Got {a.dtype} of shape {a.shape} and {b.dtype} of shape {b.shape}.",
             "Right or wrong, True or False, of two models on the same items: (n_items,).",
             "Type, for example:  mcnemar(predicted_a == truth, predicted_b == truth)",
@@ -105,7 +105,7 @@ def corrected_resampled_t(
     found: Float64 = np.asarray(differences, np.float64).ravel()
     if len(found) < 2 or n_train < 1 or n_test < 1:
         raise UsageError(
-            "A corrected resampled t-test was asked for.",
+            "These folds give no corrected resampled t-test.",
             f"Got {len(found)} differences, n_train={n_train}, n_test={n_test}.",
             "Two folds or more, of one item or more each.",
             "Type, for example:  corrected_resampled_t(scores_a - scores_b, 80, 20)",
@@ -142,7 +142,7 @@ def holm(p_values: Sequence[float] | Array) -> Float64:
     found = np.asarray(p_values, np.float64)
     if found.ndim != 1 or not np.all((found >= 0) & (found <= 1)):
         raise UsageError(
-            "Holm's correction was asked for.",
+            "Holm's correction can't take these p-values.",
             f"Got values of shape {found.shape}, not all of them from 0 to 1.",
             "One p-value a test.",
             "Type, for example:  holm([0.01, 0.04, 0.03])",

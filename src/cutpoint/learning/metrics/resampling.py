@@ -37,7 +37,7 @@ def bootstrap(
         Drawn within each, so that their sizes stay: classes, most often.
     confidence : float, 0–1
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Notes
     -----
@@ -96,7 +96,7 @@ def max_t(
     Parameters
     ----------
     scores : array of shape (n_candidates, n_items)
-        Of all candidates on the same items.
+        All candidates on the same items.
     n_draws, strata, confidence, seed
         As in `bootstrap`.
 
@@ -128,8 +128,8 @@ def drawn_means(scores: Float64, n_draws: int, strata: Array | None, seed: int) 
     n_items = scores.shape[1]
     if n_draws < 1:
         raise UsageError(
-            "An interval by bootstrap was asked for.",
-            f"n_draws is {n_draws}.",
+            f"{n_draws} draws give no interval by bootstrap.",
+            "Each draw gives one score, and the interval is where most of them lie.",
             "1 draw or more; 2000 leave 50 beyond each end of a 95 % interval.",
             "Type, for example:  bootstrap(predicted == truth, n_draws=2000)",
         )
@@ -162,7 +162,7 @@ def _checked(scores: Array, n_axes: int) -> Float64:
     bad = int((~np.isfinite(found)).sum())
     if bad:
         raise DataError(
-            "An interval by bootstrap was asked for.",
+            "These scores have no interval by bootstrap.",
             f"{bad} of {found.size} scores are NaN or infinity.",
             "A finite score for every item.",
             "Leave those items out with:  scores[numpy.isfinite(scores)]",
@@ -172,7 +172,7 @@ def _checked(scores: Array, n_axes: int) -> Float64:
 
 def _mismatch(got: str) -> ShapeError:
     return ShapeError(
-        "An interval by bootstrap was asked for.",
+        "These scores have no interval by bootstrap.",
         got,
         "One score an item, (n_items,); for max_t (n_candidates, n_items).",
         "Type, for example:  bootstrap(predicted == truth)",

@@ -66,7 +66,7 @@ def score_values(values: Array, truth: Array) -> ValueScores:
 
 
 def conformal_margin(errors: Array, share: float = 0.9) -> float | None:
-    """Return how far from what is told the truth lies for `share` of items, at most.
+    """Return how far the truth lies from the prediction for `share` of items, at most.
 
     Parameters
     ----------

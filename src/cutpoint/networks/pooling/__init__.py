@@ -9,6 +9,7 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t, pool_h2t_compat
+from cutpoint.networks.pooling.last import pool_last
 from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.parse import (
@@ -28,6 +29,8 @@ from cutpoint.networks.pooling.rmac import pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
 from cutpoint.networks.pooling.signed import SignedActivationWarning, warn_if_signed
 from cutpoint.networks.pooling.spp import pool_spp
+from cutpoint.networks.pooling.st import pool_st
+from cutpoint.networks.pooling.weightedmean import pool_weightedmean
 from cutpoint.networks.pooling.widths import (
     feature_names,
     free_rows,
@@ -62,11 +65,14 @@ __all__ = [
     "pool_grid",
     "pool_h2t",
     "pool_h2t_compat",
+    "pool_last",
     "pool_mean",
     "pool_none",
     "pool_rmac",
     "pool_sgem",
     "pool_spp",
+    "pool_st",
+    "pool_weightedmean",
     "pooled_shape",
     "pooled_width",
     "pools_of",

@@ -60,6 +60,21 @@ def valid_share(mask: Any, ops: Ops) -> Any:
     return ops.at_least(ops.reshape(ops.mean(mask, (1,)), (1,)), 0.5 / n_places)
 
 
+def places_like(activation: Any, layout: str, ops: Ops) -> Any:
+    """Return a mask, (n_items, n_places), by which all places of `activation` are valid."""
+    channels = ops.mean(activation, (layout.index("C"),))
+    return ops.at_least(ops.scale(channels, 0.0), 1.0)
+
+
+def last_place(mask: Any, ops: Ops) -> Any:
+    """Return a mask of the last valid place of each item alone."""
+    ranks = ops.running_sum(mask)
+    length = ops.reshape(ops.max(ranks, (1,)), (1,))
+    # 1 at the last place, 0 and less before it.
+    place = ops.add(ops.add(ranks, ops.scale(length, -1)), mask)
+    return ops.multiply(_step(place, ops), mask)
+
+
 def bin_masks(mask: Any, ops: Ops, n_bins: int, is_adaptive: bool) -> list[Any]:
     """Return a mask of each of the bins that an item's valid places fall into.
 

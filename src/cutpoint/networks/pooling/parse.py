@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,11 +21,14 @@ from cutpoint.networks.pooling.gmp import pool_gmp
 from cutpoint.networks.pooling.gram import pool_gram
 from cutpoint.networks.pooling.grid import pool_grid
 from cutpoint.networks.pooling.h2t import pool_h2t
+from cutpoint.networks.pooling.last import pool_last
 from cutpoint.networks.pooling.mean import pool_cls_mean, pool_mean
 from cutpoint.networks.pooling.none import pool_none
 from cutpoint.networks.pooling.rmac import N_SCALES, pool_rmac
 from cutpoint.networks.pooling.sgem import pool_sgem
 from cutpoint.networks.pooling.spp import LEVELS, pool_spp
+from cutpoint.networks.pooling.st import pool_st
+from cutpoint.networks.pooling.weightedmean import pool_weightedmean
 
 Pool = Callable[..., Any]
 """``pool(activation, layout, ops)`` → pooled; with ``mask=`` where its kind knows masks."""
@@ -82,6 +85,9 @@ POOLS: dict[str, PoolKind] = {
     "cls": PoolKind(pool_cls, "tokens", "cls"),
     "mean": PoolKind(pool_mean, "tokens", "mean", masked_since=1),
     "cls+mean": PoolKind(pool_cls_mean, "tokens", "cls+mean", masked_since=1),
+    "last": PoolKind(pool_last, "tokens", "last", masked_since=1),
+    "st": PoolKind(pool_st, "tokens", "st", masked_since=1),
+    "weightedmean": PoolKind(pool_weightedmean, "tokens", "weightedmean", masked_since=1),
     "h2t": PoolKind(
         pool_h2t, "places", "h2t(T) or h2t(T,compat)", target, masked_since=2, has_one_width=False
     ),
@@ -90,6 +96,8 @@ POOLS: dict[str, PoolKind] = {
     "grid": PoolKind(pool_grid, "maps", "grid(n)", count("n"), gives="places", masked_since=2),
     "none": PoolKind(pool_none, "any", "none", gives="places"),
 }
+ALIASES = {"max": "gmp", "lasttoken": "last"}
+"""As sentence-transformers has them → ours, by which they are stored."""
 REVISION = max(kind.masked_since for kind in POOLS.values())
 """What pools compute now; see `TapSpec.revision`."""
 _TYPED = re.compile(r"([a-z0-9+]+)(?:\(([^()]*)\))?")
@@ -116,9 +124,10 @@ def read_pool(text: str) -> tuple[str, dict[str, Any], str]:
     ('spp', {'how': 'max'}, 'spp(max)')
     """
     found = _TYPED.fullmatch(text)
-    if found is None or found[1] not in POOLS:
+    name = ALIASES.get(found[1], found[1]) if found else ""
+    if found is None or name not in POOLS:
         raise _unknown(f'There is no pool "{text}".', "No pool has that name.")
-    name, brackets = found[1], found[2]
+    brackets = found[2]
     words = [] if brackets is None else [word.strip() for word in brackets.split(",")]
     try:
         arguments, spelled = POOLS[name].read(words)
@@ -184,11 +193,16 @@ def revision_of(pools: Iterable[str], is_masked: bool) -> int:
     return max((kind.masked_since or 1 for kind in kinds if kind is not None), default=1)
 
 
-def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
+def pools_of(layer: Layer, text: str, usual: Sequence[str] = (AUTO,)) -> tuple[str, ...]:
     """Return the canonical pools `text` means at `layer`.
 
     "auto" is gap and gmp for maps and for time (NCT), whose first frame is no summary; cls and gap
     for tokens (NTC); the output itself for the rest.
+
+    Parameters
+    ----------
+    usual : sequence of str
+        What "auto" stands for at layers where some of these can run.
 
     Raises
     ------
@@ -197,6 +211,9 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         than the pool's grid, or of a size that is not known and sets how many features there are.
     """
     if text == AUTO:
+        named = {_read_at(layer, each) for each in usual if each != AUTO} - {""}
+        if named:
+            return tuple(sorted(named))
         if not space_axes(layer.layout):
             return ("none",)
         return ("cls", "gap") if layer.layout == "NTC" else ("gap", "gmp")
@@ -214,6 +231,12 @@ def pools_of(layer: Layer, text: str) -> tuple[str, ...]:
         raise _no_one_width(layer, pool)
     _check_grid(layer, name, arguments, pool)
     return (pool,)
+
+
+def _read_at(layer: Layer, text: str) -> str:
+    """Return a pool's one spelling; empty where it can't run at `layer`."""
+    name, _, pool = read_pool(text)
+    return pool if _runs_over(POOLS[name].needs, layer.layout) else ""
 
 
 def apply_pool(
@@ -299,6 +322,7 @@ def _unknown(wrong: str, got: str) -> UsageError:
     return UsageError(
         wrong,
         got,
-        f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto.",
+        f"Pools: {', '.join(kind.usage for kind in POOLS.values())}; or auto. "
+        f"{', '.join(f'{alias} is {pool}' for alias, pool in ALIASES.items())}.",
         f"Type, for example:  {option('pool', 'gem(4)')}",
     )

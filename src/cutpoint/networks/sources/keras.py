@@ -23,6 +23,7 @@ import numpy as np
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import PreprocessSpec
+from cutpoint.base.tongue import layers_of
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.files import existing, file_sha256
@@ -288,5 +289,5 @@ def _unknown(keras: Any, kind: str) -> BackboneNotFound:
         f'No backbone "keras:{kind}".',
         "keras.applications has no such network, and there is no such file.",
         f"Nearest: {', '.join(nearest)}.",
-        f"Type, for example:  cutpoint layers keras:{nearest[0]}",
+        f"Type, for example:  {layers_of(f'keras:{nearest[0]}')}",
     )

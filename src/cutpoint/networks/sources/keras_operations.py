@@ -13,6 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 from cutpoint.base.errors import WeightsError
+from cutpoint.base.tongue import layers_of
 
 KINDS = ("TFOpLambda", "SlicingOpLambda")
 OLDER = "TensorFlowOpLayer"  # how TensorFlow 2.0 to 2.3 wrote them: a node of a graph
@@ -151,7 +152,7 @@ def _refused(what: str, why: str) -> WeightsError:
         "tile, transpose, slices, most of math and nn. Or the same network in a format that holds "
         "its graph: SavedModel, or ONNX.",
         "With Keras 2 (package tf_keras), type:  tf_keras.models.load_model(FILE).export(FOLDER)   "
-        "then:  cutpoint layers savedmodel:FOLDER --trust-weights",
+        f"then:  {layers_of('savedmodel:FOLDER', trust_weights=True)}",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, MissingExtra, UsageError
 from cutpoint.base.spec import PreprocessSpec
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import layers_of, option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.keras_networks import keras_backbone, weights_sha256
@@ -31,7 +31,7 @@ def load(name: str, options: LoadOptions) -> Backbone:
             f'Backbone "kerashub:{name}" can\'t be loaded.',
             f"KerasHub says: {' '.join(str(error).split())[:300]}",
             f"One of its {len(known)} presets, such as {', '.join(known[:3])}; or a preset folder.",
-            "Type, for example:  cutpoint layers kerashub:./resnet_18_imagenet",
+            f"Type, for example:  {layers_of('kerashub:./resnet_18_imagenet')}",
         ) from error
     converter = _converter(keras_hub, name)
     known_spec = None if options.preprocess is not None else _preprocess(converter, name)

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 from cutpoint.base.errors import BackboneNotFound, UsageError
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import layers_of, option
 from cutpoint.networks.backbone import Backbone, LoadOptions
 
 GROUP = "cutpoint.sources"
@@ -27,6 +27,7 @@ _BUILD_THEMSELVES = (
     "onnx",
     "packaged",
     "savedmodel",
+    "sentence_transformers",
     "tfhub",
     "tfjs",
     "timm",
@@ -78,6 +79,8 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
             "Constants with a network in a file, or one in memory.",
             f"Leave out {option('inputs')}",
         )
+    if options.reading:
+        found = found.reading(options.reading)
     found.loaded_with = options
     return found
 
@@ -85,7 +88,12 @@ def load_backbone(name: str, options: LoadOptions | None = None) -> Backbone:
 def _source_of(path: Path) -> str:
     """Return which source reads a file or folder, by its name and what lies in it."""
     if path.is_dir():
-        inside = {"saved_model.pb": "savedmodel", "model.json": "tfjs", "config.json": "hf"}
+        inside = {
+            "saved_model.pb": "savedmodel",
+            "model.json": "tfjs",
+            "modules.json": "sentence_transformers",
+            "config.json": "hf",
+        }
         found = next((source for file, source in inside.items() if (path / file).exists()), None)
         what = f"folders with {', '.join(inside)}"
     else:
@@ -123,7 +131,7 @@ def _no_source(name: str, known: EntryPoints) -> BackboneNotFound:
         f"{len(known.names)} sources are installed.",
         f"Sources: {', '.join(sorted(known.names))}."
         + (f" Nearest: {nearest[0]}." if nearest else ""),
-        "Type, for example:  cutpoint layers packaged:efficientnet_lite0",
+        f"Type, for example:  {layers_of('packaged:efficientnet_lite0')}",
     )
 
 
@@ -136,7 +144,7 @@ def _no_such_name(name: str, known: EntryPoints) -> BackboneNotFound:
         f'No backbone "{name}".',
         'It names no source, as in "source:name", and there is no such file or folder.',
         f"{told}: {', '.join(found)}." if found else f"Sources: {', '.join(sorted(known.names))}.",
-        f"Type, for example:  cutpoint layers {(found or ['packaged:efficientnet_lite0'])[0]}",
+        f"Type, for example:  {layers_of((found or ['packaged:efficientnet_lite0'])[0])}",
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cutpoint.base.errors import WeightsError
+from cutpoint.base.tongue import layers_of
 from cutpoint.networks.sources.files import existing
 
 _TIMEOUT_S = 60
@@ -60,7 +61,7 @@ def _download(handle: str, folder: Path) -> None:
                 f'Backbone "tfhub:{handle}" can\'t be downloaded.',
                 f"The answer: {error}.",
                 "A network, or the module's folder.",
-                "With the folder, type:  cutpoint layers tfhub:FOLDER --trust-weights",
+                f"With the folder, type:  {layers_of('tfhub:FOLDER', trust_weights=True)}",
             ) from error
         shutil.rmtree(folder, ignore_errors=True)  # an empty one, at most
         unpacked.rename(folder)

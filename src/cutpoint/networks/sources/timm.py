@@ -10,6 +10,7 @@ from typing import Any
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
+from cutpoint.base.tongue import layers_of
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.torch_weights import (
@@ -88,11 +89,11 @@ def _refused(timm: Any, name: str, error: Exception) -> Exception:
             f'No backbone "timm:{name}".',
             "timm has no such network.",
             f"Nearest: {', '.join(nearest)}.",
-            f"Type, for example:  cutpoint layers timm:{nearest[0]}",
+            f"Type, for example:  {layers_of(f'timm:{nearest[0]}')}",
         )
     return WeightsError(
         f'The weights of "timm:{name}" can\'t be loaded.',
         f"timm says: {' '.join(str(error).split())[:300]}",
         "A network to download them, or a folder with config.json and the weights.",
-        "From a folder, type:  cutpoint layers timm:local-dir:FOLDER",
+        f"From a folder, type:  {layers_of('timm:local-dir:FOLDER')}",
     )

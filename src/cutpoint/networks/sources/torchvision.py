@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from cutpoint.base.errors import BackboneNotFound, UsageError, WeightsError
 from cutpoint.base.spec import BackboneSpec, PreprocessSpec
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import layers_of, option
 from cutpoint.items.kinds import stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.sources.files import existing, file_sha256
@@ -226,5 +226,5 @@ def _unknown(name: str, names: list[str]) -> BackboneNotFound:
         f'No backbone "torchvision:{name}".',
         "torchvision has no such classification network.",
         f"Nearest: {', '.join(nearest)}.",
-        f"Type, for example:  cutpoint layers torchvision:{nearest[0]}",
+        f"Type, for example:  {layers_of(f'torchvision:{nearest[0]}')}",
     )

@@ -11,6 +11,7 @@ import numpy as np
 from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.text import printable
+from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Array
 from cutpoint.items.reading import Dataset, Item, Label, digest_payload, labelled, read_payload
 from cutpoint.learning.metrics import LabelScores, Scores
@@ -180,14 +181,14 @@ def check_split(split: str, leave_out_trained: bool) -> None:
             f'There is no split "{split}" to score.',
             "Items are scored by the split they are in, or all of them.",
             f"Splits: {', '.join(SPLITS)}.",
-            "Type, for example:  --split test",
+            f"Type, for example:  {option('split', 'test')}",
         )
     if split == "train" and leave_out_trained:
         raise UsageError(
-            "The training score was asked for, without the items that were trained on.",
+            "There is no training score without the items that were trained on.",
             "Nothing would be left.",
             "The training score of all, or another split.",
-            "Leave out --leave-out-trained",
+            f"Leave out {option('leave_out_trained')}",
         )
 
 
@@ -207,7 +208,8 @@ def make_evaluation(
             f'No item of split "{split}" is left to score.',
             f"There was none that could be used ({len(quarantined)} bad, {n_left_out} trained on).",
             "Labelled items that the predictor has not learned from.",
-            "Look at the reasons with:  cutpoint predict MODEL FILES",
+            "Look at the reasons with:  "
+            + either("predictor.predict(items)", "cutpoint predict MODEL FILES"),
         )
     scores, verdicts = judge_items(predictor, items, outputs)
     return Evaluation(
@@ -230,10 +232,10 @@ def _not_trained_on(predictor: Predictor, items: Sequence[Item], leave_out: bool
     if trained and not leave_out:
         keys = ", ".join(item.key for item in trained[:3])
         raise LeakageError(
-            f"A score on {len(items)} items was asked for.",
-            f"The predictor was fitted on {len(trained)} of them: {keys}, …",
-            "Items it has not seen; the training score only if named: --split train.",
-            "Leave those items out with:  --leave-out-trained",
+            f"{len(trained)} of the {len(items)} items to score were trained on.",
+            f"The predictor was fitted on: {keys}, …",
+            f"Items it has not seen; the training score only if named: {option('split', 'train')}.",
+            f"Leave those items out with:  {option('leave_out_trained', True)}",
         )
     keys_out = {item.key for item in trained}
     return [item for item in items if item.key not in keys_out]

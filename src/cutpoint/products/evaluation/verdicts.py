@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Array
 from cutpoint.items.reading import Dataset, Item, names_in, values_of
 from cutpoint.learning.choosing import zeros_and_ones
@@ -35,7 +36,7 @@ class Verdict:
     truth, predicted : str, int, bool or float; tuple of str; float
         A class, labels, or a value.
     probability : float or None
-        Of the class; of labels the least sure one's side; None of values.
+        That of the class; for labels the least sure one's side; None for values.
     miss : float
         How far off: 0 if right, else the probability of the wrong class, how many labels are
         wrong, or the absolute error of a value.
@@ -116,7 +117,7 @@ def _judge_values(predictor: Predictor, items: Sequence[Item], outputs: Array) -
             f"The {len(items)} items to score have one value alone, {truth[0]:g}.",
             "R² divides by their variance.",
             "Items of two different values or more.",
-            "Score all items with:  --split all",
+            f"Score all items with:  {option('split', 'all')}",
         )
     verdicts = tuple(
         Verdict(item.key, float(true), float(said), None, abs(float(said - true)))
@@ -154,7 +155,8 @@ def check_labels(predictor: Predictor, dataset: Dataset, items: Sequence[Item], 
             f'"{split}": {", ".join(sorted(found - known)[:5])}.',
             "It was fitted without them.",
             f"Items of its {len(known)} {predictor.target}: {', '.join(sorted(known)[:5])}, …",
-            f"Fit one for them with:  cutpoint fit {dataset.name} -o NEW.cutpoint",
+            "Fit one for them with:  "
+            + either("cutpoint.fit(data)", f"cutpoint fit {dataset.name} -o NEW.cutpoint"),
         )
 
 
@@ -166,5 +168,5 @@ def _no_items(dataset: Dataset, split: str) -> DataError:
         f'Split "{split}" of "{dataset.name}" has no items{"" if counts else " with labels"}.',
         f"Its items are in: {there}." if counts else "No item has a label.",
         "A split with items that the predictor has not learned from.",
-        f"Type:  --split {fitting}",
+        f"Type:  {option('split', fitting)}",
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import UsageError
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import either, option
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.items.reading import AUTO as AUTO_KIND
-from cutpoint.items.reading import KINDS, check_kind
+from cutpoint.items.reading import KINDS, Columns, check_kind
 from cutpoint.learning.choosing import AUTO_HEADS, ChooseOptions, check_options
 from cutpoint.learning.heads import (
     HEADS,
@@ -40,24 +40,31 @@ class FitOptions:
     Attributes
     ----------
     heads : tuple of str or Head
-        As they were named; which heads they are depends on what labels are.
+        As they were named; which heads they are depends on what labels are. None: the one that
+        the kind of item has for so many classes and rows.
     kind : {"auto", "classes", "labels", "values"}
         What labels are, as it was said.
     target : str
         What they were taken for; empty until the data is read.
     unlabelled : str
         Where more items without labels are, as it was typed; empty if there are none.
+    columns : Columns
+        How a manifest is read.
+    splits : str
+        The file that splits were read from; empty if there is none.
     """
 
     request: Request = field(default_factory=Request)
     allow_group_overlap: bool = False
     recipe: Recipe = field(default_factory=Recipe)
-    heads: tuple[str | Head, ...] = (RidgeHead.kind,)
+    heads: tuple[str | Head, ...] = ()
     strategies: tuple[str, ...] = DEFAULT_STRATEGIES
     protocol: str = ""
     kind: str = AUTO_KIND
     target: str = ""
     unlabelled: str = ""
+    columns: Columns = field(default_factory=Columns)
+    splits: str = ""
 
     @classmethod
     def of(
@@ -65,12 +72,14 @@ class FitOptions:
         request: Request,
         recipe: str | Recipe = "",
         strategy: str | Sequence[str] = DEFAULT_STRATEGIES,
-        head: str | Head | Sequence[str | Head] = RidgeHead.kind,
+        head: str | Head | Sequence[str | Head] | None = None,
         protocol: str = "",
         kind: str = AUTO_KIND,
         *,
         allow_group_overlap: bool = False,
         unlabelled: str = "",
+        columns: Columns | None = None,
+        splits: str = "",
     ) -> FitOptions:
         """Return the options that a person typed, in Python or in a command line."""
         return cls(
@@ -82,6 +91,8 @@ class FitOptions:
             protocol=protocol,
             kind=kind,
             unlabelled=unlabelled,
+            columns=columns or Columns(),
+            splits=splits,
         )
 
     @property
@@ -92,7 +103,10 @@ class FitOptions:
 
     @property
     def candidates(self) -> tuple[Head, ...]:
-        """The heads named, unfitted; where the target is not known yet, of one they can all be."""
+        """The heads named, unfitted; where the target is not known yet, of one they can all be.
+
+        Where none is named ridge stands for what takes its place, which takes vectors, too.
+        """
         if self.heads == (AUTO_HEAD,):
             names = AUTO_HEADS[self.target or "classes"]
             return tuple(parse_head(each, self.target or "classes") for each in names)
@@ -100,7 +114,7 @@ class FitOptions:
             parse_head(each, self.target or self._first_target(each))
             if isinstance(each, str)
             else each
-            for each in self.heads
+            for each in self.heads or (RidgeHead.kind,)
         )
 
     def _first_target(self, text: str) -> str:
@@ -129,12 +143,12 @@ class FitOptions:
                 "A head, or one class an item.",
                 "Leave out protocol",
             )
-        if self.head_texts != [RidgeHead.kind]:
+        if self.heads:
             raise UsageError(
-                f'Protocol "{self.protocol}" and head {", ".join(self.head_texts)} were asked for.',
+                f'Protocol "{self.protocol}" does not go with head {", ".join(self.head_texts)}.',
                 "A protocol says itself which head is fitted, and how.",
                 "One of the two.",
-                f"Type, for example:  --protocol {self.protocol}",
+                f"Type, for example:  {option('protocol', self.protocol)}",
             )
         check_for_predictor(find_protocol(self.protocol), self.recipe.aggregate)
 
@@ -155,7 +169,7 @@ class FitOptions:
                 if maps
                 else "There is none.",
                 "One head, several of vectors, or auto.",
-                'Type, for example:  head=["ridge", "knn"]   or   --head ridge --head knn',
+                "Type, for example:  " + either("head=['ridge', 'knn']", "--head ridge --head knn"),
             )
 
     def _check_head(self, head: Any) -> None:
@@ -164,7 +178,7 @@ class FitOptions:
                 f"The head is a {type(head).__name__}, and heads are cutpoint's own.",
                 "Others can't be calibrated on rows left out, nor saved without pickle.",
                 f"Heads: {', '.join(HEADS)}; or fit your own on features.X(tap).",
-                'Type, for example:  head="svm"   or   --head "knn(k=20)"',
+                f"Type, for example:  {option('head', 'svm')}",
             )
         head.check_parameters()
         told = self.target or self.kind
@@ -177,7 +191,7 @@ class FitOptions:
             )
         if head.takes == "maps" and self.strategies != DEFAULT_STRATEGIES:
             raise UsageError(
-                f"The head {head.kind} was asked for, with strategies.",
+                f"The head {head.kind} leaves strategies nothing to choose.",
                 "It trains on one stored map, so no taps are put together.",
                 "A head that takes vectors, or no strategy.",
                 "Leave out strategy",
@@ -233,10 +247,22 @@ class FitOptions:
             ("allow_group_overlap", "--allow-group-overlap", self.allow_group_overlap, False),
             ("follow_links", "--follow-links", asked.follow_links, False),
         ]
+        chosen += [("splits", "--splits", self.splits, "")]
+        for name, value in self.columns.said().items():
+            chosen.append((name, f"--{name.replace('_', '-')}", value, ""))
         return [(key, word, value) for key, word, value, default in chosen if value != default]
 
 
-def _heads(given: str | Head | Sequence[str | Head]) -> tuple[str | Head, ...]:
+def _heads(given: str | Head | Sequence[str | Head] | None) -> tuple[str | Head, ...]:
+    if given is None:
+        return ()
     if isinstance(given, Sequence) and not isinstance(given, str):
+        if not given:
+            raise UsageError(
+                f"{option('head')} is an empty list: there is no head to fit.",
+                f"Without {option('head')} the head is taken by the data.",
+                f"Heads: {', '.join(AUTO_HEADS['classes'])}, …; several are compared.",
+                f"Type, for example:  {option('head', 'ridge')}",
+            )
         return tuple(given)
     return (given,)  # what is no head is refused where heads are checked

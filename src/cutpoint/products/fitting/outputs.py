@@ -36,6 +36,7 @@ class FitResult:
     hindsight: Hindsight | None
     heads: HeadChoice | None = None
     floor: str = ""
+    why_head: str = ""
 
     @property
     def features(self) -> Features:
@@ -86,6 +87,8 @@ def _head_fields(result: FitResult, options: FitOptions) -> dict[str, Any]:
     head = predictor.head
     text = compared.taken if compared else options.head_text
     fields: dict[str, Any] = {"text": text, "chosen": head.chosen}
+    if result.why_head:
+        fields["why"] = result.why_head
     if isinstance(head, Classifier):
         fields["temperature"] = head.temperature_
     elif isinstance(head, Labeller):
@@ -107,7 +110,7 @@ def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
         "choice": result.ranking.headline(),
         "data": ", ".join(f"{count} {split}" for split, count in result.dataset.counts().items()),
         "backbone": f"{predictor.backbone.spec.id}, cut at {predictor.recipe}",
-        "head": _head_line(predictor),
+        "head": _head_line(predictor, result.why_head),
         **({"heads compared": str(result.heads)} if result.heads else {}),
         **({"floor": result.floor} if result.floor else {}),
         "advice": advise(result.ranking, len(predictor.classes)),
@@ -129,11 +132,12 @@ def write_outputs(result: FitResult, options: FitOptions, output: Path) -> None:
     write_report(inputs, output / REPORT)
 
 
-def _head_line(predictor: Predictor) -> str:
+def _head_line(predictor: Predictor, why: str) -> str:
     head = predictor.head
     chosen = ", ".join(f"{name} {value:.3g}" for name, value in head.chosen.items())
     left_out = f"; chosen on rows left out: {chosen}" if chosen else ""
-    return f"{spell_head(head)}{left_out}{_sureness(head, predictor.margin)}"
+    taken = f", taken for {why}" if why else ""
+    return f"{spell_head(head)}{taken}{left_out}{_sureness(head, predictor.margin)}"
 
 
 def _sureness(head: Head, margin: float | None) -> str:
@@ -144,7 +148,7 @@ def _sureness(head: Head, margin: float | None) -> str:
         return "; thresholds by F1 on rows left out"
     if margin is None:
         return ""
-    return f"; 90 % of training rows left out lie within ±{margin:.4g} of what is told"
+    return f"; 90 % of training rows left out lie within ±{margin:.4g} of what was predicted"
 
 
 def _extraction_line(extraction: Extraction) -> str:

@@ -41,6 +41,7 @@ from cutpoint.learning.choosing import (
     look_back,
     rank,
     rank_maps,
+    usual_head,
 )
 from cutpoint.learning.choosing.ranking_task import Task
 from cutpoint.learning.heads import Head, find_protocol, fit_protocol
@@ -78,6 +79,7 @@ def run_fit(
     check_for_fit(dataset, options.allow_group_overlap, options.target)
     ranking = _ranking(features, layouts, options, reporter)
     task = Task.of(features, options.choice, features.rows_of("train"))
+    options, why = _with_head(options, task, reporter)
     head, heads = _head(task, ranking, options, layouts, reporter)
     predictor = _fit_predictor(backbone, task, ranking, options, head)
     split, fresh = _held_out(predictor, dataset, features)
@@ -87,7 +89,9 @@ def run_fit(
     if not layouts:
         hindsight = look_back(task, ranking, fresh, split)
     floor = floor_line(predictor, dataset.only("train").items, _items_of(dataset, features, fresh))
-    result = FitResult(predictor, dataset, extraction, ranking, evaluation, hindsight, heads, floor)
+    result = FitResult(
+        predictor, dataset, extraction, ranking, evaluation, hindsight, heads, floor, why
+    )
     result = replace(result, predictor=replace(predictor, card=make_card(result, options)))
     if output is not None:
         write_outputs(result, options, output)
@@ -158,10 +162,10 @@ def _refuse_recipe_of_maps(options: FitOptions) -> None:
     if head.takes != "maps" or not (recipe.before or recipe.aggregate or recipe.after):
         return
     raise UsageError(
-        f'The head {head.kind} after the recipe "{recipe}" was asked for.',
+        f'The head {head.kind} can\'t follow the recipe "{recipe}".',
         "It pools stored maps itself; the recipe's stages are for vectors.",
         "A recipe of taps and pools alone, or a head that takes vectors.",
-        f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+        f"Type, for example:  {arguments(pool='grid(4)', head=head.kind)}",
     )
 
 
@@ -173,10 +177,10 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
     found = map_layouts((table[tap.layer], tap.pool) for tap in spec.taps)
     if not found:
         raise UsageError(
-            f"The head {head.kind} was asked for.",
+            f"The head {head.kind} has nothing to train on.",
             "It trains on stored maps or tokens, and all taps are pooled to vectors.",
             "The pool grid(n), a smaller map, or none, the whole activation.",
-            f'Type, for example:  --pool "grid(4)" --head {head.kind}',
+            f"Type, for example:  {arguments(pool='grid(4)', head=head.kind)}",
         )
     ragged = free_rows((table[tap.layer], tap.pool) for tap in spec.taps)
     if ragged:
@@ -190,6 +194,16 @@ def _map_layouts(backbone: Backbone, spec: FeatureSpec, head: Head) -> dict[str,
             f"{option('pool', 'gap')}",
         )
     return found
+
+
+def _with_head(options: FitOptions, task: Task, reporter: Reporter) -> tuple[FitOptions, str]:
+    """Return the options with a head, and why it is that one; nothing where it was named."""
+    if options.heads or options.protocol:
+        return options, ""
+    head, why = usual_head(task)
+    if why:
+        reporter.say(f"Head: {head} ({why}). Take another with:  {option('head', 'auto')}")
+    return replace(options, heads=(head,)), why
 
 
 def _head(
@@ -245,7 +259,7 @@ def _held_out(predictor: Predictor, dataset: Dataset, features: Features) -> tup
     fresh = [row for row, digest in digests if short_digest(digest) not in predictor.trained_on]
     if not fresh:
         raise DataError(
-            f'A score for "{dataset.name}" was asked for.',
+            f'There is nothing to score in "{dataset.name}".',
             f"All {len(rows)} items of split {split} have the same bytes as training items.",
             "Items to test on that are not trained on.",
             "Look at the splits; the same files may have been copied into both.",

@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 from cutpoint.base.errors import PredictorError, UsageError
 from cutpoint.base.files import told, write_durably
 from cutpoint.base.spec import canonical_json
+from cutpoint.base.tongue import either
 from cutpoint.base.types import Array
 from cutpoint.features.extraction.bad_rows import BAD_ROWS
 
@@ -118,8 +119,9 @@ def part(arrays: dict[str, Array], name: str) -> dict[str, Array]:
 
 def broken(folder: Path, what: str) -> PredictorError:
     return PredictorError(
-        f'The predictor "{folder}" was to be loaded.',
-        f"It can't be: {what}.",
+        f'"{folder}" can\'t be loaded as a predictor.',
+        f"Why: {what}.",
         f"A folder with {MANIFEST} and {HEAD}-….safetensors as `save` wrote them.",
-        f"Make it again with:  cutpoint fit DATA -o {folder}",
+        "Make it again with:  "
+        + either(f"cutpoint.fit(data, output={str(folder)!r})", f"cutpoint fit DATA -o {folder}"),
     )

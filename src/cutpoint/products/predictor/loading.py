@@ -60,7 +60,7 @@ def load_predictor(
     folder = as_path("path", path)
     if backbone is not None and trust_weights:
         raise UsageError(
-            "trust_weights was given beside a backbone that is loaded already.",
+            "trust_weights goes with the name of a backbone, not with a loaded one.",
             "It says what may be loaded, and nothing is.",
             "The backbone alone.",
             "Leave out trust_weights",
@@ -128,7 +128,7 @@ def _predictor(
         revision=fields.get("revision", 1),
     )
     try:
-        str(made)  # a card that can't be printed is told now, as all else that is misspelt
+        str(made)  # a card that can't be printed is refused now, as all else that is misspelt
     except (ValueError, OverflowError) as error:
         raise broken(folder, f"its card can't be printed ({error})") from error
     return made

@@ -25,7 +25,7 @@ class Prediction:
     label : str, int, bool, float or None
         In the type that labels came in; None if the item is bad.
     probability : float
-        Of that label, calibrated; NaN if the item is bad.
+        That of the label, calibrated; NaN if the item is bad.
     reason : str
         Why the item is bad; empty otherwise.
     """
@@ -55,7 +55,7 @@ class LabelsPrediction:
     labels : tuple of str
         Those whose probability reaches their threshold; none if the item is bad.
     probabilities : mapping of str to float
-        Of every label, calibrated; empty if the item is bad.
+        That of every label, calibrated; empty if the item is bad.
     reason : str
         Why the item is bad; empty otherwise.
     """

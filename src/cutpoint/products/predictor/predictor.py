@@ -37,7 +37,7 @@ _FIRST = {
     "labels": ("micro F1", "micro_f1", "bootstrap"),
     "values": ("R²", "r2", "bootstrap"),
 }
-"""Target → name of the score that is told first, its field, how its interval was found."""
+"""Target → name of the score that is reported first, its field, how its interval was found."""
 
 _DIGEST_DIGITS = 16  # kept of each training payload's sha256: 64 bits tell any two photos apart
 
@@ -63,11 +63,11 @@ class Predictor:
     precision : {"fp32", "bf16", "fp16", "int8"}
         What the network computed in, and computes in here; nothing else is put in its place.
     network : bytes
-        Of int8, the quantised network itself; empty otherwise.
+        For int8 the quantised network itself; empty otherwise.
     revision : int
-        Of its taps: how padded items were pooled when it was fitted, and are pooled still.
+        That of its taps: how padded items were pooled when it was fitted, and are pooled still.
     margin : float or None
-        Of values: half the width of the interval around one, within which 90 % of the training
+        For values half the width of the interval around one, within which 90 % of the training
         rows were when they were left out.
     """
 
@@ -93,20 +93,20 @@ class Predictor:
 
     @property
     def target(self) -> str:
-        """What is told of an item: one of its "classes", its "labels", or "values"."""
+        """What is predicted of an item: one of "classes", its "labels", or "values"."""
         return self.head.target
 
     @property
     def classes(self) -> tuple[Label, ...]:
         """In the order of the columns of `probabilities`, in the type the labels came in.
 
-        Empty where labels or values are told.
+        Empty where labels or values are predicted.
         """
         return tuple(self.head.classes_.tolist()) if isinstance(self.head, Classifier) else ()
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of the columns of `probabilities`; empty where no labels are told."""
+        """In the order of the columns of `probabilities`; empty where no labels are predicted."""
         return tuple(map(str, self.head.labels_)) if isinstance(self.head, Labeller) else ()
 
     @property
@@ -193,7 +193,7 @@ class Predictor:
     ) -> tuple[Float64, dict[int, str]]:
         """Return calibrated probabilities (n_items, n_classes), NaN for bad items; and reasons.
 
-        Of labels they are (n_items, n_labels).
+        For labels they are (n_items, n_labels).
 
         Raises
         ------

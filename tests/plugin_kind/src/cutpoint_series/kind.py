@@ -10,26 +10,28 @@ import numpy as np
 
 from cutpoint.base.contracts import Defaults
 from cutpoint.base.errors import BadItem
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, refuse_one
 from cutpoint_series.spec import SeriesSpec
-
-__all__ = ["decodes_smaller", "decoding", "in_graph", "refuse_one"]  # as most kinds have them
 
 NAME = "series"
 NOUN = "series file"
 ITEMS = "a path, the bytes of a text file, or an array of one axis"
 SUFFIXES = frozenset(["txt", "csv"])
-DEFAULTS = Defaults(backbone="steps:16", n_last_fused=1)
+COLUMNS = ("series", "path")
+LINES = frozenset(["txt"])  # one series a line
+DEFAULTS = Defaults(backbone="steps:16")
 
 spec_from_json = SeriesSpec.from_json
 
 
 def payload_of(given: Any) -> Any:
+    """Return an array as it is, and the text of a cell or a line; one word alone is a path."""
+    if isinstance(given, str):
+        return given if " " in given else None
     return given if isinstance(given, np.ndarray) and given.ndim == 1 else None
 
 
 def digest(payload: Any) -> str:
-    return hashlib.sha256(np.ascontiguousarray(payload, "float64").tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(_numbers(payload), "float64").tobytes()).hexdigest()
 
 
 def prepare_item(
@@ -48,8 +50,9 @@ def prepare_item(
 def _numbers(payload: Any) -> np.ndarray:
     if isinstance(payload, np.ndarray):
         return payload
+    text = payload if isinstance(payload, str) else payload.decode()
     try:
-        found = np.array([float(word) for word in payload.decode().replace(",", " ").split()])
+        found = np.array([float(word) for word in text.replace(",", " ").split()])
     except ValueError as error:
         raise BadItem(f"not a series of numbers: {error}") from error
     if not np.isfinite(found).all():

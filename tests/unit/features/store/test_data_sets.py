@@ -102,7 +102,7 @@ def test_python_says_which_data_set_was_taken(
     assert "Data set taken" not in capsys.readouterr().err
     with pytest.raises(UsageError, match='No data set "dogs"'):
         cp.choose(tmp_path, data_set="dogs")
-    with pytest.raises(UsageError, match=r'Features were given, and data_set="bees"\.'):
+    with pytest.raises(UsageError, match='data_set="bees" goes with the path'):
         cp.choose(FeatureStore(tmp_path).open(), data_set="bees")
 
 

@@ -113,3 +113,24 @@ def test_the_kind_of_the_backbone_says_which_files_are_read(
     done = cutpoint(None, tmp_path / "s", "extract", series, "fake:seed0")
     assert done.returncode != 0
     assert "photo.jpg" in done.stderr
+
+
+def test_its_items_may_be_cells_of_a_manifest_and_lines_of_a_file(
+    installed: Path, series: Path, tmp_path: Path
+) -> None:
+    rows = ["series;pace"]
+    for path in sorted(series.rglob("*.txt")):
+        rows.append(f"{' '.join(path.read_text().split())};{path.parent.name}")
+    (tmp_path / "waves.tsv").write_text("\n".join(rows).replace(";", "\t"))
+    store, model = tmp_path / "store", tmp_path / "waves.cutpoint"
+    fitted = cutpoint(
+        installed, store, "fit", tmp_path / "waves.tsv", "-b", "steps:16", "--label", "pace"
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    (tmp_path / "new.txt").write_text("\n".join(row.split(";")[0] for row in rows[1:4]) + "\n")
+    told = cutpoint(installed, store, "predict", model, tmp_path / "new.txt")
+    assert told.returncode == 0, told.stderr
+    assert "is read as 3 items, one per line" in told.stderr
+    assert [line.split()[:2] for line in told.stdout.splitlines()] == [
+        [f"line-00000{n}", "fast"] for n in (1, 2, 3)
+    ]

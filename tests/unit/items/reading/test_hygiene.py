@@ -94,7 +94,7 @@ def test_case_27_class_sets_that_differ_are_listed() -> None:
 
 def test_case_29_a_group_in_two_splits_is_refused_unless_waived() -> None:
     rows = [("a", "train", "p1"), ("b", "train", None), ("a", "test", "p1"), ("b", "test", None)]
-    with pytest.raises(DataError, match='such as "p1"'):
+    with pytest.raises(DataError, match='One of them is "p1"'):
         check_for_fit(dataset_of(*rows))
     check_for_fit(dataset_of(*rows), allow_group_overlap=True)
 

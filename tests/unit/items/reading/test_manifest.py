@@ -85,7 +85,7 @@ def test_a_bad_line_is_told_by_number(
 
 def test_a_table_of_sentences_is_no_image_manifest(tmp_path: Path) -> None:
     manifest = write_csv(tmp_path / "m.csv", "text,label\nhello,x\n")
-    with pytest.raises(ModalityError, match="no `path` among them"):
+    with pytest.raises(ModalityError, match="has no column `path`"):
         read_manifest(manifest)
 
 
@@ -110,7 +110,7 @@ def test_a_column_that_is_nearly_one_that_is_read_is_refused(
     tmp_path: Path, column: str, meant: str
 ) -> None:
     path = write_csv(tmp_path / "m.csv", f"path,{column}\na,1\n")
-    with pytest.raises(DataError, match=f"Rename the column to:  {meant}"):
+    with pytest.raises(DataError, match=f"rename the column to:  {meant}"):
         read_manifest(path)
 
 

@@ -178,3 +178,22 @@ def test_labels_that_are_fewer_than_the_items_are_counted() -> None:
 def test_nothing_at_all_is_no_folder_to_look_into() -> None:
     with pytest.raises(DataError, match=r"(?s)It is empty.*len\(list\(data\)\)"):
         read_dataset(iter([]))
+
+
+def test_two_lists_of_two_are_what_only_one_reading_makes_sense_of() -> None:
+    pairs = read_dataset((["a.jpg", "cat"], ["b.jpg", "dog"]))
+    assert [(str(i.payload), i.label) for i in pairs.items] == [("a.jpg", "cat"), ("b.jpg", "dog")]
+    columns = read_dataset((["a.jpg", "b.jpg"], ["cat", "dog"]))
+    assert [(i.key, i.label) for i in columns.items] == [(i.key, i.label) for i in pairs.items]
+    with pytest.raises(ModalityError, match="may be X and y, or two items with their labels"):
+        read_dataset((["what a film", "pos"], ["so dull", "neg"]), kind="text")
+    assert len(read_dataset([["what a film", "pos"], ["so dull", "neg"]], kind="text")) == 2
+
+
+def test_two_texts_are_a_pair_where_labels_are_elsewhere_or_nobody_asks() -> None:
+    rows = [("why?", "so"), ("who?", "me")]
+    (first, _) = read_dataset(rows, kind="text").items
+    assert (first.payload, first.label) == ("why?", "so")
+    (first, _) = read_dataset(rows, labels=["x", "y"], kind="text").items
+    assert (first.payload, first.label) == (("why?", "so"), "x")
+    assert [item.payload for item in read_items(rows, kind="text")] == rows

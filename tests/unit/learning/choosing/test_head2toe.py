@@ -221,5 +221,5 @@ def test_what_can_not_be_done_says_so() -> None:
     with pytest.raises(ShapeError, match=r"\(4, 2, 2\)"):
         head2toe([np.ones((4, 2, 2))], np.arange(4) % 2)
     parts, y = taps()
-    with pytest.raises(UsageError, match="No share"):
+    with pytest.raises(UsageError, match="no share"):
         head2toe(parts, y, sweep=Sweep(fractions=(0.9,), penalties=(0.9,)))

@@ -52,7 +52,7 @@ def test_arrays_and_class_tokens_have_the_last_tap_as_their_prior(tmp_path: Path
     backbone = replace(features.spec.backbone, modality="array")
     arrays = replace(features, spec=replace(features.spec, backbone=backbone))
     assert prior_of(features) != ()
-    assert prior_of(arrays) == ()
+    assert prior_of(arrays) == ("conv3/gap",)
     task = Task.of(features, ChooseOptions(taps=("conv2/gap", "conv3/gap", "conv3/cls")))
     assert prior_taps(task) == ()
 

@@ -117,7 +117,7 @@ def test_maps_alone_and_one_class_are_refused(
     tmp_path: Path, colour_folder: Callable[..., Path]
 ) -> None:
     whole_maps = FakeBackbone().feature_spec(["conv1"], ["none"])
-    with pytest.raises(UsageError, match="--pool gap"):
+    with pytest.raises(UsageError, match=r"pool=\['gap', 'gmp'\]"):
         rank(fill(tmp_path / "maps", colours(), spec=whole_maps).features)
     with pytest.raises(DataError, match="have 0 classes"):
         rank(fill(tmp_path / "bare", read_dataset(images(6))).features)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from cutpoint.base.errors import BadItem, UsageError
 from cutpoint.items.reading import Item
@@ -55,7 +58,39 @@ def test_what_can_not_be_read_is_no_row_of_zeros() -> None:
         find_floor("pixels").make("classes").fit(items(3), LABELS)
 
 
+TEXTS = [
+    f"{('good', 'dull')[n % 2]} {('film', 'book', 'meal')[n % 3]} no {('more', 'less')[n // 2 % 2]}"
+    for n in range(24)
+]
+
+
+def written(texts: list[str]) -> list[Item]:
+    """Return texts as a str, as bytes of a file, and as pairs, by turns."""
+    ways = (lambda text: text, str.encode, lambda text: tuple(f"{text} ".split(" ", 1)))
+    return [Item(str(n), ways[n % 3](text)) for n, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_tf_idf_is_scikit_learns_own(n_classes: int) -> None:
+    names = np.array([TEXTS[n].split()[n_classes - 2] for n in range(24)])
+    floor = find_floor("tfidf").make("classes").fit(written(TEXTS), names)
+    theirs = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LinearSVC()).fit(TEXTS, names)
+    new = ["a good long meal", "no dull book", "film"]
+    likely = floor.predict_proba(written(new))
+    np.testing.assert_array_equal(floor.classes_[likely.argmax(axis=1)], theirs.predict(new))
+    np.testing.assert_allclose(likely.sum(axis=1), 1)
+
+
+def test_tf_idf_tells_labels_and_values() -> None:
+    has = np.array([["good" in text, "film" in text] for text in TEXTS])
+    labels = find_floor("tfidf").make("labels").fit(written(TEXTS), has.astype(float))
+    np.testing.assert_array_equal(labels.predict(written(TEXTS)), has)
+    years = 2000 + 10.0 * has[:, 0]
+    values = find_floor("tfidf").make("values").fit(written(TEXTS), years)
+    np.testing.assert_allclose(values.predict(written(TEXTS)), years, atol=2)
+
+
 def test_every_floor_says_what_it_is_and_others_are_refused() -> None:
     assert all(floor.SAYS for floor in FLOORS.values())
-    with pytest.raises(UsageError, match="majority, pixels"):
+    with pytest.raises(UsageError, match="majority, pixels, tfidf"):
         find_floor("tea leaves")

@@ -98,7 +98,7 @@ def test_coral_is_its_formula() -> None:
 def test_proxy_a_distance_runs_from_chance_to_certainty() -> None:
     assert proxy_a_distance(0.5) == 0
     assert proxy_a_distance(0.0) == 2
-    with pytest.raises(UsageError, match="no share"):
+    with pytest.raises(UsageError, match="is no error"):
         proxy_a_distance(3)
 
 
@@ -116,7 +116,7 @@ def test_any_share_of_errors_has_a_distance(error: float, distance: float) -> No
 
 @pytest.mark.parametrize("error", [-0.01, 1.01, float("nan")])
 def test_an_error_that_is_no_share_has_none(error: float) -> None:
-    with pytest.raises(UsageError, match="It is no share"):
+    with pytest.raises(UsageError, match="is no error"):
         proxy_a_distance(error)
 
 

@@ -107,7 +107,7 @@ def test_scores_that_do_not_fit_are_refused() -> None:
 def test_scores_that_are_no_numbers_and_no_draws_are_refused() -> None:
     with pytest.raises(DataError, match="1 of 3 scores are NaN"):
         bootstrap(np.array([1.0, np.nan, 0.0]))
-    with pytest.raises(UsageError, match="n_draws is 0"):
+    with pytest.raises(UsageError, match="0 draws give no interval"):
         bootstrap(np.array([1.0, 0.0]), n_draws=0)
 
 

@@ -476,7 +476,7 @@ def test_build_where_it_would_be_idle_is_refused() -> None:
     for name in ("packaged:efficientnet_lite0", "keras:MobileNet"):
         with pytest.raises(UsageError, match="would"):
             cp.load(name, build=functional)
-    with pytest.raises(UsageError, match="which are for files"):
+    with pytest.raises(UsageError, match="go with a file"):
         cp.load(functional(), "tf", trust_weights=True)
 
 

@@ -5,7 +5,6 @@ from cutpoint.items.kinds.array.prepare import prepare_item
 from cutpoint.items.kinds.array.read import ITEMS, NAME, NOUN, SUFFIXES, digest, payload_of
 from cutpoint.items.kinds.array.recipes import spec_from_json
 from cutpoint.items.kinds.array.show import wanted
-from cutpoint.items.kinds.plain import decodes_smaller, decoding, in_graph, picture, refuse_one
 
 __all__ = [
     "DEFAULTS",
@@ -13,14 +12,9 @@ __all__ = [
     "NAME",
     "NOUN",
     "SUFFIXES",
-    "decodes_smaller",
-    "decoding",
     "digest",
-    "in_graph",
     "payload_of",
-    "picture",
     "prepare_item",
-    "refuse_one",
     "spec_from_json",
     "wanted",
 ]

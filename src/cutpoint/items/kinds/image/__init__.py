@@ -11,6 +11,7 @@ from cutpoint.items.kinds.image.prepare import (
     prepare_item,
 )
 from cutpoint.items.kinds.image.read import (
+    COLUMNS,
     ITEMS,
     NAME,
     NOUN,
@@ -27,6 +28,7 @@ from cutpoint.items.kinds.image.views import viewed
 spec_from_json = PreprocessSpec.from_json
 
 __all__ = [
+    "COLUMNS",
     "DEFAULTS",
     "ITEMS",
     "NAME",

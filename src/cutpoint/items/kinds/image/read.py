@@ -13,6 +13,7 @@ from cutpoint.base.errors import BadItem, ShapeError
 NAME = "image"
 NOUN = "image"
 ITEMS = "a path, the bytes of a file, a PIL image or a uint8 array"
+COLUMNS = ("path", "image")
 # Files with these names are items (good or bad); files with other names are ignored and counted.
 SUFFIXES = frozenset(
     [

@@ -94,6 +94,11 @@ class Calling:
         """Whether the network is given one tensor and nothing else."""
         return not self.named and not self._constants
 
+    @property
+    def has_constants(self) -> bool:
+        """Whether inputs are given that are no items'."""
+        return bool(self._constants)
+
     def __call__(self, network: nn.Module, given: Mapping[str, torch.Tensor]) -> Any:
         named = {name: given[name] for name in self.named if name in given}
         first = [given[self._first]] if self._first else []
