@@ -260,7 +260,7 @@ def test_choosing_passes_over_items_without_labels(reds: np.ndarray) -> None:
         ({"head": cp.heads.RidgeHead()}, "tells classes, and labels are values"),
         ({"protocol": "dinov2-45"}, "can't tell values"),
         ({"head": ["ridge", "ridge"]}, "ridge is there twice"),
-        ({"head": []}, "there is no head to fit"),
+        ({"head": []}, "no head in an empty list"),
         ({"head": ["learned_gem", "ridge"], "kind": "classes"}, "trains on stored maps"),
         ({"kind": "labels", "head": "ridge"}, None),
         ({"kind": "regression"}, "regression"),
