@@ -10,10 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from cutpoint.base.arguments import as_path, check_choice, check_count, check_workers
+from cutpoint.base.arguments import (
+    as_path,
+    check_choice,
+    check_count,
+    check_flags,
+    check_workers,
+)
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import DECODES, Preprocess
+from cutpoint.base.text import a_kind, shown
 from cutpoint.base.tongue import option, options
 from cutpoint.features.extraction import Profile
 from cutpoint.features.extraction.encode import Encoder, normalised, prompt_of
@@ -49,6 +56,7 @@ from cutpoint.learning.choosing import (
     extract_requested,
     rank,
 )
+from cutpoint.learning.finetune import ALPHAS, parse_unfreeze
 from cutpoint.learning.heads import Head
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
@@ -56,6 +64,7 @@ from cutpoint.networks.engines import check_engine
 from cutpoint.networks.layer_table import AUTO, LayerTable
 from cutpoint.networks.sources import load_backbone, load_object
 from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
+from cutpoint.products.finetuning import FinetuneOptions, run_finetune
 from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import AnyPrediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
@@ -77,6 +86,7 @@ __all__ = [
     "encode",
     "evaluate",
     "extract",
+    "finetune",
     "fit",
     "load",
     "load_predictor",
@@ -115,9 +125,9 @@ def load(
         Constants for inputs of the network that carry no data, ``{"state": "zeros", "sr": 16000}``.
         Free sizes are 1; ``"zeros(2,1,128)"`` says the shape where the network does not.
     **reading
-        How items are read, as their kind has it. Of texts: ``long="chunks"``, ``prompt="query: "``,
-        ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``, ``overlap=32``; and
-        ``tokenizer="tokenizer.json"`` of a network in a file (``docs/backbones.md``).
+        How items are read, as their kind has it. For texts: ``long="chunks"``,
+        ``prompt="query: "``, ``empty="keep"``, ``specials="tokens"``, ``max_tokens=128``,
+        ``overlap=32`` (``docs/backbones.md``).
 
     Raises
     ------
@@ -128,6 +138,7 @@ def load(
     UsageError
         If the preprocessing is not known and not stated.
     """
+    check_flags(trust_weights=trust_weights)
     if decode is not None:
         check_choice("decode", decode, DECODES, "scaled")
     found = _load(name, preprocess, trust_weights, build, inputs, reading)
@@ -156,7 +167,7 @@ def _load(
         return load_backbone(os.fspath(name), options)
     if trust_weights or build is not None:
         raise UsageError(
-            f"trust_weights and build go with a file, not with a {type(name).__name__}.",
+            f"trust_weights and build go with a file, not with {a_kind(name)}.",
             "They say how a file is read, and the network is in memory already.",
             "The network and its preprocessing.",
             'Type, for example:  cp.load(network, preprocess="imagenet")',
@@ -191,13 +202,16 @@ def list_layers(
     *,
     trust_weights: bool = False,
     inputs: Mapping[str, str | int | float] | None = None,
+    **reading: Any,
 ) -> LayerTable:
     """Return the layers of a backbone by its name or path.
 
     Nothing is fed, so how the weights were fed in training need not be known where the file or its
     configuration knows the shape of an item.
     """
-    options = LoadOptions(preprocess, trust_weights, only_lists=True, inputs=inputs)
+    options = LoadOptions(
+        preprocess, trust_weights, only_lists=True, inputs=inputs, reading=reading
+    )
     return load_backbone(name, options).layers()
 
 
@@ -278,6 +292,9 @@ def extract(
     UsageError
         If no engine computes in `precision` here, or it costs too much accuracy.
     """
+    check_flags(follow_links=follow_links, quiet=quiet)
+    if not callable(profile):
+        check_flags(profile=profile)
     request = Request.of(
         taps,
         pool,
@@ -296,6 +313,8 @@ def extract(
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found.kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     done = extract_requested(dataset, found, request, reporter)
     if callable(profile):
         profile(done.profile)
@@ -362,6 +381,12 @@ def encode(
         followed.
     """
     _refuse_unlike_numpy(other)
+    check_flags(
+        show_progress_bar=False if show_progress_bar is None else show_progress_bar,
+        normalize_embeddings=normalize_embeddings,
+        convert_to_numpy=convert_to_numpy,
+        convert_to_tensor=convert_to_tensor,
+    )
     check_workers(n_workers)
     check_count("batch_size", batch_size, 8)
     check_count("truncate_dim", truncate_dim, 128)
@@ -484,6 +509,7 @@ storage, follow_links, **columns
     UsageError
         If something is given that stored features can't follow.
     """
+    check_flags(balanced=balanced, nested=nested, follow_links=follow_links, quiet=quiet)
     choice = ChooseOptions(
         as_recipe(recipe), several(strategy), kind, balanced, nested, permute_labels
     )
@@ -523,6 +549,8 @@ storage, follow_links, **columns
     dataset = read_dataset(
         data, labels, groups, splits, follow_links=follow_links, kind=found[0].kind, columns=named
     )
+    for warning in dataset.warnings:
+        reporter.say(f"Warning: {warning}")
     ranking = choose_backbones(dataset, found, request, choice, reporter)
     return ranking if backbones is not None else ranking.entries[0].ranking
 
@@ -534,7 +562,7 @@ def _backbones(
         return [default_backbone(data, columns)]
     if isinstance(given, (str, Backbone)) or not given:
         raise UsageError(
-            f"backbones is {given!r}, which is no list of backbones.",
+            f"backbones is {shown(given)}, which is no list of backbones.",
             "Several are compared, or one stands alone in a list.",
             "Names or backbones in a list.",
             f"Type, for example:  backbones=[{defaults_of('image').backbone!r}]",
@@ -650,6 +678,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
     -----
     Items without a label are kept in the store and counted; nothing is learned from them.
     """
+    check_flags(allow_group_overlap=allow_group_overlap, follow_links=follow_links, quiet=quiet)
     request = Request.of(
         taps,
         pool,
@@ -674,6 +703,7 @@ max_bad, seed, storage, follow_links, quiet, **columns
         columns=(named := Columns.of("fit", columns)),
         splits=os.fspath(splits) if isinstance(splits, str | os.PathLike) else "",
     )
+    _refuse_labels(output)
     where = None if output is None else as_path("output", output)
     if where is not None:
         check_output(where)
@@ -684,6 +714,152 @@ max_bad, seed, storage, follow_links, quiet, **columns
     )
     dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     return run_fit(dataset, found, options, where, reporter).predictor
+
+
+def finetune(
+    data: Any,
+    output: str | os.PathLike[str] | None = None,
+    start: Predictor | str | os.PathLike[str] | None = None,
+    unfreeze: str = "last:1",
+    *,
+    end: str | int | None = None,
+    lr: str | float | Sequence[float] = "auto",
+    epochs: int | None = None,
+    views: int = 4,
+    batch_size: int = 32,
+    alphas: Sequence[float] = ALPHAS,
+    weight_decay: float = 0.01,
+    smoothing: float = 0.0,
+    dropout: float = 0.0,
+    pull: float = 0.0,
+    lr_decay: float = 1.0,
+    schedule: str = "",
+    choose: bool = True,
+    device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
+    storage: str = AUTO,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
+    engine: str = "auto",
+    n_workers: int | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+    follow_links: bool = False,
+    trust_weights: bool = False,
+    quiet: bool = False,
+) -> Predictor:
+    """Train the last part of a frozen predictor's network, if rows left out say that it serves.
+
+    What lies below the first trained layer is a constant, so its output is stored once, and only
+    what lies above is trained, from there. Learning rate, epochs and how far to go from the start
+    are chosen by rows left out of the training rows, the start itself among the candidates; of
+    equals within one standard error the smallest change is taken. Test rows are read once, at the
+    end.
+
+    Parameters
+    ----------
+    data : as in `fit`
+    output : path, optional
+        Folder for the predictor and ``splits.csv``.
+    start : Predictor, or the path of a saved one, optional
+        What is tuned; `fit` makes one by default. Splits are drawn as for it.
+    unfreeze : str
+        ``"norm"`` (scales and shifts of normalisation layers in the last block; ``"norm:2"`` in
+        the last two), ``"last:2"`` (blocks), ``"last:10layers"``, ``"from:NAME"`` or
+        ``"from:-10"`` (from that layer on, as Keras' ``layers[-10:]``), ``"all"``, ``"lora(8)"``
+        (projections of attention, by products of that rank; merged in the end).
+    end : str or int, optional
+        Cut here and tune below: features are read at this layer, averaged.
+    lr : "auto", "find", float or several
+        Rates that are tried; "find" raises one until the loss explodes and tries a tenth of the
+        best and a third of that.
+    epochs : int, optional
+        At most; 10 up to 100 rows, 6 up to 400, else 4.
+    views : {1, 2, 4, 8}
+        Of each photo: as it is, its mirror image, and random crops.
+    alphas : sequence of float, 0–1
+        Ways from the start to the end of training that are judged.
+    weight_decay, smoothing, dropout, pull : float
+        Of tensors with two axes; of labels; of what the head sees; towards the start.
+    lr_decay : float, 0–1
+        Each block's learning rate over that of the block above it.
+    schedule : {"", "gradual"}
+        ``"gradual"``: in each epoch one block more is trained, from the top down.
+    choose : bool
+        Whether rows left out decide. If not, the one rate is followed to the last epoch, and as
+        far as the one of `alphas` says.
+    device : str
+        ``"auto"``: a CUDA device if there is one; which it is, is said.
+    storage : {"auto", "fp32", "fp16"}
+        In which activations are kept; half precision by default.
+    store, labels, groups, splits, engine, n_workers, max_bad, seed, follow_links, quiet
+        As in `fit`.
+    trust_weights : bool
+        As in `load`, for the start's backbone.
+
+    Returns
+    -------
+    predictor : Predictor
+        ``predictor.history`` has losses, gradients and changes; ``predictor.backbone`` is a
+        backbone of its own. The start itself, where no change is shown to serve.
+
+    Raises
+    ------
+    CutNotSeparable
+        If the network can't be cut in two where training needs it.
+    UsageError
+        If the network can't be trained: an ONNX graph, a frozen graph.
+    LeakageError
+        If the start has learned from rows that are held out here.
+    """
+    request = Request.of(
+        store=store,
+        engine=engine,
+        n_workers=n_workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
+    options = FinetuneOptions(
+        unfreeze=parse_unfreeze(unfreeze),
+        request=request,
+        end=end,
+        lr=lr if isinstance(lr, str | int | float) else tuple(lr),
+        epochs=epochs,
+        views=views,
+        batch_size=batch_size,
+        alphas=tuple(alphas),
+        weight_decay=weight_decay,
+        smoothing=smoothing,
+        dropout=dropout,
+        pull=pull,
+        lr_decay=lr_decay,
+        schedule=schedule,
+        choose=choose,
+        device=device,
+    )
+    where = None if output is None else as_path("output", output)
+    begun = start
+    if begun is None:
+        begun = fit(
+            data,
+            store=store,
+            labels=labels,
+            groups=groups,
+            splits=splits,
+            engine=engine,
+            n_workers=n_workers,
+            max_bad=max_bad,
+            seed=seed,
+            follow_links=follow_links,
+            quiet=quiet,
+        )
+    predictor = _predictor(begun, trust_weights)
+    kind = predictor.backbone.kind
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=kind)
+    return run_finetune(dataset, predictor, options, where, Reporter(quiet))
 
 
 def evaluate(
@@ -732,6 +908,12 @@ def evaluate(
     DataError
         If there are labels the predictor does not know, or none at all.
     """
+    check_flags(
+        leave_out_trained=leave_out_trained,
+        follow_links=follow_links,
+        trust_weights=trust_weights,
+        quiet=quiet,
+    )
     check_engine(engine)
     check_kind(kind)
     named = Columns.of("evaluate", columns, DataColumns)
@@ -811,6 +993,7 @@ def predict(
     trust_weights : bool
         As in `load`, for the predictor's backbone.
     """
+    check_flags(trust_weights=trust_weights, quiet=quiet)
     check_engine(engine)
     check_workers(n_workers)
     named = Columns.of("predict", columns, ItemColumns)
@@ -819,6 +1002,17 @@ def predict(
     items = read_items(data, reporter.say, kind, named)
     described = Dataset(_shown(data), tuple(items), (), kind=kind)
     return predictor.predict(described, engine, n_workers, reporter)
+
+
+def _refuse_labels(output: Any) -> None:
+    """Raise `UsageError` if the labels stand where the folder does, as scikit-learn has them."""
+    if hasattr(output, "shape") or isinstance(output, list | tuple):
+        raise UsageError(
+            f"output is {shown(output)}, which is no path.",
+            "It is the folder that the predictor is written to.",
+            "Labels beside their items, as one argument; or by name.",
+            "Type, for example:  cp.fit((X, y))   or   cp.fit(X, labels=y)",
+        )
 
 
 def _default_split(dataset: Dataset) -> str:
@@ -849,6 +1043,7 @@ def _refuse_other_target(predictor: Predictor, kind: str) -> None:
 
 def _predictor(model: Any, trust_weights: bool) -> Predictor:
     if not isinstance(model, Predictor):
+        as_path("model", model)
         return load_predictor(model, trust_weights=trust_weights)
     if trust_weights:
         raise UsageError(

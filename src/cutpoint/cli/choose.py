@@ -42,6 +42,7 @@ from cutpoint.cli.options import (
     tap_list,
     typed_options,
 )
+from cutpoint.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from cutpoint.features.store import Features
@@ -61,6 +62,7 @@ BESIDE_STORED = (
 )
 
 
+@with_reading
 @with_columns(OF_DATA)
 def choose(
     context: typer.Context,
@@ -68,6 +70,7 @@ def choose(
         Path, typer.Argument(metavar="FEATURES|DATA", help="A feature store, or labelled data.")
     ],
     columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="source:name, or a path; repeat to compare. DATA."),
@@ -129,13 +132,14 @@ def choose(
     if show_recipe:
         print_recipe(recipe, _variance_lines(recipe, features))
         return
-    load = partial(
-        api.load,
-        preprocess=preprocess,
-        trust_weights=trust_weights,
-        decode=decode,
-        inputs=constants(inputs),
-    )
+    said: dict[str, Any] = {
+        "preprocess": preprocess,
+        "trust_weights": trust_weights,
+        "decode": decode,
+        "inputs": constants(inputs),
+        **reading,
+    }
+    load: Callable[..., Backbone] = partial(api.load, **said)
     if similarity != "unknown" and not advise_only:
         raise _only("--similarity", "goes with --advise-only, which measures nothing")
     if advise_only:

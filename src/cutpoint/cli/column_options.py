@@ -68,13 +68,20 @@ OF_DATA = {
 
 def with_columns(options: dict[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add options to a command; it is given those that were typed as one mapping, `columns`."""
+    return with_group("columns", options)
+
+
+def with_group(
+    group: str, options: dict[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add options to a command; it is given those that were typed as one mapping, `group`."""
 
     def added(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
             said = {name: given.pop(name) for name in options}
-            columns = {name: value for name, value in said.items() if value is not None}
-            command(**given, columns=columns)
+            typed = {name: value for name, value in said.items() if value is not None}
+            command(**given, **{group: typed})
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         # A command of words alone, so that what is added may stand after defaults.
@@ -82,7 +89,7 @@ def with_columns(options: dict[str, Any]) -> Callable[[Callable[..., None]], Cal
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=each)
             for name, each in options.items()
         ]
-        kept = [each for each in own if each.name != "columns"]
+        kept = [each for each in own if each.name != group]
         run.__signature__ = inspect.Signature([*kept, *more])  # type: ignore[attr-defined]  # read by typer
         run.__annotations__ = {each.name: each.annotation for each in (*kept, *more)}
         return run

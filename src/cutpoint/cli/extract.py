@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -31,16 +31,20 @@ from cutpoint.cli.options import (
     print_json,
     print_wrapped,
     tap_list,
+    tell_warnings,
 )
+from cutpoint.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from cutpoint.items.reading import ColumnNames
 
 
+@with_reading
 @with_columns(OF_DATA)
 def extract(
     data: DataArgument,
     columns: dict[str, str],
+    reading: dict[str, Any],
     backbone: Annotated[
         str,
         typer.Argument(
@@ -89,6 +93,7 @@ def extract(
             trust_weights=trust_weights,
             decode=decode,
             inputs=constants(inputs),
+            **reading,
         ),
         tap_list(tap),
         pool_list(pool),
@@ -105,6 +110,7 @@ def extract(
         quiet=quiet,
         **cast("ColumnNames", columns),
     )
+    tell_warnings(features.warnings, quiet)
     if as_json:
         facts = {
             "store": str(store),
@@ -119,8 +125,6 @@ def extract(
         return
     for line in str(profiles[0]).splitlines() if profile else ():
         print_wrapped(line, " " * 12)
-    for warning in features.warnings:
-        print_wrapped(f"Warning: {warning}")
     if features.quarantined:
         listed = f", see {store / BAD_ROWS}" if (store / BAD_ROWS).exists() else ""
         echo(f"{len(features.quarantined)} items quarantined{listed}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,15 +42,19 @@ from cutpoint.cli.options import (
     print_recipe,
     print_wrapped,
     tap_list,
+    tell_warnings,
 )
+from cutpoint.cli.reading_options import with_reading
 
 N_SHOWN = 6  # candidates printed; the report has all
 
 
+@with_reading
 @with_columns(OF_DATA)
 def fit(
     data: DataArgument,
     columns: dict[str, str],
+    reading: dict[str, Any],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -137,6 +141,7 @@ def fit(
         trust_weights=trust_weights,
         decode=decode,
         inputs=constants(inputs),
+        **reading,
     )
     reporter = Reporter(quiet)
     dataset = read_dataset(
@@ -145,12 +150,11 @@ def fit(
     dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     result = run_fit(dataset, found, options, output, reporter)
     report = output / REPORT
+    tell_warnings(result.features.warnings, quiet)
     if as_json:
         card = result.predictor.card.to_json()
         print_json({**card, "predictor": str(output), "report": str(report)})
         return
-    for warning in result.features.warnings:  # first: they may make the rest worthless
-        print_wrapped(f"Warning: {warning}")
     print_wrapped(result.ranking.headline())
     for line in result.ranking.lines(N_SHOWN):
         echo(line)

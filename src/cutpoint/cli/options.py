@@ -168,6 +168,12 @@ def echo(line: str, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
+def tell_warnings(warnings: Sequence[str], quiet: bool) -> None:
+    """Print on stderr what a quiet run has kept to itself: it may make the results worthless."""
+    for warning in warnings if quiet else ():
+        echo(f"Warning: {warning}", err=True)
+
+
 def print_recipe(text: str, variance: Sequence[str] = ()) -> None:
     """Print the stages of a recipe, one a line, and what its PCA keeps, where that is known."""
     from cutpoint.learning.recipe import parse_recipe

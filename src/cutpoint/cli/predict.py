@@ -24,7 +24,7 @@ from cutpoint.cli.options import (
 if TYPE_CHECKING:
     from cutpoint.products.predictor import Predictor
 
-N_SHOWN = 60  # letters of a text
+N_SHOWN = 60  # letters of a text; longer names stand whole, and nothing is padded to theirs
 
 
 @with_columns(OF_DESCRIBED)
@@ -65,7 +65,7 @@ def predict(
     else:
         shown = [shortened(text, N_SHOWN) for text in texts] if not files else []
         keys = [printable(each) for each in shown or (each.key for each in predictions)]
-        width = max(map(len, keys), default=0)
+        width = min(max(map(len, keys), default=0), N_SHOWN)
         for key, each in zip(keys, predictions, strict=True):
             echo(f"{key:<{width}}  {each.told}")
     n_bad = sum(bool(each.reason) for each in predictions)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cutpoint.cli.command import Command
 from cutpoint.cli.options import Json, echo, print_json, print_wrapped
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ app = typer.Typer(help="Look after a feature store.", no_args_is_help=True, rich
 StoreArgument = Annotated[Path, typer.Argument(metavar="FEATURES", help="A feature store.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def info(features: StoreArgument, as_json: Json = False) -> None:
     """Say what a store holds."""
     from cutpoint.features.extraction.plan import human_bytes
@@ -44,7 +45,7 @@ def info(features: StoreArgument, as_json: Json = False) -> None:
         echo(f"data set {view['name']}: {counts}{newest}")
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     features: StoreArgument,
     mend: Annotated[

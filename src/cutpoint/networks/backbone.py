@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cutpoint.base.arguments import check_choice
+from cutpoint.base.arguments import check_choice, check_flags
 from cutpoint.base.contracts import Cut
 from cutpoint.base.errors import TapNotFound, UsageError, WeightsError
 from cutpoint.base.spec import (
@@ -173,6 +173,8 @@ class Backbone:
         How photos are decoded, where that was said beside the preprocessing.
     readout : Readout
         How its makers make one vector of an item, where they say it.
+    tuned : networks.tuned.Tuned or None
+        What it was tuned from, if it was.
     """
 
     def __init__(
@@ -190,6 +192,7 @@ class Backbone:
         self.loaded_with = LoadOptions()
         self.decode: str | None = None
         self.readout = Readout()
+        self.tuned: Any = None
         self._held = _Held(build, framework)
         if is_shared:
             self._held.hand_out()
@@ -281,6 +284,22 @@ class Backbone:
         """
         return self._held.hand_out()
 
+    @property
+    def framework(self) -> Framework:
+        """The folder that lists, cuts and trains its network."""
+        return self._held.framework
+
+    def held_network(self) -> Any:
+        """Return the network for use within, where it is not changed: it is given to nobody."""
+        self.refuse_changed()
+        return self._held.network
+
+    def fed(self, preprocess: Preprocess) -> Backbone:
+        """Return the same backbone, fed otherwise: it shares the network."""
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=preprocess)
+        return found
+
     @cached_property
     def _table(self) -> LayerTable:
         network, framework = self._held.network, self._held.framework
@@ -369,6 +388,7 @@ class Backbone:
         UsageError
             If the framework is neither.
         """
+        check_flags(trainable=trainable)
         layers = self._table.select(tap)
         if len(layers) != 1:
             raise TapNotFound(
@@ -396,9 +416,13 @@ class Backbone:
             if stride not in found:
                 raise TapNotFound(
                     f"No map of stride {stride} in backbone {self.spec.id}.",
-                    f"Its maps have strides {', '.join(map(str, sorted(found)))}.",
-                    "One of these.",
-                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})",
+                    f"Its maps have strides {', '.join(map(str, sorted(found)))}."
+                    if found
+                    else "It has no maps with a stride.",
+                    "One of these." if found else "A network of images, with maps.",
+                    f"Type, for example:  backbone.pyramid(strides={tuple(sorted(found))})"
+                    if found
+                    else "List its layers with:  backbone.layers()",
                 )
         levels = tuple(found[stride] for stride in strides)
         names = sorted({level.name for level in levels}, key=lambda name: self._table[name].index)
@@ -410,7 +434,8 @@ class Backbone:
         self, taps: Sequence[str | int] | str, pools: Sequence[str]
     ) -> tuple[TapSpec, ...]:
         """Return every chosen layer with every pool, in execution order."""
-        layers = self._table.select(*([taps] if isinstance(taps, str | int) else taps))
+        is_one = isinstance(taps, str) or not isinstance(taps, Iterable)
+        layers = self._table.select(*([taps] if is_one else taps))
         if not layers or not pools:
             raise UsageError(
                 f"{len(layers)} layers and {len(pools)} pools make no cut of backbone "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import Constants
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import option
-from cutpoint.base.types import Array, InputSpec, Shape
+from cutpoint.base.types import Array, InputSpec, Shape, shape_text
 
 Value = str | int | float
 _FILLED = re.compile(r"(zeros|ones)(?:\((\d+(?:,\d+)*)\))?")
+_MOST_VALUES = 2**26  # of one constant: 256 MiB of float32, far beyond any state that is carried
 _WORDS = "zeros, ones, either with a shape as in zeros(2,1,128), or a number"
 
 
@@ -26,6 +29,13 @@ def read_constants(given: Mapping[str, Value] | None) -> Constants:
     UsageError
         If a value is no constant.
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(
+            f"inputs is {a_kind(given)}, which gives no input its constant.",
+            "The name of an input stands before its constant.",
+            f"A dict of name → constant: {_WORDS}.",
+            "Type, for example:  inputs={'state': 'zeros'}",
+        )
     return tuple(
         sorted((str(name), _spelled(name, value)) for name, value in (given or {}).items())
     )
@@ -40,14 +50,21 @@ def _spelled(name: str, value: Any) -> Value:
         return float(value)
     if isinstance(value, str):
         text = value.replace(" ", "")
-        if _FILLED.fullmatch(text):
+        filled = _FILLED.fullmatch(text)
+        if filled and math.prod(map(int, (filled[2] or "1").split(","))) > _MOST_VALUES:
+            raise _no_constant(name, value, f"It would hold more than {_MOST_VALUES:,} values")
+        if filled:
             return text
         number = _number(text)
         if number is not None:
             return number
-    raise UsageError(
+    raise _no_constant(name, value, "That is no constant")
+
+
+def _no_constant(name: str, value: Any, why: str) -> UsageError:
+    return UsageError(
         f'The input "{name}" can\'t be given {value!r}.',
-        "That is no constant.",
+        f"{why}.",
         f"Constants: {_WORDS}.",
         f"Type, for example:  {option('inputs', {name: 'zeros'})}",
     )
@@ -63,23 +80,45 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-def constant_array(value: Value, shape: Shape, dtype: str) -> Array:
+def constant_array(name: str, value: Value, shape: Shape, dtype: str) -> Array:
     """Return a constant as an array.
 
     Parameters
     ----------
+    name : str
+        The input's.
     value : str or number
         As `read_constants` spells it.
     shape : tuple of int or None
         The whole array's, as the network declares it; what is free is 1, unless `value` says the
-        shape.
+        shape. Empty where it is not declared.
     dtype : str
+
+    Raises
+    ------
+    UsageError
+        If the network declares another shape than `value` says, or its type can't hold the number.
     """
     filled = _FILLED.fullmatch(value) if isinstance(value, str) else None
     number = value if filled is None else float(filled[1] == "ones")
     said = filled[2] if filled is not None else None
     sizes = tuple(map(int, said.split(","))) if said else tuple(size or 1 for size in shape)
+    if said and shape and not InputSpec(shape).takes(sizes):
+        raise _no_constant(name, value, f"The network takes {shape_text(shape)} there")
+    if not _holds(dtype, number):
+        raise _no_constant(name, value, f"The network takes {np.dtype(dtype)} there")
     return np.full(sizes, number, dtype)
+
+
+def _holds(dtype: str, number: Any) -> bool:
+    """Say whether a type holds a number: floats near it, whole numbers and bools itself."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.array(number).astype(dtype)
+    except OverflowError:
+        return False
+    is_float = np.issubdtype(found.dtype, np.floating)
+    return bool(np.isfinite(found) if is_float else found == number)
 
 
 def data_inputs(declared: Mapping[str, Any], constants: Constants, what: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, takewhile
+from numbers import Integral
 from typing import Any, NoReturn, TypeVar
 
 from cutpoint.base.errors import NoSuchAttribute, TapNotFound, UsageError
@@ -300,8 +301,9 @@ class LayerTable:
         return several
 
     def _matches(self, tap: str | int) -> tuple[Layer, ...]:
-        if not isinstance(tap, int | str) or isinstance(tap, bool):
+        if not isinstance(tap, Integral | str) or isinstance(tap, bool):
             raise self._not_found(f"layer {tap!r}", "")
+        tap = tap if isinstance(tap, str) else int(tap)
         is_name = any(row.name == tap for row in self.rows)
         if isinstance(tap, str) and not is_name and re.fullmatch(r"-?[0-9]+", tap):
             tap = int(tap)
@@ -518,4 +520,14 @@ def no_symbolic(layer: Layer, what: str) -> UsageError:
         f"The network is {what}.",
         "symbolic() is there for Keras and PyTorch networks; features are, for all.",
         f'Type, for example:  backbone.cut("{layer.name}")',
+    )
+
+
+def no_suffix(backbone: str, what: str) -> UsageError:
+    """Return the error of a framework in which nothing is trained."""
+    return UsageError(
+        f'The network of "{backbone}" can\'t be fine-tuned: it is {what}.',
+        "Its weights are constants of the graph; no gradient reaches them.",
+        "The same network in PyTorch or Keras; or its frozen features, which serve all the same.",
+        "Type, for example:  cp.fit(data)",
     )

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import BadItem, DataError, UsageError
-from cutpoint.base.text import printable
+from cutpoint.base.text import a_kind, printable
 from cutpoint.base.types import Prepared, stacked
 from cutpoint.items.kinds import prepare_item
+from cutpoint.items.reading import Item, read_payload
 from cutpoint.networks.backbone import Backbone
 
 
@@ -89,7 +90,7 @@ def image_distance(
     """
     if not isinstance(backbone, Backbone):
         raise UsageError(
-            f"The backbone is a {type(backbone).__name__}.",
+            f"The backbone is {a_kind(backbone)}.",
             "Distances are measured in the layers of a backbone.",
             "What `cutpoint.load` returns.",
             "Type, for example:  cp.style.image_distance(a, b, cp.load(NAME))",
@@ -116,8 +117,9 @@ def _names(backbone: Backbone, taps: Sequence[str | int] | None, otherwise: list
 
 
 def _prepared(image: Any, backbone: Backbone) -> Prepared:
-    payload = Path(image).read_bytes() if isinstance(image, (str, Path)) else image
     try:
+        is_path = isinstance(image, str | Path)
+        payload = read_payload(Item("", Path(image))) if is_path else image
         return prepare_item(payload, backbone.spec.preprocess)[0]
     except BadItem as error:
         raise DataError(

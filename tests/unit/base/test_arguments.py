@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from PIL import Image
 from sklearn.svm import SVC
 
 import cutpoint as cp
-from cutpoint.base.arguments import check_share, check_writable
+from cutpoint import api
+from cutpoint.base.arguments import check_flags, check_share, check_writable
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.products.predictor import Predictor
 from cutpoint.testing import FakeBackbone
@@ -52,7 +54,6 @@ RUN: list[dict[str, Any]] = [
     {"store": ""},
     {"store": __file__},
     {"store": f"{__file__}/below"},
-    {"backbone": None},
     {"backbone": "fake"},
     {"groups": ["p"] * 60},
     {"labels": ["x"] * 3},
@@ -61,7 +62,6 @@ RUN: list[dict[str, Any]] = [
 FIT: list[dict[str, Any]] = [
     {"head": SVC()},
     {"head": "svc"},
-    {"head": None},
     {"head": "knn(k=0)"},
     {"head": cp.heads.HEADS["knn"](k=-1)},
     {"head": "ridge(alphas=-1)"},
@@ -288,3 +288,75 @@ def test_checking_a_path_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_share_may_be_nothing_and_all() -> None:
     for value in (0, 0.0, 1, 1.0):
         check_share("max_bad", value)
+
+
+NEEDED = {"name": "x", "data": "x", "texts": ["x"], "model": "x", "path": "x", "network": "x"}
+
+
+@pytest.mark.parametrize(
+    "verb", ["load", "extract", "choose", "fit", "evaluate", "predict", "load_predictor", "encode"]
+)
+def test_every_bool_argument_refuses_what_is_none(verb: str) -> None:
+    """Found by the signatures, so that one that is added is checked, too."""
+    call = getattr(api, verb)
+    parameters = inspect.signature(call).parameters.values()
+    flags = [each.name for each in parameters if "bool" in str(each.annotation)]
+    assert flags
+    given = {each.name: NEEDED[each.name] for each in parameters if each.name in NEEDED}
+    for flag in flags:
+        for value in ("no", 1, np.array([True])):
+            with pytest.raises(UsageError, match=f"{flag} is .* neither True nor False"):
+                call(**given, **{flag: value})
+
+
+def test_numpys_bools_are_bools() -> None:
+    check_flags(quiet=np.bool_(False))
+
+
+@pytest.mark.parametrize("taps", [None, 1.5, [None], [1.5], True])
+def test_taps_that_are_none_are_refused(taps: Any) -> None:
+    with pytest.raises(UsageError):
+        cp.extract([noisy_image(0, 0)], FakeBackbone(), taps, quiet=True)
+    with pytest.raises(UsageError):
+        FakeBackbone().tap_specs(taps, ["gap"])
+
+
+def test_numpys_whole_numbers_are_indices_of_layers() -> None:
+    fake, pools = FakeBackbone(), ["gap"]
+    for taps in (np.int64(1), [np.int64(1)], np.array([1]), 1):
+        assert fake.tap_specs(taps, pools) == fake.tap_specs([1], pools)
+        features = cp.extract([noisy_image(0, 0)], fake, taps, "gap", quiet=True)
+        assert len(features.taps) == 1
+
+
+def test_arguments_in_the_wrong_order_are_told_in_a_few_words(tmp_path: Path) -> None:
+    X = np.zeros((60, 8), np.float32)
+    for call in (
+        lambda: cp.fit(FakeBackbone(), (X, X[:, 0])),
+        lambda: cp.predict(X, "m"),
+        lambda: cp.choose(X, n_workers=X),
+    ):
+        with pytest.raises(CutpointError) as caught:
+            call()
+        assert len(str(caught.value)) < 400
+
+
+def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
+    """Nothing is put beside photos."""
+    (tmp_path / ".hidden").touch()
+    cp.extract([noisy_image(0, 0)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
+    cp.extract([noisy_image(0, 1)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "photo.jpg").touch()
+    with pytest.raises(UsageError, match="is no feature store, and it is not empty"):
+        cp.extract([noisy_image(0, 0)], FakeBackbone(), store=tmp_path / "cat", quiet=True)
+    assert [each.name for each in (tmp_path / "cat").iterdir()] == ["photo.jpg"]
+
+
+def test_labels_in_the_place_of_the_folder_and_no_head_are_told() -> None:
+    X = [noisy_image(0, 0)]
+    with pytest.raises(UsageError, match="output is") as caught:
+        cp.fit(X, [0])
+    assert "labels=y" in caught.value.type_next
+    with pytest.raises(UsageError, match="no head in an empty list"):
+        cp.fit(X, head=[])

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from cutpoint.base.errors import DataError
-from cutpoint.base.text import printable
+from cutpoint.base.text import printable, shown
 from cutpoint.networks.layer_table import Layer, LayerTable
 
 
@@ -32,3 +33,10 @@ def test_a_layer_can_not_forge_a_row_of_the_table() -> None:
     table = LayerTable("x", (forged,))
     assert len(str(table).split("\n")) == 2
     assert "a\\n1  b" in table._repr_html_()
+
+
+def test_an_array_is_shown_by_its_shape() -> None:
+    X = np.zeros((60, 8))
+    assert shown(X) == "a ndarray of shape (60, 8)"
+    assert shown((X, [1])) == "a tuple of 2: a ndarray of shape (60, 8), [1]"
+    assert len(shown(list(range(1000)))) == 80

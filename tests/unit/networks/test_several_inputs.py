@@ -21,6 +21,7 @@ from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.base.spec import ArraySpec, ArraysSpec, BackboneSpec
 from cutpoint.base.types import InputSpec
 from cutpoint.networks.backbone import Backbone
+from cutpoint.networks.constants import constant_array, read_constants
 from cutpoint.networks.engines import ENGINES
 from cutpoint.networks.runtimes.keras import import_keras
 from cutpoint.networks.sources.hf_networks import import_transformers
@@ -333,3 +334,29 @@ def test_a_source_that_gives_no_constants_says_so() -> None:
 def test_what_is_no_constant_is_refused(value: Any) -> None:
     with pytest.raises(UsageError, match="is no constant"):
         cp.load("fake:seed0", inputs={"state": value})
+
+
+@pytest.mark.parametrize("given", [["state=zeros"], "state=zeros", {"state": "zeros(100000000,8)"}])
+def test_constants_without_names_and_huge_ones_are_refused_at_once(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"gives no input its constant|can't be given"):
+        read_constants(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "dtype"),
+    [
+        *[("zeros(3,1)", (None, 8), "float32"), ("zeros(8)", (None, 8), "float32")],
+        *[(1e39, (1,), "float32"), (2.5, (1,), "int64"), (300, (1,), "uint8"), (7, (1,), "bool")],
+    ],
+)
+def test_a_constant_that_the_network_does_not_take_is_refused(
+    value: Any, shape: tuple[int | None, ...], dtype: str
+) -> None:
+    with pytest.raises(UsageError, match='"state" can\'t be given'):
+        constant_array("state", value, shape, dtype)
+
+
+def test_a_constant_may_say_what_is_free_and_is_rounded_to_floats() -> None:
+    assert constant_array("state", "ones(3,8)", (None, 8), "float32").shape == (3, 8)
+    assert constant_array("state", "ones(3,1)", (), "float32").shape == (3, 1)
+    assert constant_array("state", 0.1, (2,), "float16").dtype == np.float16

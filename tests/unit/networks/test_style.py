@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import cutpoint as cp
-from cutpoint.base.errors import ShapeError, TapNotFound
+from cutpoint.base.errors import DataError, ShapeError, TapNotFound
 from cutpoint.items.kinds import prepare_item
 from cutpoint.testing import FakeBackbone
 from tests.conftest import ROOT, noisy_image
@@ -72,3 +74,8 @@ def test_two_halves_of_a_photo_are_closer_than_two_photos(
         assert near[0] == far[0]
         assert float(near[2]) < float(far[2])
     assert float(same[-1][1]) < float(other[-1][1])
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="file not found"):
+        cp.style.image_distance(tmp_path / "nope.jpg", noisy_image(0, 0), FakeBackbone())

@@ -14,6 +14,7 @@ from cutpoint.features.store import FeatureStore
 from cutpoint.products.predictor import Predictor
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image
+from tests.unit.features.store.helpers import images
 
 Maker = Callable[..., Path]
 
@@ -179,3 +180,14 @@ def test_probabilities_of_the_evaluation_are_those_of_predict(
     found = cp.evaluate(fitted[0], new, "all", quiet=True)
     predicted = cp.predict(fitted[0], new, quiet=True)
     np.testing.assert_allclose(found.confidence, [each.probability for each in predicted])
+
+
+def test_labels_of_another_type_are_the_classes_they_equal() -> None:
+    pixels, labels = images(24), np.arange(24) % 2
+    model = cp.fit(pixels, backbone=FakeBackbone(), labels=labels, quiet=True)
+    others = images(12, seed=3)
+    for given in (labels[:12], labels[:12] * 1.0, labels[:12] == 1, list("01") * 6):
+        found = cp.evaluate(model, others, labels=list(given), quiet=True)
+        assert {verdict.truth for verdict in found.verdicts} == {0, 1}
+    with pytest.raises(DataError, match="does not know"):
+        cp.evaluate(model, others, labels=[0.5, 1.0] * 6, kind="classes", quiet=True)

@@ -27,7 +27,7 @@ from cutpoint.features.extraction.request import default_store
 from cutpoint.features.store import FeatureStore
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
-from tests.unit.features.store.helpers import CountingBackbone
+from tests.unit.features.store.helpers import CountingBackbone, images
 
 Maker = Callable[..., Path]
 
@@ -494,3 +494,16 @@ def test_a_learned_pool_needs_maps_and_no_stages_before_it(colour_folder: Maker)
     assert "pool='grid(4)', head='learned_gem'" in caught.value.type_next
     with pytest.raises(UsageError, match="stages are for vectors"):
         fit(colour_folder(), recipe="grid(2) | l2", head="attention_pool")
+
+
+def test_leakage_is_told_and_the_score_says_on_how_many_items_it_rests(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pixels = np.concatenate([images(12), images(10)])
+    labels = np.concatenate([np.arange(12) % 2, np.arange(10) % 2])
+    splits = ["train"] * 12 + ["test"] * 10
+    pixels[-2:] = 255 - pixels[-2:]
+    model = cp.fit(pixels, backbone=FakeBackbone(), labels=labels, splits=splits)
+    told = capsys.readouterr().err
+    assert told.count("Warning: LEAKAGE: 8 payloads") == 1
+    assert "split test, 2 items (8 trained on, left out): " in str(model)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -486,3 +487,18 @@ def test_the_advice_where_something_else_lies_is_never_within_it(
         with pytest.raises(UsageError) as caught:
             refuse_foreign(place)
         assert caught.value.type_next == f"Type, for example:  -o {advised}"
+
+
+def test_pipes_and_devices_are_no_predictor(tmp_path: Path, colour_folder: Maker) -> None:
+    """Reading one would never end."""
+    model = tmp_path / "m"
+    cp.fit(colour_folder(per_class=6), model, FakeBackbone(), quiet=True)
+    (arrays,) = model.glob("head-*.safetensors")
+    arrays.unlink()
+    arrays.symlink_to("/dev/zero")
+    with pytest.raises(PredictorError, match="no file"):
+        cp.load_predictor(model)
+    (model / "predictor.json").unlink()
+    os.mkfifo(model / "predictor.json")
+    with pytest.raises(PredictorError, match="no file"):
+        cp.load_predictor(model)

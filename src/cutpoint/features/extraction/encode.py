@@ -25,8 +25,8 @@ _CHUNK = 256  # items a worker takes at a time, of about one length
 _LEAST_LENGTH = 1e-12  # as torch.nn.functional.normalize
 
 
-class ItemsNotWhole(UserWarning):
-    """Something of the items was left out, such as the end of a long text."""
+class UnusualItems(UserWarning):
+    """What was unusual about items, such as that the end of a long text was left out."""
 
 
 class Encoder:
@@ -35,7 +35,7 @@ class Encoder:
     Parameters
     ----------
     backbone : Backbone
-        Of items with tokens.
+        Its items have tokens.
     n_workers : int, optional
         Threads; as many as cores by default.
 
@@ -110,9 +110,9 @@ class Encoder:
                     out[places] = rows
                 advance(len(part))
         _refuse_bad(bad, rows_of)
-        for note, count in notes.items():
-            told = f"{count} of {len(items)} different items: {note}"
-            warnings.warn(told, ItemsNotWhole, stacklevel=3)
+        if notes:
+            told = "; ".join(f"{count} {note}" for note, count in notes.items())
+            warnings.warn(f"Among {len(items)} different items: {told}", UnusualItems, stacklevel=3)
         found_rows: Float32 = out[rows_of]
         return normalised(found_rows) if self._is_normalised else found_rows
 

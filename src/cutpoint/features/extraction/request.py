@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from cutpoint.base.arguments import as_path, check_choice, check_seed
 from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import PRECISIONS, FeatureSpec
+from cutpoint.base.text import shortened, shown
 from cutpoint.base.tongue import option
 from cutpoint.features.extraction.run import ExtractOptions
+from cutpoint.features.store.store import PARTS
 from cutpoint.networks.backbone import STORAGES, Backbone
 from cutpoint.networks.engines import refuse_precision
 from cutpoint.networks.layer_table import AUTO
@@ -65,7 +69,7 @@ class Request:
     ) -> Request:
         """Return the request that a person typed, in Python or in a command line."""
         return cls(
-            taps=taps,
+            taps=_taps(taps),
             pools=several(pool),
             store=default_store() if store is None else as_path("store", store),
             how=ExtractOptions(engine, n_workers, max_bad),
@@ -78,7 +82,7 @@ class Request:
     def __post_init__(self) -> None:
         if not self.pools or not all(isinstance(pool, str) for pool in self.pools):
             raise UsageError(
-                f"The pools are {self.pools!r}.",
+                f"The pools are {shown(self.pools)}.",
                 "A pool is named by text.",
                 "One pool at least.",
                 f"Type, for example:  {option('pool', 'gap')}",
@@ -118,6 +122,27 @@ def several(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
 
 
+def _taps(given: Any) -> Sequence[str | int] | str:
+    """Return layers by name or index, in a list unless it is one text."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        return [int(given)]
+    if not isinstance(given, Iterable):
+        raise UsageError(
+            f"{option('taps')} is {shown(given)}, which names no layers.",
+            "A layer is named by text, or by a whole number, its index.",
+            "auto, inner, or names, indices and globs of layers in a list.",
+            f"Type, for example:  {option('taps', AUTO)}",
+        )
+    return [int(each) if isinstance(each, Integral) else each for each in given]
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing where that can't be told."""
+    return list(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK) else []
+
+
 def _check_store(folder: Path) -> None:
     """Raise `UsageError` if `folder` can't be one. One that is read-only may hold all there is."""
     blocking = next((each for each in (folder, *folder.absolute().parents) if each.is_file()), None)
@@ -127,4 +152,12 @@ def _check_store(folder: Path) -> None:
             f'"{blocking}" is a file.',
             "A folder, which need not be there yet.",
             f"Type, for example:  {option('store', 'features')}",
+        )
+    names = {each.name for each in _listed(folder)}
+    if any(not name.startswith(".") for name in names) and not names & set(PARTS):
+        raise UsageError(
+            f'"{folder}" is no feature store, and it is not empty.',
+            f"It holds {shortened(min(names), 40)}.",
+            "An empty folder, a store, or a folder that is not there yet.",
+            f"Type, for example:  {option('store', str(folder / 'features'))}",
         )

@@ -219,6 +219,8 @@ def extract_features(
         if job is not None:
             job.run(plan, tally.add, reporter)
         final = _final_dataset(dataset, digests, tally)
+        for line in final.warnings[len(dataset.warnings) :] if not options.is_sample else ():
+            reporter.say(f"Warning: {line}")
         store.require_rows(spec_id, {digests[item.key] for item in final.items})
         counts = _columns(counted, [digests[item.key] for item in final.items], spec)
         extra = {**_view_facts(backbone, spec), **(facts or {})}

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, TapNotFound
+from cutpoint.base.errors import ShapeError, StoreCorrupt, StoreError, TapNotFound, UsageError
 from cutpoint.base.spec import FeatureSpec
+from cutpoint.base.text import counted, printable, shortened
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Array
 from cutpoint.features.store.catalog import Places
@@ -27,11 +28,12 @@ from cutpoint.items.reading import Label, as_given
 from cutpoint.networks.runtimes.threads import n_cores
 
 _CHECKING = Lock()
+SPLITS = ("train", "val", "test")
 _UNLIKE = "its rows are unlike the others'"
 CHUNK_ROWS = 1024  # some MB of vectors; of maps take fewer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Features:
     """The features of one data set under one spec.
 
@@ -57,6 +59,12 @@ class Features:
     places: Places
     folder: Path
     _opened: dict[int, CheckedShard] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        taps = shortened(", ".join(self.taps), 60)
+        size = f"{counted(len(self), 'item')}, {counted(len(self.taps), 'tap')}"
+        shown = f'Features("{self.name}", {size}: {taps}; spec {self.spec.fingerprint()[:12]})'
+        return printable(shown)
 
     @property
     def name(self) -> str:
@@ -131,7 +139,21 @@ class Features:
         return len(self.fields["items"])
 
     def rows_of(self, split: str) -> Array:
-        """Return the row numbers of a split."""
+        """Return the row numbers of a split: ``"train"``, ``"val"``, ``"test"``; they may be none.
+
+        Raises
+        ------
+        UsageError
+            If there is no such split.
+        """
+        there = sorted(set(self.splits) - {None})
+        if split not in (*SPLITS, *there):
+            raise UsageError(
+                f'There is no split "{split}".',
+                f'The splits of "{self.name}": {", ".join(there) or "none"}.',
+                f"Splits: {', '.join(SPLITS)}.",
+                'Type, for example:  features.rows_of("train")',
+            )
         return np.flatnonzero(self.splits == split)
 
     def group_numbers(self, rows: Array) -> Array | None:
@@ -247,11 +269,13 @@ class Features:
         Rows that differ in length are refused if they are to be `as_one` array.
         """
         self._check_tap(tap)
+        if not isinstance(which, slice) and not len(which):
+            which = np.empty(0, np.intp)  # an empty list is one of floats
         shard, row = self.places.shard[which], self.places.row[which]
         digests = self._digests[which]
         order = shard.argsort(kind="stable")
         if not len(order):
-            return np.empty((0, 0), np.float32)
+            return self._none_of(tap)
         if shard[order[0]] < 0:
             raise self._missing(digests[order[0]])
         ordered = shard[order]
@@ -279,6 +303,14 @@ class Features:
             out[group] = stored
         assert out is not None
         return out
+
+    def _none_of(self, tap: str) -> Array:
+        """Return no row, of the shape and type that rows have, where there is one to tell it."""
+        known = np.flatnonzero(self.places.shard >= 0)[:1]
+        if not len(known):
+            return np.empty((0, 0), np.float32)
+        one = self._gathered(tap, known)
+        return np.empty((0, 0), np.float32) if isinstance(one, Ragged) else one[:0]
 
     def _in_order(self, parts: Iterator[Kept], numbers: list[int], order: Array) -> Ragged:
         """Return ragged rows that were read shard by shard in the order that was asked for."""

@@ -49,6 +49,7 @@ VIEW_FORMAT = 1
 _OTHER_ROWS = "the catalog's rows are not those of the shard"
 _ROWS_ONLY = "the catalog has its rows only"
 NETWORKS, DAMAGED = "networks", "damaged"
+PARTS = ("catalog.sqlite", "shards", "views", "locks", NETWORKS, DAMAGED)
 _SHOWN = 5  # data sets named in a line
 
 

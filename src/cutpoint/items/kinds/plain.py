@@ -44,7 +44,7 @@ def adjusted(spec: Any, given: Mapping[str, Any]) -> Preprocess:
     """Raise `UsageError`: nothing more can be said of how items are read."""
     raise UsageError(
         f"{options(*given)} can't be followed: the backbone reads items of kind {spec.kind}.",
-        "Of such items nothing of that name can be said.",
+        "Nothing of that name can be said of such items.",
         "A backbone whose items it is said of.",
         f"Leave out {options(*given)}",
     )

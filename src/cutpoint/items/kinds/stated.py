@@ -15,6 +15,7 @@ from cutpoint.base.spec import (
     parse_json,
     preprocess_from_json,
 )
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import either, option
 from cutpoint.base.types import InputSpec, Shape, shape_text
 from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
@@ -133,7 +134,7 @@ def _spec_given(given: Any, what: str) -> Preprocess:
         spec: Preprocess = given
         return spec
     raise UsageError(
-        f'The preprocessing of "{what}" is given as a {type(given).__name__}.',
+        f'The preprocessing of "{what}" is given as {a_kind(given)}.',
         "That says nothing of how its weights were fed.",
         "The name of a recipe, the path of a JSON file, a PreprocessSpec or an ArraySpec.",
         'Type, for example:  preprocess="imagenet"',

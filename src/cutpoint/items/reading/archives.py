@@ -37,7 +37,7 @@ def read_archive(path: Path) -> Dataset:
     arrays = _arrays(path)
     inputs = {name.partition(".")[2]: each for name, each in arrays.items() if _is_items(name)}
     strange = [n for n in arrays if not _is_items(n) and n not in (LABELS, *OTHERS)]
-    if strange or ("" in inputs and len(inputs) > 1):
+    if strange or not inputs or ("" in inputs and len(inputs) > 1):
         raise _bad(path, f"it holds {', '.join(arrays)}")
     lengths = {name: len(each) if each.ndim else 0 for name, each in arrays.items()}
     if len(set(lengths.values())) > 1:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.base.text import a_kind
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.columns import Column, with_columns
 from cutpoint.items.reading.items import Dataset, Item, Payload
@@ -62,7 +63,7 @@ def _is_lone(payloads: Any, kind: Kind) -> bool:
 
 
 def _no_sequence(payloads: Any, kind: Kind, is_one: bool, is_table: bool) -> ModalityError:
-    what = "nothing" if payloads is None else f"a {type(payloads).__name__}"
+    what = "nothing" if payloads is None else a_kind(payloads)
     what = f"one {kind.NOUN}, {what}" if is_one else what
     told = "Its columns are no items. " if is_table else ""
     return ModalityError(
@@ -89,7 +90,7 @@ def _payload(payload: Any, kind: Kind) -> Payload:
         return Path(payload)
     if found is None:
         raise ModalityError(
-            f"One of the items is a {type(payload).__name__}.",
+            f"One of the items is {a_kind(payload)}.",
             f"The backbone reads items of kind {kind.NAME}.",
             f"An item is {kind.ITEMS}.",
             _example(kind),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +11,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
+from cutpoint.base.tables import guarded
+from cutpoint.base.text import a_kind
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset
-from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins
+from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
+from cutpoint.items.reading.targets import tell_kind
 from cutpoint.items.reading.written_splits import read_written_splits
 
 Column = Sequence[Any] | Mapping[Any, Any] | os.PathLike[str]
@@ -64,6 +68,8 @@ def with_columns(
         items = tuple(replace(i, label=t) for i, t in zip(items, texts, strict=True))
         classes = tuple(sorted({text for text in texts if text is not None}))
         dataset = replace(dataset, classes=classes, label_type=label_type, target=target)
+        if tell_kind(texts, layout=target).name != "values":
+            warnings += same_numbers(texts)
     if "groups" in changed:
         names = [None if is_absent(value) else str(value) for value in changed["groups"]]
         items = tuple(replace(i, group=g) for i, g in zip(items, names, strict=True))
@@ -82,7 +88,7 @@ def _values(
     is_one = not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
     if is_one or isinstance(given, str | bytes) or hasattr(given, "columns"):
         raise ShapeError(
-            f"{name} is a {type(given).__name__}, which is no column.",
+            f"{name} is {a_kind(given)}, which is no column.",
             "It has no value for each item.",
             "A list, an array of one axis or a Series, as long as the items; or key → value.",
             f"Type, for example:  {name}=list(table.{name.removesuffix('s')})",
@@ -114,16 +120,25 @@ def _refuse_table(name: str, given: Any) -> None:
 
 def _by_key(name: str, given: Mapping[Any, Any], dataset: Dataset) -> tuple[list[Any], list[str]]:
     values = {_key(key): value for key, value in given.items()}
+    for item in dataset.items:  # a key read out of splits.csv is as it was written there
+        written = guarded(item.key)
+        if item.key not in values and written in values:
+            values[item.key] = values.pop(written)
     missing = [item.key for item in dataset.items if item.key not in values]
     if missing:
         raise DataError(
             f'{name} lacks {len(missing)} of {len(dataset)} items of "{dataset.name}".',
             f'One of them is "{missing[0]}"; {_first_of(values)}.',
             "A value for each item, None where there is none; keys as in splits.csv.",
-            f'Type, for example:  {name}={{"{missing[0]}": …, …}}',
+            f"Type, for example:  {name}={{{_typed(missing[0])}: …, …}}",
         )
     own = {item.key for item in dataset.items}
     return [values[item.key] for item in dataset.items], [k for k in values if k not in own]
+
+
+def _typed(key: str) -> str:
+    """Return a key in double quotes, as Python reads it."""
+    return json.dumps(key, ensure_ascii=False)
 
 
 def _first_of(values: Mapping[str, Any]) -> str:
@@ -141,7 +156,7 @@ def _unknown_order(name: str, dataset: Dataset) -> UsageError:
         f'{name} can\'t be matched by position with the items of "{dataset.name}".',
         "They are in the order of their keys, without what is no item; that need not be yours.",
         f"A mapping of key to value; or a manifest with the column `{name.removesuffix('s')}`.",
-        f'Type, for example:  {name}={{"{example}": …, …}}',
+        f"Type, for example:  {name}={{{_typed(example)}: …, …}}",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 from cutpoint.base.errors import DataError
+from cutpoint.base.text import counted
 from cutpoint.base.tongue import option
 from cutpoint.items.reading.items import Dataset
 from cutpoint.items.reading.targets import labelled, names_in, number_in, values_of
@@ -88,20 +90,36 @@ def _bare(dataset: Dataset, what: str) -> DataError:
     return DataError(
         f'Labels are missing from "{dataset.name}".',
         f"{what}.{by_columns}",
-        "A label is the folder an item lies in, or the column `label`, or one that is named.",
+        "A label is the folder an item lies in, or the column `label`, or one that is named."
+        if _is_on_disk(dataset)
+        else "A label for each item: beside it, as y in (X, y), or in labels.",
         f"Type, for example:  {option('label', dataset.unread[0])}"
         if dataset.unread
-        else "Lay the files out as:  DATA/<class>/<file>",
+        else _remedy(dataset, "labels=[…]"),
     )
+
+
+def _is_on_disk(dataset: Dataset) -> bool:
+    return Path(dataset.name).exists()
+
+
+def _remedy(dataset: Dataset, in_memory: str) -> str:
+    """Return how files are laid out, to somebody who has files; else what to type in Python."""
+    on_disk = "Lay the files out as:  DATA/<class>/<file>"
+    return on_disk if _is_on_disk(dataset) else f"Type, for example:  {in_memory}"
+
+
+def _all(n_items: int) -> str:
+    return "Its one item is" if n_items == 1 else f"All {n_items} items are"
 
 
 def _all_alike(dataset: Dataset, kind: str) -> DataError:
     what = {"classes": "of one class", "labels": "labelled alike", "values": "of one value"}[kind]
     return DataError(
         f'No head can be fitted on "{dataset.name}".',
-        f"All {len(dataset)} items are {what}: {dataset.items[0].label}.",
+        f"{_all(len(dataset))} {what}: {dataset.items[0].label}.",
         "Two classes or more, each with items; labels or values that differ.",
-        "Lay the files out as:  DATA/<class>/<file>",
+        _remedy(dataset, "numpy.unique(labels)"),
     )
 
 
@@ -112,14 +130,16 @@ def _refuse_no_splits(dataset: Dataset, splits: set[str]) -> None:
             f'No split of "{dataset.name}" is for training.',
             f"Its splits are {', '.join(sorted(splits))}.",
             "A split named train, or none at all to have one drawn.",
-            "Rename the folder or fill the column `split` with:  train",
+            "Rename the folder or fill the column `split` with:  train"
+            if _is_on_disk(dataset)
+            else 'Type, for example:  splits=["train", "test", …]   or leave out splits',
         )
     if len(splits) == 1:
         raise DataError(
             f'All items of "{dataset.name}" are for training.',
             "So nothing is left to score a head on.",
-            "A folder test/ or val/ beside train/, or no splits at all to have one drawn.",
-            "Lay the files out as:  DATA/<class>/<file>",
+            "A split test or val beside train, or no splits at all to have one drawn.",
+            _remedy(dataset, 'splits=["train", "test", …]   or leave out splits'),
         )
 
 
@@ -171,11 +191,12 @@ def _refuse_straddling_groups(dataset: Dataset) -> None:
             splits[item.group].add(item.split)
     across = sorted(group for group, names in splits.items() if len(names) > 1)
     if across:
+        n_across, lie = counted(len(across), "group"), "lies" if len(across) == 1 else "lie"
         raise DataError(
-            f'{len(across)} groups of "{dataset.name}" are in more than one split.',
+            f'{n_across} of "{dataset.name}" {lie} in more than one split.',
             f'One of them is "{across[0]}".',
             "All items of a group in one split; else the score flatters.",
-            f"Mend the column `split`, or waive it with:  {option('allow_group_overlap', True)}",
+            f"Mend the splits, or waive it with:  {option('allow_group_overlap', True)}",
         )
 
 

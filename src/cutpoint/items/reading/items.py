@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -108,6 +109,9 @@ def read_payload(item: Item) -> bytes | Any:
     if not isinstance(item.payload, Path):
         return item.payload
     try:
+        mode = item.payload.stat().st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+            raise OSError("it is no file")  # it might never end
         return item.payload.read_bytes()
     except FileNotFoundError as error:
         raise BadItem("file not found") from error

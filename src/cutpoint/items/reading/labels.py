@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from cutpoint.base.errors import DataError, ShapeError
+from cutpoint.base.text import a_kind
+from cutpoint.base.tongue import either
 
 Label = str | int | float | bool
 LABEL_TYPES = ("str", "int", "bool", "float")
@@ -20,7 +23,9 @@ _MOST = 2**63  # whole numbers beyond it are no NumPy integers
 
 
 def is_absent(value: Any) -> bool:
-    """Say whether a value means that there is none: None, NaN, pandas' NA."""
+    """Say whether a value means that there is none: None, NaN, pandas' NA, blank text."""
+    if isinstance(value, str):
+        return not value.strip()
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
@@ -51,7 +56,10 @@ def read_labels(name: str, values: Sequence[Any]) -> tuple[list[str | None], str
             f'The labels of "{name}" are of several types: {", ".join(found)}.',
             f"Among them are {shown}.",
             "Labels of one type: text, whole numbers, bools or floats.",
-            "Make them one, for example:  labels=[str(label) for label in labels]",
+            either(
+                "Make them one, for example:  labels=[str(label) for label in labels]",
+                "Write them all as text, in quotes",
+            ),
         )
     if found == [_SEVERAL]:
         return [_joined(name, value) for value in values], "str", "labels"
@@ -147,12 +155,24 @@ def _joined(name: str, value: Any) -> str | None:
     return SEPARATOR.join(texts) or SEPARATOR
 
 
+def _no_number(name: str, place: int, value: Any) -> DataError:
+    return DataError(
+        f'Label {place} of "{name}" is {value}, which is no finite number.',
+        "It is neither a class nor a value that could be predicted.",
+        "A finite number, or none where the label is not known.",
+        either(
+            "Type, for example:  labels=numpy.where(numpy.isfinite(y), y, numpy.nan)",
+            "Leave the label empty, or correct it",
+        ),
+    )
+
+
 def _spelled(value: Any, kind: str) -> str:
     return str(float(value) + 0.0) if kind == "float" else str(value)  # -0.0 is 0.0
 
 
 def _shown(value: Any) -> str:
-    return f"a {type(value).__name__} of {len(value)}"
+    return f"{a_kind(value)} of {len(value)}"
 
 
 def _folded(label: str) -> str:
@@ -169,6 +189,8 @@ def _type_of(name: str, place: int, value: Any) -> str:
     if isinstance(value, Integral) and -_MOST <= int(value) < _MOST:
         return "int"
     if isinstance(value, Real) and not isinstance(value, Integral):
+        if not math.isfinite(value):
+            raise _no_number(name, place, value)
         return "float"
     is_names = isinstance(value, list | tuple | set | frozenset)
     if is_names and all(isinstance(each, str) for each in value):
@@ -182,8 +204,11 @@ def _type_of(name: str, place: int, value: Any) -> str:
             "labels=[list(names[row == 1]) for row in labels]",
         )
     raise DataError(
-        f'Label {place} of "{name}" is a {type(value).__name__}: {str(value)[:40]}.',
+        f'Label {place} of "{name}" is {a_kind(value)}: {str(value)[:40]}.',
         "A label is text, a whole number of 64 bits, a bool or a float.",
-        "One of these for each item, or None.",
-        "Type, for example:  labels=[str(label) for label in labels]",
+        "One of these for each item, or none.",
+        either(
+            "Type, for example:  labels=[str(label) for label in labels]",
+            "Write one of these in place of the label, or name another column with:  --label NAME",
+        ),
     )

@@ -11,13 +11,14 @@ from typing import Any
 
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, UsageError
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import option
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.folder import SPLIT_NAMES
 from cutpoint.items.reading.items import Dataset, Item
 from cutpoint.items.reading.labels import is_absent, read_labels, refuse_twins, same_numbers
 from cutpoint.items.reading.named import ABOUT, APART, FILES, Columns
-from cutpoint.items.reading.tables import Table, bad_line, is_table, open_table
+from cutpoint.items.reading.tables import Table, bad_line, is_table, look_at, open_table
 from cutpoint.items.reading.targets import tell_kind
 
 DESCRIBED = ("id",)  # of items without labels, what is read beside them
@@ -168,6 +169,7 @@ def _dataset(
         warnings=(
             *([f"columns not read: {', '.join(unread)}"] if unread else []),
             *(() if is_values else same_numbers(texts)),
+            *_outside(items),
             *_merged_groups([row.cells.get("group") for row in rows]),
         ),
         label_type=label_type,
@@ -253,7 +255,7 @@ def _payload(row: _Row, folder: Path, kind: Kind) -> tuple[Any, str]:
     beside = {each: row.cells[each] for each in kind.BESIDE if each in row.cells}
     payload = kind.payload_of({role: cell, **beside} if beside else cell)
     if payload is None:
-        what = f"a {type(cell).__name__} is no {kind.NOUN}"
+        what = f"{a_kind(cell)} is no {kind.NOUN}"
         raise bad_line(row.file, row.line, what, f"An item of kind {kind.NAME} is {kind.ITEMS}")
     return payload, key
 
@@ -307,15 +309,24 @@ def _merged_groups(cells: Sequence[Any]) -> Iterator[str]:
             yield f"group {name} is a number in some lines and text in others: taken as one group"
 
 
+def _outside(items: Sequence[Item]) -> Iterator[str]:
+    """Yield what to say of files that lie outside the manifest's folder, which none need to."""
+    keys = [item.key for item in items if isinstance(item.payload, Path)]
+    outside = [key for key in keys if key.startswith("../")]
+    if outside:
+        lie = "file lies" if len(outside) == 1 else "files lie"
+        yield f"{len(outside)} {lie} outside the manifest's folder, such as {outside[0]}"
+
+
 def _refuse_duplicates(rows: Sequence[_Row], items: Sequence[Item]) -> None:
     first: dict[str, _Row] = {}
     for row, item in zip(rows, items, strict=True):
         again = first.setdefault(item.key, row)
         if again is row:
             continue
-        look = f"sed -n '{again.line}p;{row.line}p' {row.file}"
+        look = look_at(row.file, again.line, row.line)
         if again.file != row.file:
-            look = f"sed -n {again.line}p {again.file}; sed -n {row.line}p {row.file}"
+            look = f"{look_at(again.file, again.line)}; {look_at(row.file, row.line)}"
         raise DataError(
             f'"{item.key}" stands twice in the manifest "{again.file}".'
             if again.file == row.file

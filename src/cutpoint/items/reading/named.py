@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import ModalityError, UsageError
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import option, options
 
 FILES = ("path", "image")  # cells of these name files
@@ -164,7 +165,7 @@ class Columns:
             if name and name not in names:
                 raise absent(word, name, names, where)
         words = (*self._item(names, kind, where), *kind.BESIDE, *ABOUT)
-        # A stranger's kind may have words that no option names.
+        # A kind may have words of its own, which no option names.
         found = {word: getattr(self, word, "") or word for word in words}
         return {word: name for word, name in found.items() if name in names}
 
@@ -217,7 +218,7 @@ def _no_name(word: str, value: Any) -> UsageError:
     more = {"label": "labels", "group": "groups", "split": "splits"}.get(word)
     beside = f" Values beside the items are {option(more)}." if more else ""
     return UsageError(
-        f"{option(word)} is a {type(value).__name__}, which is no name of a column."
+        f"{option(word)} is {a_kind(value)}, which is no name of a column."
         if not isinstance(value, str)
         else f"{option(word)} is empty.",
         f"It names a column of a manifest.{beside}",

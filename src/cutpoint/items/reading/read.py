@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cutpoint.base.arguments import as_path
 from cutpoint.base.contracts import Kind
 from cutpoint.base.errors import DataError, ModalityError, UsageError
 from cutpoint.base.text import shortened
@@ -63,7 +64,7 @@ def read_dataset(
         How a manifest is read.
     """
     columns = columns or Columns()
-    path = Path(data) if isinstance(data, (str, os.PathLike)) else None
+    path = as_path("data", data) if isinstance(data, (str, os.PathLike)) else None
     if follow_links and (path is None or path.is_file()):
         raise _wrong_option("follow_links", "Links are followed inside a folder, and this is none.")
     if keys is not None and (path is not None or isinstance(data, Dataset)):
@@ -78,7 +79,7 @@ def read_dataset(
         labels = stream.labels if labels is None else labels
         read = read_arrays(stream.payloads, labels, groups, splits, keys, kind)
         return _not_empty(read.with_warnings(*stream.warnings))
-    if is_archive(path, kind):
+    if kind == "array" and path.suffix == ".npz" and path.is_file():
         columns.refuse("An archive of arrays has arrays of names of its own.")
         return with_columns(_not_empty(read_archive(path)), labels, groups, splits)
     found = _read_path(path, follow_links, kind, columns)
@@ -172,13 +173,20 @@ def read_items(
     columns : Columns, optional
         How a manifest is read.
     """
-    columns, taken = columns or Columns(), kind_named(kind)
+    found = _described(data, tell, kind, columns or Columns())
+    if not found and isinstance(data, (str, os.PathLike)):
+        raise no_items(str(data), kind)
+    return found
+
+
+def _described(data: Any, tell: Callable[[str], None], kind: str, columns: Columns) -> list[Item]:
+    taken = kind_named(kind)
     if isinstance(data, Dataset):
         columns.refuse("They say how a manifest is read, and the data is read already.")
         refuse_other_kind(data, kind)
         return list(data.items)
     if isinstance(data, (str, os.PathLike)):
-        path = Path(data)
+        path = as_path("data", data)
         suffix = path.suffix.lower().lstrip(".")
         if is_table(path) and (columns.said() or suffix not in taken.SUFFIXES):
             return list_manifest(path, kind, columns)
@@ -276,14 +284,21 @@ def _key(payload: Any, place: int) -> str:
 
 def _not_empty(dataset: Dataset) -> Dataset:
     if not dataset.items:
-        is_path = Path(dataset.name).exists()
-        raise DataError(
-            f'There are no items in "{dataset.name}".',
-            f"It holds {dataset.n_ignored} other files." if is_path else "It is empty.",
-            f"A folder with one sub-folder of {kind_named(dataset.kind).NOUN}s for each class, or "
-            "a manifest with rows.",
-            f"Look there with:  ls {shlex.quote(dataset.name)}"
-            if is_path
-            else "Look at:  len(list(data))",
-        )
+        raise no_items(dataset.name, dataset.kind, dataset.n_ignored)
     return dataset
+
+
+def no_items(name: str, kind: str, n_ignored: int = 0) -> DataError:
+    """Return the error of data that holds no item of its kind."""
+    path = Path(name)
+    n_others = n_ignored or (len(list(path.iterdir())) if path.is_dir() else 0)
+    other = "1 other entry" if n_others == 1 else f"{n_others} other entries"
+    return DataError(
+        f'There are no items in "{name}".',
+        f"It holds {other}." if n_others else "It is empty.",
+        f"A folder with one sub-folder of {kind_named(kind).NOUN}s for each class, or a manifest "
+        "with rows.",
+        f"Look there with:  ls {shlex.quote(name)}"
+        if path.exists()
+        else "Look at:  len(list(data))",
+    )

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from cutpoint.base.contracts import Kind
-from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.base.errors import DataError, ModalityError, ShapeError
+from cutpoint.base.text import a_kind
 from cutpoint.items.kinds import kind_named
 from cutpoint.items.reading.named import ITEMS, Columns, absent
 
@@ -205,6 +206,8 @@ def _columns(data: Any, reader: _Reader) -> tuple[Any, Any] | None:
     if not isinstance(data, tuple) or len(data) != 2:
         return None
     X, y = (_plain(each) for each in data)
+    if not reader.prefers_items:
+        _refuse_tables(X, y)
     inputs: Any = next(iter(X.values()), None) if isinstance(X, Mapping) else X  # by name, or one
     if is_one(inputs) or is_one(y) or not (hasattr(inputs, "__len__") and hasattr(y, "__len__")):
         return None
@@ -221,6 +224,29 @@ def _columns(data: Any, reader: _Reader) -> tuple[Any, Any] | None:
     if len(inputs) != len(y) or (len(y) == 2 and _are_pairs(X, y, reader)):
         return None
     return X, y
+
+
+def _refuse_tables(X: Any, y: Any) -> None:
+    """Raise `ShapeError` if X is a table, or y one beside as many rows: neither is items or labels.
+
+    Two arrays of one shape may be two items.
+    """
+    shapes = [tuple(getattr(each, "shape", ())) for each in (X, y)]
+    if hasattr(X, "columns") and len(shapes[1]) in (1, 2):
+        raise ShapeError(
+            f"X is {a_kind(X)} of shape {shapes[0]}, beside y of shape {shapes[1]}.",
+            "Its columns are no items.",
+            "An array with a row for each item.",
+            "Type, for example:  cp.fit((X.to_numpy(), y))",
+        )
+    if len(shapes[1]) == 2 and shapes[0][:1] == shapes[1][:1] and shapes[0] != shapes[1]:
+        raise ShapeError(
+            f"y is a table of shape {shapes[1]}, beside X of shape {shapes[0]}.",
+            "It has several values per item, or a second axis.",
+            "One label per item, in an array of one axis; or a list of the names each item has.",
+            "Type, for example:  cp.fit((X, y.ravel()))   or of one-hot rows  "
+            "cp.fit((X, y.argmax(1)))",
+        )
 
 
 def _are_pairs(X: Any, y: Any, reader: _Reader) -> bool:
@@ -251,7 +277,7 @@ def _is_label(value: Any) -> bool:
 
 def _no_pair(element: Any) -> ModalityError:
     return ModalityError(
-        f"One of the items is a {type(element).__name__} of {len(element)}.",
+        f"One of the items is {a_kind(element)} of {len(element)}.",
         "A pair is an item and its label.",
         "Items, or pairs of item and label.",
         "Type, for example:  cp.fit((item, label) for item, label, _ in data)",

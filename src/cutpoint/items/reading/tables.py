@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import csv
 import io
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -89,13 +90,19 @@ def open_table(path: Path, encoding: str = "") -> Table:
 def bad_line(path: Path, line: int, what: str, remedy: str = "") -> DataError:
     """Return the error of one line or row of a table."""
     where = "Row" if path.suffix.lower() in _ARROW else "Line"
-    look = f"Look at it with:  ls -l {path}" if where == "Row" else ""
     return DataError(
         f'"{path}" can\'t be read.',
         f"{where} {line}: {what}.",
         "Every line has the columns of the header.",
-        remedy or look or f"Look at it with:  sed -n {line}p {path}",
+        remedy or f"Look at it with:  {look_at(path, line)}",
     )
+
+
+def look_at(path: Path, *lines: int) -> str:
+    """Return what shows lines of a table; of a file without lines, that it is there."""
+    if path.suffix.lower() in _ARROW:
+        return f"ls -l {shlex.quote(str(path))}"
+    return shlex.join(["sed", "-n", ";".join(f"{line}p" for line in lines), str(path)])
 
 
 def read_text(path: Path, encoding: str = "") -> str:

@@ -23,6 +23,7 @@ import numpy as np
 
 from cutpoint.base.arguments import check_choice
 from cutpoint.base.errors import DataError
+from cutpoint.base.text import counted
 from cutpoint.base.tongue import option
 from cutpoint.base.types import Float64
 from cutpoint.items.reading.items import Dataset
@@ -32,6 +33,7 @@ KINDS = ("classes", "labels", "values")
 AUTO = "auto"
 MANY = 20  # whole numbers; as many classes are common
 FEW_ALIKE = 5  # items a number; a class to learn has more
+_LARGEST = 1e140  # sums of squares stay below 1e308, and above 1e-308
 MAX_BINS = 10  # of values, within which a split is drawn
 FEWEST_IN_BIN = 25  # items; a fifth of fewer is rounded too far
 
@@ -115,14 +117,22 @@ def values_of(name: str, labels: Iterable[Any]) -> Float64:
     """Return labels as float64 values; raise `DataError`, `name` the data's, if one is none."""
     found = list(labels)
     try:
-        return np.array([number_in(label) for label in found], np.float64)
+        return _squarable(np.array([number_in(label) for label in found], np.float64))
     except ValueError as error:
         raise DataError(
-            f'Not all labels of "{name}" are numbers: {error}.',
+            f'Not all labels of "{name}" can be values: {error}.',
             f"{len(found)} labels were taken for values.",
             "A finite number for every item; an empty one where it is not known.",
             f"Correct the label, or fit with:  {option('kind', 'classes')}",
         ) from error
+
+
+def _squarable(values: Float64) -> Float64:
+    """Return values whose variance is a number; raise `ValueError` if it is none, or vanishes."""
+    size = np.abs(values).max(initial=0.0)
+    if size > _LARGEST or (0 < size < 1 / _LARGEST):
+        raise ValueError(f"the largest is {size:g} in size, and its square is no number")
+    return values
 
 
 def strata(dataset: Dataset, kind: str) -> list[str]:
@@ -173,7 +183,12 @@ def _numbers(texts: Sequence[str]) -> Kind | None:
         return Kind("values", f"they are numbers, and {fractions[0]} has a fraction")
     if n_different > MANY and len(values) < FEW_ALIKE * n_different:
         return Kind("values", f"{n_different} different numbers on {len(values)} items")
-    return Kind("classes", f"{n_different} different whole numbers on {len(values)} items")
+    n_texts = len(set(texts))
+    items = counted(len(values), "item")
+    if n_texts != n_different:
+        return Kind("classes", f"{n_texts} spellings of whole numbers on {items}")
+    numbers = counted(n_texts, "whole number", "different whole numbers")
+    return Kind("classes", f"{numbers} on {items}")
 
 
 def _refuse_twin_names(dataset: Dataset) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from cutpoint.base.errors import DataError
+from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.text import printable
+from cutpoint.base.tongue import option
 from cutpoint.features.extraction.quantising import cut_of
 from cutpoint.features.extraction.request import Request
 from cutpoint.features.store import Features, FeatureStore
@@ -162,11 +163,25 @@ def choose_backbones(
     DataError
         If the backbones lose different items, so that their rows can't be compared.
     """
+    _refuse_twice(backbones)
     kind = settle_kind(dataset, options.kind, reporter.say)
     options = replace(options, kind=kind)
     _refuse_untold(dataset, kind)
     found = [_measured(dataset, each, request, options, reporter) for each in backbones]
     return rank_backbones(found)
+
+
+def _refuse_twice(backbones: Sequence[Backbone]) -> None:
+    """Raise `UsageError` if a backbone, fed alike, is to be compared with itself."""
+    specs = [each.spec for each in backbones]
+    twice = next((spec for spec in specs if specs.count(spec) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f'The backbone "{twice.id}" is there twice.',
+            "It can't be compared with itself.",
+            "Each once.",
+            f"Leave out {option('backbones', twice.id)}",
+        )
 
 
 def _refuse_untold(dataset: Dataset, kind: str) -> None:

@@ -71,6 +71,8 @@ class Task:
         options = replace(options, kind=tell_kind(features.labels[rows], options.kind).name)
         refuse_unfit_recipe(options)
         targets = read_targets(features, rows, options.kind)
+        if len(set(features.digests[rows])) < 2:
+            raise _unlearnable(features.name, f"All {len(rows)} training items are equal")
         return cls(features, rows, targets, features.group_numbers(rows), options)
 
     @property
@@ -206,6 +208,8 @@ def read_targets(features: Features, rows: Array, kind: str) -> Targets:
 def targets_of(name: str, labels: Array, kind: str) -> Targets:
     """Return labels as targets; raises as `read_targets`, `name` the data's."""
     known = {label for label in labels if label is not None}
+    if not known:
+        raise _unlearnable(name, "None of its training items has a label")
     if len(known) < 2 or any(label is None for label in labels):
         raise _unlearnable(name, f"Its {len(labels)} training rows have {len(known)} classes")
     kind = tell_kind(labels, kind).name
@@ -325,5 +329,8 @@ def _unlearnable(name: str, what: str) -> DataError:
         f'The taps of "{name}" can\'t be ranked.',
         f"{what}.",
         "Training rows (split train) that all have labels, of two classes or more.",
-        "Extract from class folders or a manifest with the column `label`.",
+        either(
+            "Extract with labels, for example:  cp.extract(items, labels=[…])",
+            "Extract from class folders or a manifest with the column `label`.",
+        ),
     )

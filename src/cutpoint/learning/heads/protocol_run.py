@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cutpoint.base.errors import UsageError
-from cutpoint.base.tongue import arguments
+from cutpoint.base.errors import ShapeError, UsageError
+from cutpoint.base.tongue import arguments, either
 from cutpoint.base.types import Array
 from cutpoint.learning.heads.base import Head
 from cutpoint.learning.heads.knn import KNNHead
@@ -75,11 +75,17 @@ def run_protocol(
     UsageError
         If there is no such protocol, all are listed; if it needs more than one matrix, or its rows
         leave nothing to learn from or to choose on.
+    ShapeError
+        If there are not as many labels, or groups, as rows.
     """
     protocol = find_protocol(name)
     _check_for_matrix(protocol)
     X_train, y_train = np.asarray(X_train), np.asarray(y_train)
-    y_test = np.asarray(y_test)
+    X_test, y_test = np.asarray(X_test), np.asarray(y_test)
+    _check_pairs("train", X_train, y_train)
+    _check_pairs("test", X_test, y_test)
+    if groups is not None and np.shape(groups) != (len(X_train),):
+        raise _no_pairs("X_train", X_train.shape, "groups", np.shape(groups))
     accuracies, chosen = [], []
     for rows in _draws(protocol, y_train, protocol.seed if seed is None else seed):
         theirs = None if groups is None else np.asarray(groups)[rows]
@@ -119,6 +125,23 @@ def fit_protocol(
     return LogisticHead(C).fit(X[rows], y[rows], theirs)
 
 
+def _check_pairs(part: str, X: Array, y: Array) -> None:
+    """Raise `ShapeError` unless there is a row, of features, for each label, and one at least."""
+    if X.ndim != 2 or not len(X) or y.shape != (len(X),):
+        raise _no_pairs(f"X_{part}", X.shape, f"y_{part}", y.shape)
+
+
+def _no_pairs(
+    rows: str, shape: tuple[int, ...], column: str, length: tuple[int, ...]
+) -> ShapeError:
+    return ShapeError(
+        f"{rows} and {column} don't go together: their shapes are {shape} and {length}.",
+        "Which belongs to which can't be told apart.",
+        "Rows of shape (n_items, n_features), one or more, and n_items values in their order.",
+        f"Compare:  {rows}.shape, {column}.shape",
+    )
+
+
 def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
     """Raise `UsageError` unless it fits a predictor, of a recipe with that aggregate."""
     if protocol.n_draws > 1:
@@ -126,7 +149,8 @@ def check_for_predictor(protocol: Protocol, aggregate: str) -> None:
             f'The protocol "{protocol.name}" makes no predictor.',
             f"It judges features by {protocol.n_draws} small heads and leaves no one head.",
             "A protocol that fits one; or its score alone.",
-            f'Type:  cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
+            either("Type:  ", "There is no command for it; in Python:  ")
+            + f'cutpoint.heads.run_protocol("{protocol.name}", X, y, X_test, y_test)',
         )
     if protocol.stage and protocol.stage != aggregate:
         raise UsageError(

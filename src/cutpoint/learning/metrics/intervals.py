@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from scipy.stats import binomtest
 
@@ -33,13 +34,14 @@ def wilson(n_right: int, n_items: int, confidence: float = 0.95) -> Interval:
     Raises
     ------
     UsageError
-        If there are no items, or not so many that could be right.
+        If there are no items, not so many that could be right, or they are no whole numbers.
     """
-    if not 0 <= n_right <= n_items or not n_items or not 0 < confidence < 1:
+    is_whole = all(isinstance(n, Integral) for n in (n_right, n_items))
+    if not is_whole or not 0 <= n_right <= n_items or not n_items or not 0 < confidence < 1:
         raise UsageError(
             "This proportion has no interval of Wilson's.",
-            f"It is {n_right} of {n_items} items, with confidence {confidence}.",
-            "One item or more, from none to all of them right; a confidence between 0 and 1.",
+            f"It is {n_right!r} of {n_items!r} items, with confidence {confidence}.",
+            "Whole numbers, from none to all of one item or more; a confidence between 0 and 1.",
             "Type, for example:  wilson(9, 10)",
         )
     bounds = binomtest(n_right, n_items).proportion_ci(confidence, method="wilson")

@@ -33,7 +33,7 @@ class Scores:
         Area under the ROC curve; for more than two classes the mean of one against the rest.
         None if all items are of one class.
     ece : float
-        Expected calibration error, 15 equal-mass bins.
+        Expected calibration error over equal-mass bins: 15, fewer for less than 300 items.
     confusion : tuple of tuples
         Rows are the truth, columns the prediction, in class order.
     """

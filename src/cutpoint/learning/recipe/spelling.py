@@ -15,6 +15,7 @@ from typing import Any
 
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.stages import Arguments, parameters_of, read_arguments, read_stage, spell
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import option
 from cutpoint.learning.heads import HEADS, LearnedPoolHead
 from cutpoint.learning.shared.limits import check_parameters
@@ -177,7 +178,7 @@ def as_recipe(given: str | Recipe) -> Recipe:
         return given
     if not isinstance(given, str):
         raise UsageError(
-            f"The recipe is a {type(given).__name__}.",
+            f"The recipe is {a_kind(given)}.",
             "A recipe is stages in one line of text.",
             "Text, or a Recipe.",
             f"Type, for example:  {option('recipe', 'gem | l2 | concat | pca(64)')}",

@@ -104,7 +104,7 @@ def _bake(model: Any, sources: Mapping[str, NetworkInput], constants: Constants,
                 "Export the network without it",
             )
         like = _of_the_same_sizes(model, name, [each for each, _ in constants])
-        array = constant_array(value, source.dims, source.dtype)
+        array = constant_array(name, value, source.dims, source.dtype)
         if like is None or None not in source.dims or array.size > 1:
             model.graph.initializer.append(numpy_helper.from_array(array, name))
             continue

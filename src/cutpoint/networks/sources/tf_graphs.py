@@ -108,7 +108,8 @@ def _baked(network: GraphNetwork, constants: Constants, what: str) -> GraphNetwo
     for node in graph_def.node:
         if node.name in values:
             name, dtype = str(node.name), network.dtype_of(node.name)
-            array = constant_array(values[name], network.shape_of(name) or (), dtype.as_numpy_dtype)
+            shape = network.shape_of(name) or ()
+            array = constant_array(name, values[name], shape, dtype.as_numpy_dtype)
             node.CopyFrom(_constant_node(tf, name, array, dtype))
     return replace(network, graph_def=graph_def, inputs=carrying)
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cutpoint.base.errors import BadItem, DataError, LeakageError, UsageError
 from cutpoint.base.progress import Reporter
-from cutpoint.base.text import printable
+from cutpoint.base.text import counted, printable
 from cutpoint.base.tongue import either, option
 from cutpoint.base.types import Array
-from cutpoint.items.reading import Dataset, Item, Label, digest_payload, labelled, read_payload
+from cutpoint.items.reading import (
+    Dataset,
+    Item,
+    Label,
+    as_given,
+    digest_payload,
+    labelled,
+    read_payload,
+)
 from cutpoint.learning.metrics import LabelScores, Scores
 from cutpoint.products.evaluation.verdicts import AnyScores, Verdict, check_labels, judge_items
 from cutpoint.products.predictor import Predictor, short_digest
@@ -72,7 +80,7 @@ class Evaluation:
             (self.n_other_splits, "in other splits"),
         ]
         rest = "".join(f"; {count} {why}" for count, why in left_out if count)
-        return f"{len(self.verdicts)} items: {what}{rest}"
+        return f"{counted(len(self.verdicts), 'item')}: {what}{rest}"
 
     @property
     def confidence(self) -> Array:
@@ -153,7 +161,7 @@ def evaluate_predictor(
         If the split is empty, or has classes or labels that the predictor does not know.
     """
     check_split(split, leave_out_trained)
-    known = labelled(dataset)
+    known = _in_its_words(predictor, labelled(dataset))
     items = [item for item in known.items if split in ("all", item.split)]
     check_labels(predictor, known, items, split)
     n_all = len(items)
@@ -171,6 +179,17 @@ def evaluate_predictor(
         n_left_out=n_all - len(items),
         splits_from=splits_from,
         n_other_splits=len(known) - n_all,
+    )
+
+
+def _in_its_words(predictor: Predictor, dataset: Dataset) -> Dataset:
+    """Return labels as the predictor spells the classes they equal: 1.0 and True are its 1."""
+    words = {name: str(name) for name in predictor.classes}
+    if dataset.label_type == "str" or not words:
+        return dataset
+    given = [(item, as_given(item.label, dataset.label_type)) for item in dataset.items]
+    return dataset.with_items(
+        tuple(replace(item, label=words.get(label, item.label)) for item, label in given)
     )
 
 
@@ -208,7 +227,9 @@ def make_evaluation(
             f'No item of split "{split}" is left to score.',
             f"There was none that could be used ({len(quarantined)} bad, {n_left_out} trained on).",
             "Labelled items that the predictor has not learned from.",
-            "Look at the reasons with:  "
+            f"Other data; or the training score:  {option('split', 'train')}"
+            if n_left_out and not quarantined
+            else "Look at the reasons with:  "
             + either("predictor.predict(items)", "cutpoint predict MODEL FILES"),
         )
     scores, verdicts = judge_items(predictor, items, outputs)

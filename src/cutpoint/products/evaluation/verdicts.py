@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,17 @@ def _no_items(dataset: Dataset, split: str) -> DataError:
     counts = dataset.counts()
     there = ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
     fitting = next((name for name in ("test", "val") if name in counts), "all")
+    if not counts:
+        on_disk = "A folder of class folders, or a manifest with the column `label`."
+        return DataError(
+            f'No item of "{dataset.name}" has a label.',
+            "So nothing can be scored.",
+            on_disk if Path(dataset.name).exists() else "A label for each item to score.",
+            either("Type, for example:  labels=[…]", "Name the column with:  --label NAME"),
+        )
     return DataError(
-        f'Split "{split}" of "{dataset.name}" has no items{"" if counts else " with labels"}.',
-        f"Its items are in: {there}." if counts else "No item has a label.",
+        f'Split "{split}" of "{dataset.name}" has no items.',
+        f"Its items are in: {there}.",
         "A split with items that the predictor has not learned from.",
         f"Type:  {option('split', fitting)}",
     )

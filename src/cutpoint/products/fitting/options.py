@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import UsageError
+from cutpoint.base.text import a_kind
 from cutpoint.base.tongue import either, option
 from cutpoint.features.extraction.request import DEFAULT_POOLS, Request, several
 from cutpoint.items.reading import AUTO as AUTO_KIND
@@ -175,7 +176,7 @@ class FitOptions:
     def _check_head(self, head: Any) -> None:
         if not isinstance(head, Head):
             raise UsageError(
-                f"The head is a {type(head).__name__}, and heads are cutpoint's own.",
+                f"The head is {a_kind(head)}, and heads are cutpoint's own.",
                 "Others can't be calibrated on rows left out, nor saved without pickle.",
                 f"Heads: {', '.join(HEADS)}; or fit your own on features.X(tap).",
                 f"Type, for example:  {option('head', 'svm')}",
@@ -257,5 +258,12 @@ def _heads(given: str | Head | Sequence[str | Head] | None) -> tuple[str | Head,
     if given is None:
         return ()
     if isinstance(given, Sequence) and not isinstance(given, str):
+        if not given:
+            raise UsageError(
+                "There is no head in an empty list.",
+                "Something is fitted on the features.",
+                "One head, several, or none named, for that of the kind of item.",
+                "Type, for example:  " + either("head='ridge'", "--head ridge"),
+            )
         return tuple(given)
     return (given,)  # what is no head is refused where heads are checked

@@ -215,7 +215,8 @@ def _head(
 ) -> tuple[Head, HeadChoice | None]:
     """Return the head to fit; of several, compared on rows left out, the one that is taken."""
     heads, taken = options.candidates, ranking.taken
-    if len(options.head_texts) == 1 and options.head_text != AUTO_HEAD:
+    is_one = len(options.heads) == 1 and options.heads != (AUTO_HEAD,)
+    if is_one or options.protocol:  # which fits a head of its own
         head = clone(heads[0])
         return head.set_params(layout=layouts[taken.tap]) if layouts else head, None
     head, choice = compare_heads(task, heads, taken.taps, parse_recipe(taken.recipe), reporter)

@@ -20,7 +20,7 @@ from cutpoint.base.types import Array
 from cutpoint.features.extraction.bad_rows import BAD_ROWS
 
 FORMAT = 1
-MANIFEST, HEAD, RECIPE, NETWORK = "predictor.json", "head", "recipe", "network"
+MANIFEST, HEAD, RECIPE, NETWORK, TUNED = "predictor.json", "head", "recipe", "network", "tuned"
 
 
 def write_folder(folder: Path, fields: dict[str, Any], parts: dict[str, dict[str, Array]]) -> None:
@@ -31,11 +31,11 @@ def write_folder(folder: Path, fields: dict[str, Any], parts: dict[str, dict[str
     fields : dict
         What goes into the manifest; the file of the arrays and its digest are added to its head.
     parts : dict
-        Arrays by part (`HEAD`, `RECIPE`, `NETWORK`) and name.
+        Arrays by part (`HEAD`, `RECIPE`, `NETWORK`, `TUNED`) and name.
     """
     refuse_foreign(folder)
     packed = {f"{part}.{name}": each for part, own in parts.items() for name, each in own.items()}
-    arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
+    arrays = save({n: np.require(each, requirements="C") for n, each in packed.items()})
     sha256 = hashlib.sha256(arrays).hexdigest()
     file = f"{HEAD}-{sha256[:16]}.safetensors"
     write_durably(folder / file, arrays)
@@ -58,7 +58,8 @@ def refuse_foreign(folder: Path) -> None:
             f'A predictor can\'t be saved as "{folder}".',
             "Something else is there.",
             "A new name, or the folder of an older predictor, which is then replaced.",
-            f"Type, for example:  -o {shlex.quote(_new_place(folder))}",
+            "Type, for example:  "
+            + either(repr(_new_place(folder)), f"-o {shlex.quote(_new_place(folder))}"),
         )
 
 
@@ -80,7 +81,7 @@ def signed(fields: dict[str, Any]) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     try:
-        fields = json.loads((folder / MANIFEST).read_text())
+        fields = json.loads(_read(folder / MANIFEST))
     except (OSError, ValueError, RecursionError) as error:
         raise broken(folder, f"{MANIFEST} can't be read ({error})") from error
     if not isinstance(fields, dict):
@@ -102,13 +103,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read_arrays(folder: Path, fields: dict[str, Any]) -> dict[str, Array]:
     try:
-        data = (folder / Path(fields["file"]).name).read_bytes()
+        data = _read(folder / Path(fields["file"]).name)
         arrays: dict[str, Array] = load(data)
     except (OSError, ValueError, SafetensorError) as error:
         raise broken(folder, f"{fields['file']!r} can't be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != fields["sha256"]:
         raise broken(folder, f"{fields['file']} differs from the digest in {MANIFEST}")
     return arrays
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file holds; a pipe or a device might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file")
+    return path.read_bytes()
 
 
 def part(arrays: dict[str, Array], name: str) -> dict[str, Array]:

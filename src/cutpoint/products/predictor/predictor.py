@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from cutpoint.base.arguments import as_path
 from cutpoint.base.errors import UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import TapSpec
-from cutpoint.base.text import printable
+from cutpoint.base.text import counted, printable
 from cutpoint.base.types import Float64
 from cutpoint.items.reading import Item, Label
 from cutpoint.learning.heads import Classifier, Head, Labeller
@@ -21,7 +21,14 @@ from cutpoint.learning.metrics import Interval
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone
 from cutpoint.products.predictor.card import Card
-from cutpoint.products.predictor.format import FORMAT, HEAD, NETWORK, RECIPE, write_folder
+from cutpoint.products.predictor.format import (
+    FORMAT,
+    HEAD,
+    NETWORK,
+    RECIPE,
+    TUNED,
+    write_folder,
+)
 from cutpoint.products.predictor.prediction import AnyPrediction
 from cutpoint.products.predictor.scorer import Scorer
 
@@ -103,6 +110,14 @@ class Predictor:
         return tuple(map(str, self.head.labels_)) if isinstance(self.head, Labeller) else ()
 
     @property
+    def history(self) -> list[dict[str, Any]]:
+        """Loss, length of the gradient and relative change of each block, an epoch each.
+
+        Empty where nothing was fine-tuned.
+        """
+        return list((self.card.finetune or {}).get("history", ()))
+
+    @property
     def thresholds(self) -> Float64:
         """Probability from which each of `labels` is given."""
         return self.head.thresholds_ if isinstance(self.head, Labeller) else np.zeros(0)
@@ -123,7 +138,8 @@ class Predictor:
         if found is not None:
             name, key, how = _FIRST[self.target]
             figure = Interval(**found["scores"][key])
-            lines.append(f"{name} on split {found['split']}: {figure} (95 %, {how})")
+            items = _counted_in(found)
+            lines.append(f"{name} on split {found['split']}{items}: {figure} (95 %, {how})")
         return "\n".join(map(printable, lines))
 
     def ready(self, engine: str = "auto", n_workers: int | None = None) -> Scorer:
@@ -205,6 +221,8 @@ class Predictor:
         parts = {RECIPE: before, HEAD: learned}
         if self.network:
             parts[NETWORK] = {self.precision: np.frombuffer(self.network, np.uint8)}
+        if self.backbone.tuned is not None:
+            parts[TUNED] = dict(self.backbone.tuned.weights)
         write_folder(as_path("path", path).resolve(), self._fields(recipe, head), parts)
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
@@ -222,9 +240,18 @@ class Predictor:
             "precision": self.precision,
             # A field younger than the format, and of values alone.
             **({} if self.margin is None else {"margin": self.margin}),
+            **({} if self.backbone.tuned is None else {"tuned": self.backbone.tuned.to_json()}),
             "card": self.card.to_json(),
             "trained_on": sorted(self.trained_on),
         }
+
+
+def _counted_in(evaluation: Mapping[str, Any]) -> str:
+    """Return how many items a score rests on, and how many were left out, where that is known."""
+    n_scored, n_out = evaluation.get("n_scored"), evaluation.get("n_left_out")
+    if not isinstance(n_scored, int):  # a field younger than the format
+        return ""
+    return f", {counted(n_scored, 'item')}" + (f" ({n_out} trained on, left out)" if n_out else "")
 
 
 def short_digest(digest: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cutpoint.base.arguments import check_writable
-from cutpoint.base.errors import BadItem, MissingExtra
-from cutpoint.base.files import write_durably
+from cutpoint.base.errors import BadItem, MissingExtra, UsageError
+from cutpoint.base.files import free_name, told, write_durably
 from cutpoint.base.spec import TapSpec
 from cutpoint.base.text import printable
 from cutpoint.items.kinds import kind_named
@@ -24,6 +25,9 @@ from cutpoint.products.predictor import Predictor
 
 N_MISTAKES = 48  # shown, the most confident mistakes first
 N_QUARANTINED = 200  # rows shown
+# What reports and pictures of all releases have within their first bytes.
+_OWN = (b"<title>cutpoint report: ", b'id="candidates-figure_1"')
+_START_BYTES = 4096
 _SHOWN_FIRST = {
     "classes": "most confident",
     "labels": "with most labels wrong",
@@ -45,10 +49,30 @@ class ReportInputs:
 
 
 def require_report(path: Path, what: str, needs: Sequence[str] = ("jinja2", "matplotlib")) -> None:
-    """Raise an error unless a report or picture can be made here and written to `path`."""
+    """Raise an error unless a report or picture can be made here and written to `path`.
+
+    A file that is there is replaced only if it is an earlier one, or empty.
+    """
     if any(importlib.util.find_spec(name) is None for name in needs):
         raise MissingExtra(what, "report")
     check_writable(path, what, is_folder=False)
+    if path.exists() and not _is_earlier(path):
+        free = free_name(path.absolute().parent, f"{path.stem}-new{path.suffix}").name
+        raise UsageError(
+            f'{what} can\'t be written to "{path}".',
+            "Something else is there, and would be lost.",
+            "A new name, or that of an earlier report or picture, which is then replaced.",
+            f"Name it, for example:  {shlex.quote(str(path.with_name(free)))}",
+        )
+
+
+def _is_earlier(path: Path) -> bool:
+    """Say whether a file is a report or a picture that was written here, or empty."""
+    if not path.is_file():
+        return False
+    with told(path, "read"), path.open("rb") as file:
+        start = file.read(_START_BYTES)
+    return not start or any(mark in start for mark in _OWN)
 
 
 def write_choice_plot(ranking: Ranking, path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cutpoint.base.errors import StoreCorrupt, StoreError
+import cutpoint as cp
+from cutpoint.base.errors import StoreCorrupt, StoreError, UsageError
 from cutpoint.features.store import Features, FeatureStore, catalog
 from cutpoint.features.store.checked import CheckedShard
+from cutpoint.testing import FakeBackbone
 from tests.unit.features.store.helpers import fill, images
 
 N_ITEMS = 300
@@ -149,3 +151,21 @@ def test_a_catalog_with_text_for_numbers_is_a_clean_error(tmp_path: Path, text: 
     db.close()
     with pytest.raises(StoreError):
         FeatureStore(tmp_path).open().X("conv3/gap")
+
+
+def test_an_unknown_split_is_refused_and_no_rows_have_the_width_of_rows(tmp_path: Path) -> None:
+    features = cp.extract(images(4), FakeBackbone(), -1, "gap", tmp_path / "s", quiet=True)
+    (tap,) = features.taps
+    assert not len(features.rows_of("val"))
+    with pytest.raises(UsageError, match='no split "tran"'):
+        features.rows_of("tran")
+    none = features.X(tap, [])
+    assert (none.shape, none.dtype) == ((0, features.X(tap).shape[1]), np.float32)
+
+
+def test_features_are_shown_in_one_short_line(tmp_path: Path) -> None:
+    features = fill(tmp_path, images(1)).features
+    shown = repr(features)
+    assert len(shown) < 200
+    assert "1 item, " in shown
+    assert features.spec.fingerprint()[:12] in shown

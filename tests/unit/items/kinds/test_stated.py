@@ -131,7 +131,7 @@ def test_a_spec_is_taken_as_it_is_or_refused_where_it_does_not_fit() -> None:
     assert stated_preprocess(spec, "x", (4,)) is spec
     with pytest.raises(UsageError, match=r"preprocessing of backbone .* gives 4"):
         stated_preprocess(spec, "x", (5,))
-    with pytest.raises(UsageError, match="given as a int"):
+    with pytest.raises(UsageError, match="given as an int"):
         stated_preprocess(3, "x")  # type: ignore[arg-type]  # on purpose
     with pytest.raises(UsageError, match="A guess would be silent"):
         stated_preprocess(None, "x")

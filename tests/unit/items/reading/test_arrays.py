@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cutpoint.base.errors import DataError, ModalityError, ShapeError
-from cutpoint.items.reading import read_items
+from cutpoint.items.reading import read_dataset, read_items
 from cutpoint.items.reading.arrays import read_arrays
 
 
@@ -68,3 +68,10 @@ def test_numbers_are_no_images() -> None:
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(DataError, match="holdout"):
         read_arrays([b"a"], splits=["holdout"])
+
+
+def test_an_archive_without_items_says_what_it_holds(tmp_path: Path) -> None:
+    for arrays in ({"A": np.zeros(2)}, {"y": np.zeros(2)}):
+        np.savez(tmp_path / "d.npz", **arrays)
+        with pytest.raises(DataError, match=f"it holds {next(iter(arrays))}"):
+            read_dataset(tmp_path / "d.npz", kind="array")

@@ -10,8 +10,10 @@ import pandas
 import pytest
 
 from cutpoint.base.errors import DataError, ShapeError, UsageError
+from cutpoint.base.tongue import in_shell
 from cutpoint.items.reading import read_dataset
 from cutpoint.items.reading.arrays import read_arrays
+from cutpoint.items.reading.columns import with_columns
 from cutpoint.items.reading.labels import as_given
 
 Maker = Callable[..., Path]
@@ -128,3 +130,44 @@ def test_labels_that_differ_in_what_nobody_sees_are_refused() -> None:
 def test_a_mapping_without_keys_says_so(colour_folder: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="no key was given"):
         read_dataset(colour_folder(per_class=2), labels={})
+
+
+def test_a_key_as_splits_csv_writes_it_is_the_key() -> None:
+    """A spreadsheet would run ``=1``, so it is written ``'=1``."""
+    data = read_arrays([b"a", b"b"], keys=["=1/a.jpg", "b.jpg"])
+    found = with_columns(data, groups={"'=1/a.jpg": "x", "b.jpg": "y"})
+    assert [item.group for item in found.items] == ["x", "y"]
+    assert not found.warnings
+
+
+def test_one_number_in_two_spellings_is_told_of_labels_in_memory() -> None:
+    data = read_arrays([b"a", b"b"])
+    assert "1, 01 are one number" in with_columns(data, labels=["1", "01"]).warnings[0]
+    assert not with_columns(data, labels=["1.5", "01.50"]).warnings  # values
+
+
+def test_blank_text_is_no_label_no_group_and_no_split() -> None:
+    """As in a manifest."""
+    data = with_columns(read_arrays([b"a", b"b"]), ["", "x"], [" ", "g"], ["", "test"])
+    first = data.items[0]
+    assert (first.label, first.group, first.split, data.classes) == (None, None, None, ("x",))
+
+
+def test_infinity_is_no_label() -> None:
+    with pytest.raises(DataError, match=r"Label 1 .* is inf, which is no finite number"):
+        with_columns(read_arrays([b"a", b"b"]), labels=[1.0, np.inf])
+
+
+def test_in_a_shell_nobody_is_told_to_type_python(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"path": "a.png", "label": {"a": 1}}\n')
+    with in_shell(), pytest.raises(DataError) as caught:
+        read_dataset(tmp_path / "d.jsonl")
+    assert "labels=" not in str(caught.value)
+
+
+def test_the_key_in_a_hint_can_be_typed() -> None:
+    key = '=1 "q".jpg'
+    with pytest.raises(DataError) as caught:
+        with_columns(read_arrays([b"a"], keys=[key]), groups={})
+    typed = caught.value.type_next.partition("groups=")[2].replace("…, …", "1")
+    assert eval(typed) == {key: 1}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cutpoint.base.errors import DataError
@@ -14,6 +16,7 @@ from cutpoint.items.reading import (
     unlabelled_line,
     without_unlabelled_splits,
 )
+from cutpoint.items.reading.arrays import read_arrays
 
 
 def dataset_of(*rows: tuple[str | None, str | None, str | None]) -> Dataset:
@@ -114,3 +117,16 @@ def test_equal_bytes_under_two_labels_are_found() -> None:
     digests = {"00": "same", "01": "same", "02": "other"}
     assert conflicting_labels(dataset, digests) == [(("00", "a"), ("01", "b"))]
     assert conflicting_labels(dataset, {"00": "x", "01": "y", "02": "x"}) == []
+
+
+def test_whoever_has_no_files_is_told_nothing_of_folders() -> None:
+    data = read_arrays([b"a", b"b", b"c"], ["x", "x", "x"])
+    with pytest.raises(DataError, match="are of one class"):
+        refuse_unlearnable(data)
+    for labels, splits in ((["x", "y", "x"], ["train"] * 3), (["x"] * 3, ["test"] * 3)):
+        found = read_arrays([b"a", b"b", b"c"], labels, splits=splits)
+        with pytest.raises(DataError) as caught:
+            check_for_fit(found)
+        assert not re.search(r"older|DATA", str(caught.value))
+    with pytest.raises(DataError, match=r"labels=\["):
+        refuse_unlearnable(read_arrays([b"a"]))

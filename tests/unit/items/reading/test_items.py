@@ -26,3 +26,8 @@ def test_the_digest_of_a_file_is_the_sha256_of_its_bytes() -> None:
     # sha256 of "abc": FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest_payload(b"abc") == expected
+
+
+def test_a_pipe_or_a_device_is_a_bad_item() -> None:
+    with pytest.raises(BadItem, match="no file"):
+        read_payload(Item("a", Path("/dev/zero")))

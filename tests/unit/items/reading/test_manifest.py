@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from cutpoint.base.errors import DataError, ModalityError
+from cutpoint.items.reading import read_dataset
 from cutpoint.items.reading.manifest import read_manifest
+from cutpoint.items.reading.tables import look_at
 
 ROWS = [
     {"path": "img/b.png", "label": "dog", "split": "train", "group": "g1"},
@@ -165,3 +167,16 @@ def test_groups_that_are_a_number_here_and_text_there_are_told(tmp_path: Path) -
     assert [item.group for item in dataset.items] == ["1", "1", "2"]
     (told,) = dataset.warnings
     assert told == "group 1 is a number in some lines and text in others: taken as one group"
+
+
+def test_files_outside_the_manifests_folder_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rows = f"path,label\n../a.png,x\n{tmp_path}/b.png,y\nc.png,y\n"
+    (tmp_path / "in" / "d.csv").write_text(rows)
+    told = read_dataset(tmp_path / "in" / "d.csv").warnings
+    assert told == ("2 files lie outside the manifest's folder, such as ../a.png",)
+
+
+def test_rows_of_a_file_without_lines_are_not_looked_at_by_line() -> None:
+    assert look_at(Path("a b.parquet"), 3) == "ls -l 'a b.parquet'"
+    assert look_at(Path("d.csv"), 3, 5) == "sed -n '3p;5p' d.csv"

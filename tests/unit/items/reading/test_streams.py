@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -197,3 +198,14 @@ def test_two_texts_are_a_pair_where_labels_are_elsewhere_or_nobody_asks() -> Non
     (first, _) = read_dataset(rows, labels=["x", "y"], kind="text").items
     assert (first.payload, first.label) == (("why?", "so"), "x")
     assert [item.payload for item in read_items(rows, kind="text")] == rows
+
+
+def test_tables_in_the_place_of_labels_or_items_are_named_with_their_shape() -> None:
+    X, y = np.zeros((6, 4), np.float32), np.arange(6) % 2
+    for labels in (y[:, None], np.eye(2)[y], X[:, :2]):
+        with pytest.raises(ShapeError, match=r"y is a table of shape \(6, [12]\)") as caught:
+            read_dataset((X, labels), kind="array")
+        assert "y.ravel()" in caught.value.type_next
+    with pytest.raises(ShapeError, match="X is a DataFrame of shape"):
+        read_dataset((pandas.DataFrame(X), pandas.Series(y)), kind="array")
+    assert len(read_dataset((X, X + 1), kind="array")) == 2  # two items of one shape

@@ -8,7 +8,7 @@ import pytest
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.tongue import in_shell
 from cutpoint.items.reading import names_in, read_dataset, settle_kind, tell_kind
-from cutpoint.items.reading.targets import strata
+from cutpoint.items.reading.targets import strata, values_of
 from tests.unit.items.reading.test_splits import dataset_of
 
 
@@ -109,3 +109,13 @@ def test_names_with_a_semicolon_that_stay_classes_are_spoken_of() -> None:
     said = tell_kind(["a;b", "c", "c", "d"]).told
     assert '";" is read as part of 1 of 4 names' in said
     assert "kind='labels'" in said
+
+
+def test_spellings_are_counted_where_they_are_the_classes() -> None:
+    assert tell_kind(["1", "01"]).why == "2 spellings of whole numbers on 2 items"
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_values_whose_square_is_no_number_are_refused(size: float) -> None:
+    with pytest.raises(DataError, match="its square is no number"):
+        values_of("d", [size, 2 * size, 0])

@@ -132,3 +132,8 @@ def test_what_stored_features_can_not_follow_is_refused_in_the_reader_s_words(
             cp.choose(data, taps=["conv1"], n_workers=1, labels=[*"ab"] * 4, quiet=True)
     with in_shell(), pytest.raises(UsageError, match="Leave out --tap, --workers"):
         cp.choose(tmp_path, taps=["conv1"], n_workers=1, quiet=True)
+
+
+def test_a_backbone_is_not_compared_with_itself() -> None:
+    with pytest.raises(UsageError, match="is there twice"):
+        cp.choose([b"a", b"b"], backbones=["fake:seed0", "fake:seed0"], labels=[0, 1], quiet=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+import cutpoint as cp
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.items.reading import Dataset, assign_splits, read_dataset
 from cutpoint.items.reading.arrays import read_arrays
@@ -119,7 +120,7 @@ def test_maps_alone_and_one_class_are_refused(
     whole_maps = FakeBackbone().feature_spec(["conv1"], ["none"])
     with pytest.raises(UsageError, match=r"pool=\['gap', 'gmp'\]"):
         rank(fill(tmp_path / "maps", colours(), spec=whole_maps).features)
-    with pytest.raises(DataError, match="have 0 classes"):
+    with pytest.raises(DataError, match="None of its training items"):
         rank(fill(tmp_path / "bare", read_dataset(images(6))).features)
 
 
@@ -135,3 +136,15 @@ def test_a_row_that_is_all_of_its_class_is_never_right(tmp_path: Path) -> None:
     features = fill(tmp_path, read_arrays(images(2), ["a", "b"], splits=["train"] * 2)).features
     ranking = rank(features, options=ChooseOptions(strategies=("single",)))
     assert all(each.score.value == 0 for each in ranking.candidates)
+
+
+def test_items_that_are_all_equal_or_have_no_label_are_told_as_such(tmp_path: Path) -> None:
+    same = np.zeros((8, 16, 16, 3), np.uint8)
+    with pytest.raises(DataError, match="All 8 training items are equal"):
+        cp.choose(
+            cp.extract(
+                same, FakeBackbone(), -1, "gap", labels=[0, 1] * 4, splits=["train"] * 8, quiet=True
+            )
+        )
+    with pytest.raises(DataError, match="None of its training items has a label"):
+        cp.choose(cp.extract(images(4), FakeBackbone(), -1, "gap", quiet=True))

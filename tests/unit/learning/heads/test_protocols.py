@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import cutpoint as cp
-from cutpoint.base.errors import UsageError
+from cutpoint.base.errors import ShapeError, UsageError
 from cutpoint.learning.heads import PROTOCOLS, find_protocol, run_protocol
 from cutpoint.learning.heads.protocol_run import _draws, best, peak, validation_rows
 from cutpoint.testing import FakeBackbone
@@ -205,3 +205,14 @@ def test_a_learned_sum_of_layers_is_fitted_by_superbs_protocol(
     )  # fmt: skip
     assert "softmax" in str(model.recipe)
     assert (model.head.kind, model.card.head["text"]) == ("logistic", "superb-wsum")
+
+
+@pytest.mark.parametrize(
+    ("n_train", "n_test", "groups"), [(30, 60, None), (60, 30, None), (60, 60, [1, 2]), (0, 60, [])]
+)
+def test_rows_labels_and_groups_that_are_not_as_many_are_refused(
+    n_train: int, n_test: int, groups: list[int] | None
+) -> None:
+    X, y = np.eye(60, 4), np.arange(60) % 2
+    with pytest.raises(ShapeError, match="don't go together"):
+        run_protocol("dinov2-45", X, y[:n_train], X, y[:n_test], groups=groups)

@@ -91,9 +91,13 @@ def test_bins_and_their_error_by_hand() -> None:
     assert calibration_error(confidence, is_right, n_bins=2) == pytest.approx(expected)
 
 
-def test_there_are_fifteen_bins_or_one_an_item() -> None:
+def test_few_items_are_in_few_bins() -> None:
+    """10 of 16 right at .5 is an error of .125; in 15 bins it would be .4375."""
+    confidence, is_right = np.linspace(0.49, 0.51, 16), np.arange(16) % 8 < 5
+    assert calibration_error(confidence, is_right) == pytest.approx(0.125)
+    assert [len(reliability(np.full(n, 0.5), np.ones(n))) for n in (1, 39, 40, 300, 9000)] == [
+        *(1, 1, 2, 15, 15)
+    ]
     random = np.random.default_rng(0)
-    confidence, is_right = random.random(40), random.random(40) < 0.5
-    assert len(reliability(confidence, is_right)) == 15
+    confidence, is_right = random.random(400), random.random(400) < 0.5
     assert calibration_error(confidence, is_right) == calibration_error(confidence, is_right, 15)
-    assert len(reliability(confidence[:4], is_right[:4])) == 4

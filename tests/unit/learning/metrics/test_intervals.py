@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 import pytest
 
@@ -56,3 +57,9 @@ def test_certainty_and_percents_are_no_confidence(confidence: float) -> None:
 def test_one_item_is_enough() -> None:
     assert wilson(1, 1).value == 1.0
     assert wilson(0, 1).value == 0.0
+
+
+@pytest.mark.parametrize(("n_right", "n_items"), [(0.9, 10), ("1", 10), (1, "10"), (1, None)])
+def test_counts_that_are_no_whole_numbers_have_no_interval(n_right: Any, n_items: Any) -> None:
+    with pytest.raises(UsageError, match="no interval of Wilson"):
+        wilson(n_right, n_items)

@@ -15,7 +15,8 @@ from tests.unit.networks.pooling.definitions import FRAMEWORKS, drawn, in_onnx
 
 LENGTHS = (12, 7, 5)
 PADDING = 1000.0
-TOKENS = ["gap", "gmp", "gem", "sgem", "mean", "cls+mean", "gram", "h2t(12)"]
+NEW = ["last", "st", "weightedmean"]
+TOKENS = ["gap", "gmp", "gem", "sgem", "mean", "cls+mean", *NEW, "gram", "h2t(12)"]
 TIME = [*TOKENS, "spp(1,2)", "spp(1,3,max)", "spp(1,3,adaptive)", "grid(2)"]
 CASES = [(pool, "NTC") for pool in TOKENS] + [(pool, "NCT") for pool in TIME]
 
@@ -106,7 +107,7 @@ def test_by_the_first_revision_means_alone_leave_padding_out() -> None:
     _, batch, mask = padded("NTC")
     for pool in TOKENS:
         found = apply_pool(pool, batch, "NTC", NUMPY, mask, revision=1)
-        is_mean = pool in ("gap", "mean", "cls+mean")
+        is_mean = pool in ("gap", "mean", "cls+mean", *NEW)
         expected = parse_pool(pool)(batch, "NTC", **({"mask": mask} if is_mean else {}))
         np.testing.assert_array_equal(found, expected)
 

@@ -40,6 +40,8 @@ UNKNOWN = Layer(0, "split", "Split", (None, 4, 5), None, 0, 0, layout="")
         ("h2t(8192)", "h2t(8192)"),
         ("grid(4)", "grid(4)"),
         ("cls+mean", "cls+mean"),
+        ("max", "gmp"),
+        ("lasttoken", "last"),
     ],
 )
 def test_each_pool_has_one_spelling(typed: str, spelled: str) -> None:
@@ -113,7 +115,7 @@ def test_layers_take_the_pools_they_can() -> None:
     anywhere = {"gap", "gmp", "gem", "sgem", "h2t", "gram", "flatten", "none"}
     assert fitting(MAPS) == fitting(LAST) == anywhere | {"spp", "rmac", "grid"}
     assert fitting(VOLUME) == anywhere | {"spp", "grid"}
-    assert fitting(TOKENS) == anywhere | {"cls", "mean", "cls+mean"}
+    assert fitting(TOKENS) == anywhere | {"cls", "mean", "cls+mean", "last", "st", "weightedmean"}
     assert fitting(TIME) == fitting(TOKENS) | {"spp", "grid"}
     assert fitting(VECTOR) == fitting(UNKNOWN) == {"none"}
 
@@ -123,7 +125,8 @@ def test_a_pool_that_does_not_fit_names_those_that_do() -> None:
         pools_of(TOKENS, "rmac")
     assert "197×384 (NTC)" in caught.value.got
     assert caught.value.would_do == (
-        "Pools that can: gap, gmp, gem, sgem, cls, mean, cls+mean, h2t, gram, flatten, none."
+        "Pools that can: gap, gmp, gem, sgem, cls, mean, cls+mean, last, st, weightedmean, h2t, "
+        "gram, flatten, none."
     )
     with pytest.raises(ShapeError, match="cls needs tokens"):
         pools_of(MAPS, "cls")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import cutpoint as cp
+from cutpoint.base.errors import UsageError
+from cutpoint.products.report import require_report
 from cutpoint.testing import FakeBackbone
 from tests.conftest import noisy_image, write_image
 
@@ -76,3 +78,17 @@ def test_a_fused_row_names_all_its_pools(colour_folder: Maker, tmp_path: Path) -
         r"<td>6 taps[^<]*</td><td>([^<]*)</td>", (tmp_path / "m/report.html").read_text()
     )
     assert row == "gap, gmp"
+
+
+def test_only_an_earlier_report_or_an_empty_file_is_replaced(page: str, tmp_path: Path) -> None:
+    target = tmp_path / "photo.jpg"
+    for there in (b"\xff\xd8 a photo", b"<html><title>my notes</title>", b"<svg></svg>"):
+        target.write_bytes(there)
+        with pytest.raises(UsageError, match="Something else is there"):
+            cp.evaluate(tmp_path / "m", tmp_path / "colours", report=target, quiet=True)
+        assert target.read_bytes() == there
+    for there in (page.encode(), b""):
+        target.write_bytes(there)
+        require_report(target, "The report")
+    with pytest.raises(UsageError, match="Something else is there"):
+        require_report(Path("/dev/null"), "The report")

@@ -11,6 +11,7 @@ import numpy as np
 from cutpoint.base.errors import BadItem
 from cutpoint.base.spec import ArraySpec, ArraysSpec
 from cutpoint.base.stopwatch import lap
+from cutpoint.base.text import a_kind
 from cutpoint.base.types import Array, InputSpec, Prepared, with_made_masks
 
 
@@ -45,8 +46,9 @@ def _read(data: bytes) -> Any:
         found = np.load(io.BytesIO(data), allow_pickle=False)
         return found if isinstance(found, np.ndarray) else {name: found[name] for name in found}
     except Exception as error:  # a broken file provokes whatever zip or NumPy did not foresee
-        what = "not an .npy file or .npz of plain numbers"
-        raise BadItem(f"{what}: {str(error)[:100]}") from error
+        is_archive = data.startswith((b"\x93NUMPY", b"PK"))
+        why = f": {str(error)[:100]}" if is_archive else ""  # else NumPy takes it for a pickle
+        raise BadItem(f"not an .npy file or .npz of plain numbers{why}") from error
 
 
 def _only(given: Any) -> Any:
@@ -60,7 +62,7 @@ def _only(given: Any) -> Any:
 
 def _named(given: Any, inputs: Mapping[str, InputSpec]) -> dict[str, Array]:
     if not isinstance(given, Mapping):
-        raise BadItem(f"a {type(given).__name__} where arrays by name are: {', '.join(inputs)}")
+        raise BadItem(f"{a_kind(given)} where arrays by name are: {', '.join(inputs)}")
     needed = {name for name, each in inputs.items() if not each.mask_of}
     if not needed <= given.keys() <= inputs.keys():
         raise BadItem(f"arrays {', '.join(given) or 'none'}; expected {', '.join(inputs)}")

@@ -14,4 +14,9 @@ def wanted(payload: Any, spec: ArraySpec | ArraysSpec) -> tuple[str, str]:
         names = ", ".join(f'"{name}": …' for name, each in spec.named if not each.mask_of)
         return f"mappings of {named}", f"Type, for example:  items=[{{{names}}}, …]"
     remedy = f'Type, for example:  items.astype("{spec.dtype}")'
+    shape = getattr(payload, "shape", None)
+    if shape == ():
+        remedy = "Type, for one item:  items[None]"
+    elif shape is not None and not spec.inputs["array"].takes(shape):
+        remedy = "Compare with:  items[0].shape"
     return f"{spec.dtype} of shape {spec.shape}", remedy

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from cutpoint.base.errors import UsageError
 from cutpoint.base.tongue import option, options
 from cutpoint.items.kinds.text.spec import TextSpec
-from cutpoint.items.kinds.text.tokenizers import hold, is_uncased
+from cutpoint.items.kinds.text.tokenizers import is_uncased
 
-SAYABLE = ("empty", "long", "max_tokens", "overlap", "prompt", "specials", "tokenizer")
+SAYABLE = ("empty", "long", "max_tokens", "overlap", "prompt", "specials")
 
 
 def adjusted(spec: TextSpec, given: Mapping[str, Any]) -> TextSpec:
-    """Return `spec` with fields of it by name; a `tokenizer` only if it is the one it has.
+    """Return `spec` with fields of it by name.
 
     Raises
     ------
@@ -24,9 +23,7 @@ def adjusted(spec: TextSpec, given: Mapping[str, Any]) -> TextSpec:
         If there is no such field, or no such value; or more tokens than the network takes.
     """
     _refuse_unknown(given)
-    fields = {name: value for name, value in given.items() if name != "tokenizer"}
-    if "tokenizer" in given:
-        _refuse_other(spec, given["tokenizer"])
+    fields = dict(given)
     if fields.get("max_tokens", spec.max_tokens) != spec.max_tokens:
         fields["limit_from"] = "max_tokens"
     try:
@@ -53,16 +50,6 @@ def _refuse_unknown(given: Mapping[str, Any]) -> None:
             "The backbone reads items of kind text.",
             f"What can be said of texts: {', '.join(SAYABLE)}.",
             f"Type, for example:  {option('long', 'chunks')}",
-        )
-
-
-def _refuse_other(spec: TextSpec, path: Any) -> None:
-    if hold(Path(path).read_bytes(), f'"{path}"') != spec.tokenizer:
-        raise UsageError(
-            f'"{path}" is another tokenizer than the network\'s own.',
-            f"The network's has the sha256 {spec.tokenizer[:16]}….",
-            "The tokenizer that the network was trained with.",
-            f"Leave out {option('tokenizer')}",
         )
 
 

@@ -9,6 +9,7 @@ from numbers import Number
 from typing import Any
 
 from cutpoint.base.errors import BadItem
+from cutpoint.base.text import a_kind
 
 NAME = "text"
 NOUN = "text"
@@ -40,7 +41,7 @@ def payload_of(given: Any) -> Any:
         is_pair = len(given) == 2 and all(isinstance(each, str) for each in given)
         return tuple(map(str, given)) if is_pair else None
     if given is None or isinstance(given, Number):
-        return NoText("nothing" if given is None else f"a {type(given).__name__}")
+        return NoText("nothing" if given is None else a_kind(given))
     return None
 
 

@@ -59,7 +59,7 @@ class Encoded:
     windows : list of tokenizers.Encoding
         One; or several, of a text that is read in chunks.
     n_tokens : int
-        Of the whole, special ones among them, before anything is cut.
+        All of the text, special ones among them, before anything is cut.
     n_own, n_unknown : int
         Tokens that are not special; those of them that the vocabulary lacks.
     """

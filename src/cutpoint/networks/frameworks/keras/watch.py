@@ -124,7 +124,7 @@ def _constants(network: Any, constants: Constants, batch: Any) -> dict[str, Any]
     found = {}
     for name, value in constants:
         shape, dtype = declared[name].shape, str(declared[name].dtype)
-        rows = ops.convert_to_tensor(constant_array(value, (1, *shape[1:]), dtype))
+        rows = ops.convert_to_tensor(constant_array(name, value, (1, *shape[1:]), dtype))
         sizes = (ops.shape(batch)[0], *rows.shape[1:])
         found[name] = ops.broadcast_to(rows, sizes)
     return found

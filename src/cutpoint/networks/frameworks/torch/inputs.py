@@ -80,7 +80,7 @@ class Calling:
         inputs = preprocess.inputs
         places = list(parameters)
         self._first = next((n for n in list(inputs)[:1] if n not in places[1:]), "")
-        self._constants = {name: _constant(value) for name, value in constants}
+        self._constants = {name: _constant(name, value) for name, value in constants}
         self.masks = tuple(name for name, each in inputs.items() if each.mask_of)
         known = {n for n in (*inputs, *self._constants) if is_open or n in parameters}
         self.named = tuple(n for n in inputs if n in known and n != self._first)
@@ -94,16 +94,21 @@ class Calling:
         """Whether the network is given one tensor and nothing else."""
         return not self.named and not self._constants
 
+    @property
+    def has_constants(self) -> bool:
+        """Whether inputs are given that are no items'."""
+        return bool(self._constants)
+
     def __call__(self, network: nn.Module, given: Mapping[str, torch.Tensor]) -> Any:
         named = {name: given[name] for name in self.named if name in given}
         first = [given[self._first]] if self._first else []
         return network(*first, **named, **self._constants)
 
 
-def _constant(value: str | int | float) -> Any:
-    return (
-        torch.from_numpy(constant_array(value, (), "float32")) if isinstance(value, str) else value
-    )
+def _constant(name: str, value: str | int | float) -> Any:
+    if not isinstance(value, str):
+        return value
+    return torch.from_numpy(constant_array(name, value, (), "float32"))
 
 
 def _no_argument(network: nn.Module, name: str, parameters: list[str]) -> UsageError:

@@ -86,18 +86,26 @@ def list_layers(
         outputs = _graph_outputs(captured, batch[next(iter(batch))], outputs, result) or outputs
     rows = _rows(outputs, image_sides(preprocess))
     if len(others) == len(rows):
-        rows = tuple(
-            replace(row, shape=(None, *free_shape(row.shape, (None, *other.shape[1:]))[1:]))
-            for row, other in zip(rows, others, strict=True)
-        )
+        rows = tuple(_of_any_length(row, other) for row, other in zip(rows, others, strict=True))
     return LayerTable(name, tuple(end_in_probabilities(rows)))
+
+
+def _of_any_length(row: Layer, other: _Output) -> Layer:
+    """Return a layer whose free sizes are None; no tap, if two items give one row."""
+    shape = (None, *free_shape(row.shape, (None, *other.shape[1:]))[1:])
+    if not row.tappable or other.has_items:
+        return replace(row, shape=shape)
+    why = f"its output {'×'.join(map(str, other.shape))} has no row for each item"
+    return replace(row, shape=shape, tappable=False, why_no_tap=why)
 
 
 def _free_outputs(network: nn.Module, call: Calling, preprocess: Preprocess) -> list[_Output]:
     """Return the outputs for inputs of another size; none if no size is free."""
     if not is_free(preprocess):
         return []
-    return _module_outputs(network, call, random_input(preprocess, 1, OTHER))[0]
+    # Two items show what has no row for each; constants may be made for one.
+    n_items = 1 if call.has_constants else _GRAPH_BATCH
+    return _module_outputs(network, call, random_input(preprocess, n_items, OTHER))[0]
 
 
 def _is_random(network: nn.Module, call: Calling, item: Given, name: str) -> UsageError:
@@ -177,13 +185,13 @@ def _count_parameters(module: nn.Module | None) -> int:
 def _module_outputs(network: nn.Module, call: Calling, item: Given) -> tuple[list[_Output], Any]:
     """Return the outputs of all calls of modules, and of the network."""
     outputs: list[_Output] = []
-    counter = _flop_counter()
+    counter, n_items = _flop_counter(), len(next(iter(item.values())))
 
     def hook_for(name: str) -> Any:
         def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if not _hands_on(module, inputs, output):
                 macs = counter.get_total_flops() // 2
-                outputs.append(_shown(name, type(module).__name__, module, output, 1, macs))
+                outputs.append(_shown(name, type(module).__name__, module, output, n_items, macs))
 
         return note
 

@@ -90,7 +90,7 @@ def test_special_tokens_in_a_text_are_letters_unless_meant(spec: TextSpec) -> No
     [
         (None, "nothing where a text is expected"),
         (float("nan"), "a float where"),
-        (5, "a int where"),
+        (5, "an int where"),
         ("good\n\ud800", r"lone surrogate U\+D800 in line 2, character 5"),
         (b"caf\xe9", "byte 0xe9 in line 1, byte 3"),
         (b"one\ntwo\x00", "a NUL in line 2, character 7"),
