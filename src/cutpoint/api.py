@@ -778,11 +778,11 @@ def finetune(
     epochs : int, optional
         At most; 10 up to 100 rows, 6 up to 400, else 4.
     views : {1, 2, 4, 8}
-        How each photo is seen: as it is, mirrored, and in random crops.
+        Each photo as it is, its mirror image, and random crops.
     alphas : sequence of float, 0–1
         Ways from the start to the end of training that are judged.
     weight_decay, smoothing, dropout, pull : float
-        That of tensors with two axes; of labels; of what the head sees; towards the start.
+        For tensors with two axes; labels; what the head sees; towards the start.
     lr_decay : float, 0–1
         Each block's learning rate over that of the block above it.
     schedule : {"", "gradual"}
