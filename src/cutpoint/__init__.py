@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cutpoint import testing
-    from cutpoint.api import choose, encode, evaluate, extract, fit, load, load_predictor, predict
+    from cutpoint.api import (
+        choose,
+        encode,
+        evaluate,
+        extract,
+        finetune,
+        fit,
+        load,
+        load_predictor,
+        predict,
+    )
     from cutpoint.base import errors
     from cutpoint.features.store import Features, FeatureStore
     from cutpoint.learning import gram, heads, metrics, transforms
@@ -36,6 +46,7 @@ __all__ = [
     "errors",
     "evaluate",
     "extract",
+    "finetune",
     "fit",
     "gram",
     "heads",

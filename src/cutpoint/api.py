@@ -56,6 +56,7 @@ from cutpoint.learning.choosing import (
     extract_requested,
     rank,
 )
+from cutpoint.learning.finetune import ALPHAS, parse_unfreeze
 from cutpoint.learning.heads import Head
 from cutpoint.learning.recipe import Recipe, as_recipe
 from cutpoint.networks.backbone import Backbone, LoadOptions
@@ -63,6 +64,7 @@ from cutpoint.networks.engines import check_engine
 from cutpoint.networks.layer_table import AUTO, LayerTable
 from cutpoint.networks.sources import load_backbone, load_object
 from cutpoint.products.evaluation import Evaluation, check_split, evaluate_predictor
+from cutpoint.products.finetuning import FinetuneOptions, run_finetune
 from cutpoint.products.fitting import FitOptions, check_output, run_fit
 from cutpoint.products.predictor import AnyPrediction, Predictor, load_predictor
 from cutpoint.products.report import ReportInputs, require_report, write_report
@@ -84,6 +86,7 @@ __all__ = [
     "encode",
     "evaluate",
     "extract",
+    "finetune",
     "fit",
     "load",
     "load_predictor",
@@ -711,6 +714,152 @@ max_bad, seed, storage, follow_links, quiet, **columns
     )
     dataset = with_unlabelled(dataset, unlabelled, reporter.say, named)
     return run_fit(dataset, found, options, where, reporter).predictor
+
+
+def finetune(
+    data: Any,
+    output: str | os.PathLike[str] | None = None,
+    start: Predictor | str | os.PathLike[str] | None = None,
+    unfreeze: str = "last:1",
+    *,
+    end: str | int | None = None,
+    lr: str | float | Sequence[float] = "auto",
+    epochs: int | None = None,
+    views: int = 4,
+    batch_size: int = 32,
+    alphas: Sequence[float] = ALPHAS,
+    weight_decay: float = 0.01,
+    smoothing: float = 0.0,
+    dropout: float = 0.0,
+    pull: float = 0.0,
+    lr_decay: float = 1.0,
+    schedule: str = "",
+    choose: bool = True,
+    device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
+    storage: str = AUTO,
+    labels: Column | None = None,
+    groups: Column | None = None,
+    splits: Column | None = None,
+    engine: str = "auto",
+    n_workers: int | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+    follow_links: bool = False,
+    trust_weights: bool = False,
+    quiet: bool = False,
+) -> Predictor:
+    """Train the last part of a frozen predictor's network, if rows left out say that it serves.
+
+    What lies below the first trained layer is a constant, so its output is stored once, and only
+    what lies above is trained, from there. Learning rate, epochs and how far to go from the start
+    are chosen by rows left out of the training rows, the start itself among the candidates; of
+    equals within one standard error the smallest change is taken. Test rows are read once, at the
+    end.
+
+    Parameters
+    ----------
+    data : as in `fit`
+    output : path, optional
+        Folder for the predictor and ``splits.csv``.
+    start : Predictor, or the path of a saved one, optional
+        What is tuned; `fit` makes one by default. Splits are drawn as for it.
+    unfreeze : str
+        ``"norm"`` (scales and shifts of normalisation layers in the last block; ``"norm:2"`` in
+        the last two), ``"last:2"`` (blocks), ``"last:10layers"``, ``"from:NAME"`` or
+        ``"from:-10"`` (from that layer on, as Keras' ``layers[-10:]``), ``"all"``, ``"lora(8)"``
+        (projections of attention, by products of that rank; merged in the end).
+    end : str or int, optional
+        Cut here and tune below: features are read at this layer, averaged.
+    lr : "auto", "find", float or several
+        Rates that are tried; "find" raises one until the loss explodes and tries a tenth of the
+        best and a third of that.
+    epochs : int, optional
+        At most; 10 up to 100 rows, 6 up to 400, else 4.
+    views : {1, 2, 4, 8}
+        How each photo is seen: as it is, mirrored, and in random crops.
+    alphas : sequence of float, 0–1
+        Ways from the start to the end of training that are judged.
+    weight_decay, smoothing, dropout, pull : float
+        That of tensors with two axes; of labels; of what the head sees; towards the start.
+    lr_decay : float, 0–1
+        Each block's learning rate over that of the block above it.
+    schedule : {"", "gradual"}
+        ``"gradual"``: in each epoch one block more is trained, from the top down.
+    choose : bool
+        Whether rows left out decide. If not, the one rate is followed to the last epoch, and as
+        far as the one of `alphas` says.
+    device : str
+        ``"auto"``: a CUDA device if there is one; which it is, is said.
+    storage : {"auto", "fp32", "fp16"}
+        In which activations are kept; half precision by default.
+    store, labels, groups, splits, engine, n_workers, max_bad, seed, follow_links, quiet
+        As in `fit`.
+    trust_weights : bool
+        As in `load`, for the start's backbone.
+
+    Returns
+    -------
+    predictor : Predictor
+        ``predictor.history`` has losses, gradients and changes; ``predictor.backbone`` is a
+        backbone of its own. The start itself, where no change is shown to serve.
+
+    Raises
+    ------
+    CutNotSeparable
+        If the network can't be cut in two where training needs it.
+    UsageError
+        If the network can't be trained: an ONNX graph, a frozen graph.
+    LeakageError
+        If the start has learned from rows that are held out here.
+    """
+    request = Request.of(
+        store=store,
+        engine=engine,
+        n_workers=n_workers,
+        max_bad=max_bad,
+        seed=seed,
+        storage=storage,
+        follow_links=follow_links,
+    )
+    options = FinetuneOptions(
+        unfreeze=parse_unfreeze(unfreeze),
+        request=request,
+        end=end,
+        lr=lr if isinstance(lr, str | int | float) else tuple(lr),
+        epochs=epochs,
+        views=views,
+        batch_size=batch_size,
+        alphas=tuple(alphas),
+        weight_decay=weight_decay,
+        smoothing=smoothing,
+        dropout=dropout,
+        pull=pull,
+        lr_decay=lr_decay,
+        schedule=schedule,
+        choose=choose,
+        device=device,
+    )
+    where = None if output is None else as_path("output", output)
+    begun = start
+    if begun is None:
+        begun = fit(
+            data,
+            store=store,
+            labels=labels,
+            groups=groups,
+            splits=splits,
+            engine=engine,
+            n_workers=n_workers,
+            max_bad=max_bad,
+            seed=seed,
+            follow_links=follow_links,
+            quiet=quiet,
+        )
+    predictor = _predictor(begun, trust_weights)
+    kind = predictor.backbone.kind
+    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=kind)
+    return run_finetune(dataset, predictor, options, where, Reporter(quiet))
 
 
 def evaluate(

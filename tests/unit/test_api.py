@@ -10,7 +10,10 @@ import pytest
 import cutpoint as cp
 from cutpoint.testing import FakeBackbone
 
-VERBS = ["choose", "encode", "evaluate", "extract", "fit", "load", "load_predictor", "predict"]
+VERBS = [
+    *("choose", "encode", "evaluate", "extract", "finetune", "fit", "load", "load_predictor"),
+    "predict",
+]
 MODULES = ["errors", "gram", "heads", "metrics", "scores", "style", "testing", "transforms"]
 NOUNS = [
     *("Backbone", "Evaluation", "FeatureStore", "Features", "LayerTable"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cutpoint.base.types import InputSpec
@@ -13,7 +13,25 @@ if TYPE_CHECKING:
     from cutpoint.base.spec import Preprocess, TapSpec
     from cutpoint.base.types import Array, Batch, Features, Prepared, Run
 
-__all__ = ["Cut", "Defaults", "Engine", "HeadRule", "InGraph", "InputSpec", "Kind", "Prior"]
+__all__ = [
+    "ACTIVATION",
+    "Chained",
+    "Cut",
+    "Defaults",
+    "Engine",
+    "HeadRule",
+    "InGraph",
+    "InputSpec",
+    "Kind",
+    "Parameter",
+    "Prior",
+    "Suffix",
+    "Trainer",
+    "Tuning",
+]
+
+ACTIVATION = "activation"
+"""How a batch of a suffix calls what was read at the cut; masks keep their own names."""
 
 
 class Cut(Protocol):
@@ -56,6 +74,152 @@ class Engine(Protocol):
 
     def session(self) -> Run:
         """Return a callable for one thread."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A weight that training may change.
+
+    Attributes
+    ----------
+    name : str
+        The framework's, unique in the network.
+    layer : str
+        The layer of the network's table that it is in, the innermost.
+    shape : tuple of int
+    role : {"", "norm", "query", "value"}
+        Scale or shift of a normalisation layer; or projection of an attention.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    role: str = ""
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Chained(Protocol):
+    """What is done to pooled taps before the linear layer; constant, in any framework's `Ops`."""
+
+    def run(self, features: Mapping[str, Any], ops: Any) -> Any:
+        """Return (n_items, n_features) from (n_items, …) by tap name."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is trained above a cut, from which start, and how a step is made.
+
+    Attributes
+    ----------
+    trainable : tuple of str
+        Names of parameters of the suffix; the linear layer is trained always.
+    chain : Chained
+        Taps → what the linear layer sees.
+    W, b : float64 arrays of shape (n_features, n_outputs) and (n_outputs,)
+        Where the linear layer starts.
+    loss : {"classes", "labels", "values"}
+        Cross-entropy; binary cross-entropy a label; mean squared error.
+    decay : float
+        Weight decay of AdamW, of what has two axes or more; none of the others.
+    clip : float
+        The gradient of all is shortened to this length.
+    smoothing : float, 0–1
+        Label smoothing of classes.
+    dropout : float, 0–1
+        The share of what the linear layer sees that is left out, in training alone.
+    pull : float
+        Adds ``pull / 2 · ‖w − w₀‖²`` to the loss.
+    shares : mapping of name → float
+        Shares of the learning rate, for parameters that get less than all of it.
+    rank : int
+        Above 0 the trainable parameters, which are matrices, change by a product of that rank.
+    seed : int
+        Draws dropout, and the products' first factors.
+    """
+
+    trainable: tuple[str, ...]
+    chain: Chained
+    W: Array
+    b: Array
+    loss: str = "classes"
+    decay: float = 0.01
+    clip: float = 1.0
+    smoothing: float = 0.0
+    dropout: float = 0.0
+    pull: float = 0.0
+    shares: Mapping[str, float] = field(default_factory=dict)
+    rank: int = 0
+    seed: int = 0
+    device: str = "cpu"
+
+
+class Suffix(Protocol):
+    """What lies above a cut, on weights of its own that may be trained.
+
+    Attributes
+    ----------
+    cut : str
+        The layer whose output it takes; empty: it is the whole network, on prepared items.
+    taps : tuple of TapSpec
+        What it gives, pooled.
+    parameters : tuple of Parameter
+    """
+
+    cut: str
+    taps: tuple[TapSpec, ...]
+    parameters: tuple[Parameter, ...]
+
+    def __call__(self, batch: Batch) -> Features:
+        """Return the taps of a batch that holds `ACTIVATION`, and masks."""
+
+    def trainer(self, tuning: Tuning) -> Trainer:
+        """Return what trains a copy of the weights."""
+
+
+class Trainer(Protocol):
+    """A suffix with a linear layer on it, and an optimiser: one step at a time, no more state."""
+
+    def step(
+        self, batch: Batch, targets: Array, rate: float, asleep: Collection[str] = ()
+    ) -> float:
+        """Take one step of AdamW; return the loss before it.
+
+        Nothing is changed where loss or gradient is not finite.
+
+        Parameters
+        ----------
+        batch : mapping
+            `ACTIVATION`, masks, and pooled features of taps that the suffix does not give.
+        targets : array
+            Numbers of classes, or (n_items, n_outputs).
+        rate : float
+        asleep : collection of str
+            Parameters that stay as they are in this step.
+        """
+
+    def scores(self, batch: Batch, weights: Mapping[str, Array] | None = None) -> Array:
+        """Return (n_items, n_outputs) float64, without dropout; with other weights if given.
+
+        `weights` are as the method of that name gives them; training goes on from its own.
+        """
+
+    def weights(self) -> dict[str, Array]:
+        """Return what is trained, merged into the parameters' own shapes; ``head.W``, ``head.b``.
+
+        All are copies.
+        """
+
+    def state(self) -> dict[str, Array]:
+        """Return all that a later step depends on."""
+
+    def set_state(self, state: Mapping[str, Array]) -> None:
+        """Go on from what `state` returned."""
+
+    def gradient_lengths(self) -> dict[str, float]:
+        """Return the length of the last step's gradient a parameter, before it was clipped."""
 
 
 @dataclass(frozen=True)

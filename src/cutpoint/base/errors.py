@@ -6,6 +6,7 @@
     ├── UsageError (ValueError)            an argument no run can serve; exit code 2
     │   ├── BackboneNotFound (LookupError)
     │   ├── TapNotFound (LookupError)
+    │   ├── CutNotSeparable                more than one value crosses the cut
     │   ├── NoSuchAttribute (AttributeError)
     │   └── ShapeError
     ├── DataError (ValueError)             the data set as a whole can't be used
@@ -54,6 +55,10 @@ class BackboneNotFound(UsageError, LookupError):
 
 class TapNotFound(UsageError, LookupError):
     """The backbone has no such layer, or it can't be a tap."""
+
+
+class CutNotSeparable(UsageError):
+    """What lies above a layer depends on the items by more than that layer's output."""
 
 
 class NoSuchAttribute(UsageError, AttributeError):

@@ -80,6 +80,11 @@ class PreprocessSpec:
     recipe : int
         Version of the decoding rules (`items.kinds.image.prepare`); a change that moves pixels
         raises it, so that no stored feature goes stale unseen.
+    view : int
+        0 is the photo as the other fields say; 1 its mirror image; each above a random crop,
+        mirrored at random, drawn from `view_seed`, the view and the photo's own bytes
+        (`items.kinds.image.views`). For training alone.
+    view_seed : int
     """
 
     resize_px: int
@@ -92,6 +97,8 @@ class PreprocessSpec:
     channels: str = "RGB"
     recipe: int = 1
     decode: str = "exact"
+    view: int = 0
+    view_seed: int = 0
 
     def __post_init__(self) -> None:
         # 0 and 0.0 are one number, so they must be spelled alike in the fingerprint.
@@ -121,6 +128,8 @@ class PreprocessSpec:
             raise ValueError("background is three numbers from 0 to 255")
         if type(self.resize_px) is not int or type(self.crop_px) is not int or self.recipe != 1:
             raise ValueError("resize_px and crop_px are whole numbers; recipe is 1")
+        if type(self.view) is not int or type(self.view_seed) is not int or self.view < 0:
+            raise ValueError("view and view_seed are whole numbers, view 0 or more")
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(f'interpolation "{self.interpolation}" is unknown')
         if not 1 <= self.crop_px <= self.resize_px:
@@ -128,8 +137,11 @@ class PreprocessSpec:
 
     def to_json(self) -> dict[str, Any]:
         fields = asdict(self)
-        if self.decode == "exact":  # as before the field was there, so that ids stay as they are
+        # As before the fields were there, so that ids stay as they are.
+        if self.decode == "exact":
             del fields["decode"]
+        if not self.view:
+            del fields["view"], fields["view_seed"]
         return fields
 
     @classmethod

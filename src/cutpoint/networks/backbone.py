@@ -173,6 +173,8 @@ class Backbone:
         How photos are decoded, where that was said beside the preprocessing.
     readout : Readout
         How its makers make one vector of an item, where they say it.
+    tuned : networks.tuned.Tuned or None
+        What it was tuned from, if it was.
     """
 
     def __init__(
@@ -190,6 +192,7 @@ class Backbone:
         self.loaded_with = LoadOptions()
         self.decode: str | None = None
         self.readout = Readout()
+        self.tuned: Any = None
         self._held = _Held(build, framework)
         if is_shared:
             self._held.hand_out()
@@ -280,6 +283,22 @@ class Backbone:
         network, which `cut` and `cutpoint.extract` refuse to take for this one's.
         """
         return self._held.hand_out()
+
+    @property
+    def framework(self) -> Framework:
+        """The folder that lists, cuts and trains its network."""
+        return self._held.framework
+
+    def held_network(self) -> Any:
+        """Return the network for use within, where it is not changed: it is given to nobody."""
+        self.refuse_changed()
+        return self._held.network
+
+    def fed(self, preprocess: Preprocess) -> Backbone:
+        """Return the same backbone, fed otherwise: it shares the network."""
+        found = copy.copy(self)
+        found.spec = replace(self.spec, preprocess=preprocess)
+        return found
 
     @cached_property
     def _table(self) -> LayerTable:

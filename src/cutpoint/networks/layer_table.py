@@ -521,3 +521,13 @@ def no_symbolic(layer: Layer, what: str) -> UsageError:
         "symbolic() is there for Keras and PyTorch networks; features are, for all.",
         f'Type, for example:  backbone.cut("{layer.name}")',
     )
+
+
+def no_suffix(backbone: str, what: str) -> UsageError:
+    """Return the error of a framework in which nothing is trained."""
+    return UsageError(
+        f'The network of "{backbone}" can\'t be fine-tuned: it is {what}.',
+        "Its weights are constants of the graph; no gradient reaches them.",
+        "The same network in PyTorch or Keras; or its frozen features, which serve all the same.",
+        "Type, for example:  cp.fit(data)",
+    )

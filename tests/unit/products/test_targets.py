@@ -260,7 +260,7 @@ def test_choosing_passes_over_items_without_labels(reds: np.ndarray) -> None:
         ({"head": cp.heads.RidgeHead()}, "tells classes, and labels are values"),
         ({"protocol": "dinov2-45"}, "can't tell values"),
         ({"head": ["ridge", "ridge"]}, "ridge is there twice"),
-        ({"head": []}, "There is none"),
+        ({"head": []}, "no head in an empty list"),
         ({"head": ["learned_gem", "ridge"], "kind": "classes"}, "trains on stored maps"),
         ({"kind": "labels", "head": "ridge"}, None),
         ({"kind": "regression"}, "regression"),
@@ -306,13 +306,14 @@ def test_the_floor_is_what_scikit_learns_dummies_score() -> None:
     """Known by hand: two of three are "a"; the mean of 1, 2 and 6 is 3."""
     train = [Item(str(n), b"", label) for n, label in enumerate("aab")]
     test = [Item(str(n), b"", label) for n, label in enumerate("abbb")]
-    said = SimpleNamespace(target="classes", classes=("b", "a"))
+    images = SimpleNamespace(kind="image")
+    said = SimpleNamespace(target="classes", classes=("b", "a"), backbone=images)
     assert floor_line(said, train, test) == (
         "Floor, the same answer for every item: accuracy 0.250"
     )
     numbers = [Item(str(n), b"", label) for n, label in enumerate([1, 2, 6])]
     others = [Item(str(n), b"", label) for n, label in enumerate([3, 3, 3, 7])]
-    said = SimpleNamespace(target="values", margin=None)
+    said = SimpleNamespace(target="values", margin=None, backbone=images)
     expected = r2_score([3, 3, 3, 7], [3, 3, 3, 3])
     assert floor_line(said, numbers, others).endswith(f"R² {expected:.3f}")
-    assert floor_line(SimpleNamespace(target="labels"), train, test) == ""
+    assert floor_line(SimpleNamespace(target="labels", backbone=images), train, test) == ""

@@ -1,6 +1,13 @@
 """Kinds of item: how each is read, prepared and shown; one folder a kind, all of one shape."""
 
-from cutpoint.items.kinds.registry import all_kinds, defaults_of, in_graph, kind_named, prepare_item
+from cutpoint.items.kinds.registry import (
+    all_kinds,
+    defaults_of,
+    in_graph,
+    kind_named,
+    prepare_item,
+    viewed,
+)
 from cutpoint.items.kinds.stated import (
     inputs_text,
     may_be_photos,
@@ -22,4 +29,5 @@ __all__ = [
     "stated_inputs",
     "stated_preprocess",
     "unstated",
+    "viewed",
 ]

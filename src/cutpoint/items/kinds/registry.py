@@ -7,8 +7,9 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from cutpoint.base.contracts import Defaults, InGraph, Kind
-from cutpoint.base.errors import ModalityError
+from cutpoint.base.errors import ModalityError, UsageError
 from cutpoint.base.spec import KINDS, Preprocess, load_kind
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Prepared
 from cutpoint.items.kinds import plain
 
@@ -79,3 +80,25 @@ def in_graph(spec: Preprocess) -> Mapping[str, InGraph]:
     """Return what the graph does to inputs before the network sees them; see `InGraph`."""
     found = kind_named(spec.kind).in_graph(spec)
     return {name: found.get(name, InGraph()) for name in spec.inputs}
+
+
+def viewed(spec: Preprocess, number: int, seed: int) -> Preprocess:
+    """Return preprocessing that shows each item in another way; view 0 is `spec` itself.
+
+    Raises
+    ------
+    UsageError
+        If items of this kind can be shown in one way alone.
+    """
+    show = getattr(kind_named(spec.kind), "viewed", None)
+    if number == 0:
+        return spec
+    if show is None:
+        raise UsageError(
+            f"Items of kind {spec.kind} have 1 view, and {number + 1} are to be stored.",
+            "Crops and mirror images are there of photos alone.",
+            "One view.",
+            f"Type:  {option('views', 1)}",
+        )
+    found: Preprocess = show(spec, number, seed)
+    return found

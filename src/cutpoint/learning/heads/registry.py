@@ -17,6 +17,7 @@ from cutpoint.learning.heads.classes import Classifier
 from cutpoint.learning.heads.knn import KNNHead, KNNRegressor
 from cutpoint.learning.heads.labels import Labeller
 from cutpoint.learning.heads.learned_pools import AttentionPoolHead, EfficientProbe, GeMHead
+from cutpoint.learning.heads.linear import GIVEN
 from cutpoint.learning.heads.logistic import LogisticHead
 from cutpoint.learning.heads.mlp import MLPHead, MLPRegressor
 from cutpoint.learning.heads.ridge import RidgeHead, RidgeLabeller, RidgeRegressor
@@ -121,7 +122,9 @@ def head_from_state(
         found = fields.get("target", "classes")
         if target not in (None, found):
             raise ValueError(f"it predicts {found}, not {target}")
-        return HEADS_OF[found][fields["kind"]].from_state(fields, arrays)
+        known = {**HEADS_OF[found], GIVEN[found].kind: GIVEN[found]}
+        head: Head = known[fields["kind"]].from_state(fields, arrays)
+        return head
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise PredictorError(
             "A saved head can't be restored.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from cutpoint.base.contracts import Cut
+    from cutpoint.base.contracts import Cut, Parameter, Suffix
     from cutpoint.base.spec import BackboneSpec, Constants, Preprocess, TapSpec
+    from cutpoint.base.types import Array
     from cutpoint.networks.layer_table import Layer, LayerTable
 
 
@@ -45,6 +46,30 @@ class Framework(Protocol):
         constants: Constants,
     ) -> Any:
         """Return what ends at `layer` and a new head can be connected to, frozen or not."""
+
+    def parameters(self, network: Any, table: LayerTable) -> tuple[Parameter, ...]:
+        """Return what may be trained, or raise `UsageError` with the reason why nothing can."""
+
+    def make_suffix(
+        self,
+        network: Any,
+        spec: BackboneSpec,
+        taps: Sequence[TapSpec],
+        cut: str,
+        table: LayerTable,
+    ) -> Suffix:
+        """Return what lies above `cut`, up to the deepest of `taps`; empty: all of it."""
+
+    def crossing(
+        self, network: Any, spec: BackboneSpec, table: LayerTable, cuts: Iterable[str]
+    ) -> str:
+        """Return the first of `cuts` whose output is all that passes on; empty if none is so."""
+
+    def training_device(self) -> str:
+        """Return what is trained on where nobody says."""
+
+    def with_weights(self, network: Any, weights: Mapping[str, Array]) -> Any:
+        """Return a copy of `network` in which the parameters of these names are other."""
 
     def weights_digests(self, network: Any) -> Mapping[str, str]:
         """Return the digest of each weight, statistic and other buffer, and of the structure.

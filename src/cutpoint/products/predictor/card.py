@@ -39,6 +39,8 @@ class Card:
     warnings : list of str
     store : str
         Where the features lie.
+    finetune : dict, optional
+        What was unfrozen, tried, taken and changed, and the history of the last run.
     """
 
     data: str = ""
@@ -58,12 +60,16 @@ class Card:
     n_quarantined: int = 0
     warnings: list[str] = field(default_factory=list)
     store: str = ""
+    finetune: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as saved: nothing of an empty one."""
         if self == Card():
             return {}
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.finetune is None:  # a field younger than the format
+            del found["finetune"]
+        return found
 
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> Card:

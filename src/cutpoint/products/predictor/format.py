@@ -20,7 +20,7 @@ from cutpoint.base.types import Array
 from cutpoint.features.extraction.bad_rows import BAD_ROWS
 
 FORMAT = 1
-MANIFEST, HEAD, RECIPE, NETWORK = "predictor.json", "head", "recipe", "network"
+MANIFEST, HEAD, RECIPE, NETWORK, TUNED = "predictor.json", "head", "recipe", "network", "tuned"
 
 
 def write_folder(folder: Path, fields: dict[str, Any], parts: dict[str, dict[str, Array]]) -> None:
@@ -31,11 +31,11 @@ def write_folder(folder: Path, fields: dict[str, Any], parts: dict[str, dict[str
     fields : dict
         What goes into the manifest; the file of the arrays and its digest are added to its head.
     parts : dict
-        Arrays by part (`HEAD`, `RECIPE`, `NETWORK`) and name.
+        Arrays by part (`HEAD`, `RECIPE`, `NETWORK`, `TUNED`) and name.
     """
     refuse_foreign(folder)
     packed = {f"{part}.{name}": each for part, own in parts.items() for name, each in own.items()}
-    arrays = save({name: np.ascontiguousarray(array) for name, array in packed.items()})
+    arrays = save({n: np.require(each, requirements="C") for n, each in packed.items()})
     sha256 = hashlib.sha256(arrays).hexdigest()
     file = f"{HEAD}-{sha256[:16]}.safetensors"
     write_durably(folder / file, arrays)

@@ -19,12 +19,14 @@ from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import STORAGES, Backbone, LoadOptions
 from cutpoint.networks.pooling import REVISION
 from cutpoint.networks.sources import load_backbone
+from cutpoint.networks.tuned import restored
 from cutpoint.products.predictor.card import Card
 from cutpoint.products.predictor.format import (
     HEAD,
     MANIFEST,
     NETWORK,
     RECIPE,
+    TUNED,
     broken,
     part,
     read_arrays,
@@ -106,12 +108,8 @@ def read_recipe(path: str | os.PathLike[str]) -> FittedRecipe:
 def _predictor(
     folder: Path, fields: dict[str, Any], backbone: Backbone | None, trust_weights: bool
 ) -> Predictor:
-    spec = _backbone_spec(folder, fields["backbone"])
-    options = LoadOptions(spec.preprocess, trust_weights, inputs=dict(spec.constants) or None)
-    found = backbone or load_backbone(fields["load_name"], options)
-    if found.spec != spec:
-        raise broken(folder, f"it was fitted on another {spec.id}: {_difference(spec, found.spec)}")
     arrays = read_arrays(folder, fields["head"])
+    found = _backbone(folder, fields, backbone, trust_weights, part(arrays, TUNED))
     recipe = _recipe(folder, fields["recipe"], part(arrays, RECIPE))
     head = _head(folder, fields["head"], part(arrays, HEAD))
     _check_parts(folder, fields, found, recipe, head)
@@ -135,6 +133,25 @@ def _predictor(
     except (ValueError, OverflowError) as error:
         raise broken(folder, f"its card can't be printed ({error})") from error
     return made
+
+
+def _backbone(
+    folder: Path,
+    fields: dict[str, Any],
+    given: Backbone | None,
+    trust_weights: bool,
+    tuned: dict[str, Array],
+) -> Backbone:
+    """Return the backbone that is given or loaded by name; where it was tuned, with its weights."""
+    spec = wanted = _backbone_spec(folder, fields["backbone"])
+    if "tuned" in fields and (given is None or given.spec != spec):
+        wanted = _backbone_spec(folder, fields["tuned"]["base"])
+    options = LoadOptions(wanted.preprocess, trust_weights, inputs=dict(wanted.constants) or None)
+    found = given or load_backbone(fields["load_name"], options)
+    if found.spec != wanted:
+        difference = _difference(wanted, found.spec)
+        raise broken(folder, f"it was fitted on another {wanted.id}: {difference}")
+    return found if wanted is spec else restored(spec, found, wanted, tuned)
 
 
 def _margin(folder: Path, given: Any) -> float | None:

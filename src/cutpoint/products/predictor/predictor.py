@@ -21,7 +21,14 @@ from cutpoint.learning.metrics import Interval
 from cutpoint.learning.recipe import FittedRecipe
 from cutpoint.networks.backbone import Backbone
 from cutpoint.products.predictor.card import Card
-from cutpoint.products.predictor.format import FORMAT, HEAD, NETWORK, RECIPE, write_folder
+from cutpoint.products.predictor.format import (
+    FORMAT,
+    HEAD,
+    NETWORK,
+    RECIPE,
+    TUNED,
+    write_folder,
+)
 from cutpoint.products.predictor.prediction import AnyPrediction
 from cutpoint.products.predictor.scorer import Scorer
 
@@ -101,6 +108,14 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """In the order of the columns of `probabilities`; empty where no labels are predicted."""
         return tuple(map(str, self.head.labels_)) if isinstance(self.head, Labeller) else ()
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Loss, length of the gradient and relative change of each block, an epoch each.
+
+        Empty where nothing was fine-tuned.
+        """
+        return list((self.card.finetune or {}).get("history", ()))
 
     @property
     def thresholds(self) -> Float64:
@@ -206,6 +221,8 @@ class Predictor:
         parts = {RECIPE: before, HEAD: learned}
         if self.network:
             parts[NETWORK] = {self.precision: np.frombuffer(self.network, np.uint8)}
+        if self.backbone.tuned is not None:
+            parts[TUNED] = dict(self.backbone.tuned.weights)
         write_folder(as_path("path", path).resolve(), self._fields(recipe, head), parts)
 
     def _fields(self, recipe: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +240,7 @@ class Predictor:
             "precision": self.precision,
             # A field younger than the format, and of values alone.
             **({} if self.margin is None else {"margin": self.margin}),
+            **({} if self.backbone.tuned is None else {"tuned": self.backbone.tuned.to_json()}),
             "card": self.card.to_json(),
             "trained_on": sorted(self.trained_on),
         }

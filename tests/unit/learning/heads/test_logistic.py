@@ -202,3 +202,15 @@ def test_whole_steps_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = three_classes()
     _solve(problem, np.zeros((3, 5)), 1e-8)
     assert lengths == sorted(lengths, reverse=True)  # none was thrown away
+
+
+def test_a_rough_fit_ends_where_the_exact_one_does_to_its_tolerance() -> None:
+    """L-BFGS goes ahead; what it can't reach Newton's steps do, so no warning is given."""
+    random = np.random.default_rng(0)
+    y = np.arange(240) % 12
+    X = random.normal(size=(240, 30)) + 2 * random.normal(size=(12, 30))[y]
+    for C in (0.1, 10.0, 1000.0):
+        exact, rough = (LogisticHead(C, tol=tol).fit(X, y) for tol in (1e-6, 1e-2))
+        gap = np.linalg.norm(rough.coef_ - exact.coef_) / np.linalg.norm(exact.coef_)
+        assert 0 < gap < 2e-2
+        np.testing.assert_array_equal(rough.predict(X), exact.predict(X))

@@ -23,6 +23,7 @@ from cutpoint.items.kinds.image.read import (
 from cutpoint.items.kinds.image.recipes import RECIPES, recipe_named
 from cutpoint.items.kinds.image.resize import fit_to_recipe
 from cutpoint.items.kinds.image.show import picture, wanted
+from cutpoint.items.kinds.image.views import viewed
 
 spec_from_json = PreprocessSpec.from_json
 
@@ -47,5 +48,6 @@ __all__ = [
     "recipe_named",
     "refuse_one",
     "spec_from_json",
+    "viewed",
     "wanted",
 ]

@@ -34,6 +34,7 @@ from cutpoint.base.types import UInt8
 from cutpoint.items.kinds.image.resize import LARGE_PIXELS, MAX_PIXELS, fit_to_recipe, resized_size
 from cutpoint.items.kinds.image.room import DECODING
 from cutpoint.items.kinds.image.scaled import is_scaled, load_scaled
+from cutpoint.items.kinds.image.views import fit_to_view
 
 Payload = bytes | Image.Image | UInt8
 MAX_PIXELS_A_BYTE = 64
@@ -88,7 +89,7 @@ def prepare_image(
     with DECODING.taken(_pixels_held(opened, spec)):
         image, notes = _decoded(opened, payload, spec, name)
         lap("decode")
-        pixels = fit_to_recipe(image, spec)
+        pixels = fit_to_view(image, spec, payload) if spec.view else fit_to_recipe(image, spec)
         lap("preprocess")
     return pixels, notes
 

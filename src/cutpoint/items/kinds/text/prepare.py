@@ -17,7 +17,8 @@ from cutpoint.items.kinds.text.spec import TextSpec
 from cutpoint.items.kinds.text.tokenizers import Encoded, reader_of
 
 MULTIPLE = 8
-"""Widths are multiples of it: 2 to 4 % of tokens more than none, and few different widths."""
+"""Widths are multiples of it, so that batches fill up. 120 sentences, 17 tokens on average, are
+19 % more tokens so and 10 % more in multiples of 4; exact widths leave too few to a batch."""
 MOSTLY_UNKNOWN = 0.5
 
 

@@ -29,7 +29,7 @@ def symbolic(
     try:
         if "/" in layer.name:
             raise ValueError("a nested layer's tensor belongs to another graph")
-        tensor = _tensor_of(network, all_layers(network)[layer.name])
+        tensor = tensor_of(network, all_layers(network)[layer.name])
     except (AttributeError, ValueError) as error:
         raise UsageError(
             f'No new head can be connected to layer "{layer.name}".',
@@ -69,7 +69,7 @@ class Frozen(keras.layers.Layer):  # type: ignore[misc]  # Keras publishes no ty
         return cls(part, **config)
 
 
-def _tensor_of(network: Any, layer: Any) -> Any:
+def tensor_of(network: Any, layer: Any) -> Any:
     """Return the layer's output in this network; it may be part of others as well."""
     # Keras offers no public way to the nodes of one network.
     for node in (node for nodes in network._nodes_by_depth.values() for node in nodes):
