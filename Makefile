@@ -13,9 +13,10 @@ FRAMEWORK_FREE := $(addprefix tests/unit/, \
 .PHONY: demo test wheel pythons torture mutate check bench
 .DELETE_ON_ERROR:
 
-# The main job on real images: scikit-learn's handwritten digits, or your own class folders.
+# The main job on real images: scikit-learn's handwritten digits, or your own photos or texts.
 demo: .venv/.demo
 ifdef DATA
+	$(PIP) --editable '.[demo,text]'
 	$(BIN)/cutpoint fit "$(DATA)" -o $(DEMO)/yours.cutpoint --store $(DEMO)/features
 else
 	$(BIN)/python examples/write_digits.py $(DEMO)/digits

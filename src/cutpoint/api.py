@@ -748,6 +748,7 @@ def finetune(
     follow_links: bool = False,
     trust_weights: bool = False,
     quiet: bool = False,
+    **columns: Unpack[ColumnNames],
 ) -> Predictor:
     """Train the last part of a frozen predictor's network, if rows left out say that it serves.
 
@@ -793,7 +794,7 @@ def finetune(
         ``"auto"``: a CUDA device if there is one; which it is, is said.
     storage : {"auto", "fp32", "fp16"}
         In which activations are kept; half precision by default.
-    store, labels, groups, splits, engine, n_workers, max_bad, seed, follow_links, quiet
+    store, labels, groups, splits, engine, n_workers, max_bad, seed, follow_links, quiet, **columns
         As in `fit`.
     trust_weights : bool
         As in `load`, for the start's backbone.
@@ -841,6 +842,7 @@ def finetune(
         device=device,
     )
     where = None if output is None else as_path("output", output)
+    named = Columns.of("finetune", columns)
     begun = start
     if begun is None:
         begun = fit(
@@ -855,11 +857,14 @@ def finetune(
             seed=seed,
             follow_links=follow_links,
             quiet=quiet,
+            **columns,
         )
     predictor = _predictor(begun, trust_weights)
     kind = predictor.backbone.kind
-    dataset = read_dataset(data, labels, groups, splits, follow_links=follow_links, kind=kind)
-    return run_finetune(dataset, predictor, options, where, Reporter(quiet))
+    dataset = read_dataset(
+        data, labels, groups, splits, follow_links=follow_links, kind=kind, columns=named
+    )
+    return run_finetune(dataset, predictor, options, where, Reporter(quiet))[0]
 
 
 def evaluate(

@@ -82,7 +82,7 @@ def test_arrays_go_the_whole_way(
     how = ("--preprocess", "none", "--input", "gain=2")
     fitted = run("fit", data, "-o", model, "-b", network, *how, "--tap", "act")
     assert "accuracy" in fitted.stdout
-    assert ".jpg 1" in fitted.stdout if make is folder else True
+    assert ".jpg 1" in fitted.stderr if make is folder else True
     report = (model / "report.html").read_text()
     assert "--input gain=2" in report
     predicted = run("predict", model, data)

@@ -754,3 +754,26 @@ def test_how_texts_are_read_is_an_option_that_their_kind_checks(tmp_path: Path) 
 def test_layers_that_match_nothing_are_told() -> None:
     assert 'No layer "zzz"' in run("layers", FAKE, "--find", "zzz", code=2).stderr
     assert 'No layer like "z*"' in run("layers", FAKE, "--find", "z*", code=2).stderr
+
+
+def test_finetune_goes_on_from_a_predictor(
+    colour_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    from tests.conformance.networks.keras import functional
+
+    functional().save(tmp_path / "net.keras")
+    data, model, store = colour_folder(8), tmp_path / "m", tmp_path / "s"
+    run("fit", data, "-o", model, "-b", tmp_path / "net.keras", "--preprocess", "tf",
+        "--store", store, "--engine", "native")  # fmt: skip
+    begun = ("finetune", data, "--start", model, "--store", store, "--engine", "native")
+    how = ("--unfreeze", "last:10layers", "--lr", "1e-3", "--epochs", 1, "--views", 1)
+    done = run(*begun, *how, "-o", tmp_path / "t", "--json")
+    facts = json.loads(done.stdout)
+    assert "settings judged on" in facts["finetune"]["text"]
+    assert facts["finetune"]["unfreeze"] == "last:10layers"
+    assert facts["evaluation"]["classes"] == ["blue", "green", "red"]
+    assert run("predict", tmp_path / "t", next((data / "red").iterdir())).stdout
+    for wrong, what in (("--lr", "fast"), ("--unfreeze", "some"), ("--views", 3)):
+        refused = run(*begun, "-o", tmp_path / "u", wrong, what, code=2).stderr
+        assert str(what) in refused.splitlines()[0]
+    assert "is there" in run(*begun, "-o", data, code=2).stderr

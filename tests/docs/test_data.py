@@ -83,7 +83,7 @@ def test_a_folder_of_splits_extracts_chooses_and_advises(
     assert "on 8 training rows" in run("choose", *words, "--dev", "judge").stdout
     assert "12 items" in run("choose", data, "--advise-only", "-b", "fake:seed0").stdout
     assert "12 items" in run("choose", data, "--advise-only").stdout
-    told = run("extract", data, "fake:seed0", "-o", tmp_path / "t").stdout
+    told = run("extract", data, "fake:seed0", "-o", tmp_path / "t").stderr
     assert "dev.csv joins training, and test.csv is scored" in " ".join(told.split())
     refused = run("choose", tmp_path / "t", "--text", "x", code=2).stderr
     assert "--text can't be followed beside stored features" in refused

@@ -14,7 +14,7 @@ import cutpoint
 from cutpoint.base.errors import CutpointError, UsageError
 from cutpoint.base.text import printable
 from cutpoint.base.tongue import in_shell
-from cutpoint.cli import choose, evaluate, extract, fit, layers, predict, store
+from cutpoint.cli import choose, evaluate, extract, finetune, fit, layers, predict, store
 from cutpoint.cli.command import Command
 
 INTERRUPTED = 130  # what typer exits with after Ctrl-C
@@ -48,6 +48,7 @@ app.command("layers", cls=Command)(layers.layers)
 app.command("extract", cls=Command)(extract.extract)
 app.command("choose", cls=Command)(choose.choose)
 app.command("fit", cls=Command)(fit.fit)
+app.command("finetune", cls=Command)(finetune.finetune)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
 app.add_typer(store.app, name="store")

@@ -65,7 +65,7 @@ def test_values_are_learned_scored_saved_and_told_with_an_interval(
     assert found["scores"]["r2"]["low"] > 0.9
     assert found["n_scored"] == 20
     assert str(model).startswith("Predictor of values: ")
-    assert "R² on split test: 0.99" in str(model)
+    assert "R² on split test, 20 items: 0.99" in str(model)
     again = cp.load_predictor(tmp_path / "m", FakeBackbone())
     fresh = coloured([0.3, 0.8])
     one, other, bad = again.predict([*fresh, b"junk"])

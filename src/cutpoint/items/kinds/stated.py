@@ -68,7 +68,7 @@ def stated_preprocess(
     else:
         spec = _spec_given(given, what)
     if input_shape is not None and not _fits(spec, input_shape):
-        raise _misfit(what, spec, input_shape)
+        raise _misfit(what, spec, input_shape, given)
     return spec
 
 
@@ -174,9 +174,11 @@ def unstated(what: str, shape: Shape | None) -> UsageError:
     )
 
 
-def _misfit(what: str, spec: Preprocess, shape: Shape) -> UsageError:
+def _misfit(what: str, spec: Preprocess, shape: Shape, given: Any) -> UsageError:
     if may_be_photos(shape):
-        fitting = "State another, or leave its side out:  " + option("preprocess", "imagenet")
+        is_name = isinstance(given, str) and not given.endswith(".json")
+        same = given.partition("(")[0] if is_name else "imagenet"
+        fitting = "Leave its side out, or state another:  " + option("preprocess", same)
     else:
         fitting = "Arrays that are ready as they are:  " + option("preprocess", "none")
     gives = ", ".join(shape_text(each.shape) for each in spec.inputs.values())

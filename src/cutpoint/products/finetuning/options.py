@@ -10,7 +10,7 @@ from typing import Any
 
 from cutpoint.base.arguments import check_choice, check_seed
 from cutpoint.base.errors import UsageError
-from cutpoint.base.tongue import arguments, option
+from cutpoint.base.tongue import option
 from cutpoint.features.extraction.request import Request
 from cutpoint.learning.finetune import ALPHAS, EVERY_S, RATES, Unfreeze, parse_unfreeze
 
@@ -78,7 +78,7 @@ class FinetuneOptions:
                 "and nothing is to choose among them.",
                 "Without a choice one setting is followed to its end.",
                 "One rate and one of alphas.",
-                f"Type, for example:  {arguments(lr=1e-4, alphas=[1.0], choose=False)}",
+                "Type, for example:  lr=1e-4, alphas=[1.0], choose=False",  # in Python alone
             )
 
     def _check_rates(self) -> None:

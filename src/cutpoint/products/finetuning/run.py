@@ -190,7 +190,7 @@ def run_finetune(
     options: FinetuneOptions,
     output: Path | None,
     reporter: Reporter,
-) -> Predictor:
+) -> tuple[Predictor, Evaluation]:
     """Cut, store, search by rows left out, train on all training rows, score the test rows once."""
     if output is not None:
         refuse_foreign(output)
@@ -211,7 +211,7 @@ def run_finetune(
         rows = ((item.key, item.split, item.label) for item in dataset.items)
         write_csv(output / SPLITS, ("key", "split", "label"), rows)
     shutil.rmtree(problem.work, ignore_errors=True)
-    return found
+    return found, evaluation
 
 
 def prepared(

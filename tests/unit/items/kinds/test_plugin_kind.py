@@ -61,7 +61,7 @@ def test_it_is_extracted_fitted_predicted_and_reported(
     assert (facts["n_items"], facts["quarantined"]) == (24, [])
     fitted = cutpoint(installed, store, "fit", series, "-o", model, "-b", "steps:16")
     assert fitted.returncode == 0, fitted.stderr
-    assert "1 files are no series files by name and were ignored: .jpg 1" in fitted.stdout
+    assert "1 files are no series files by name and were ignored: .jpg 1" in fitted.stderr
     assert "24 items, all stored already" in fitted.stderr
     fields = json.loads((model / "predictor.json").read_text())
     assert fields["modality"] == "series"

@@ -228,3 +228,9 @@ def test_a_field_that_lacks_is_named(tmp_path: Path) -> None:
             stated_preprocess(written(tmp_path, left), "x")
     with pytest.raises(UsageError, match="FileNotFoundError"):
         stated_preprocess(tmp_path / "none.json", "x")
+
+
+def test_a_side_that_does_not_fit_is_left_out_of_the_same_recipe() -> None:
+    with pytest.raises(UsageError, match="gives 64×64×3") as caught:
+        stated_preprocess("unit(64)", "net", (32, 32, 3))
+    assert caught.value.type_next.endswith("preprocess='unit'")

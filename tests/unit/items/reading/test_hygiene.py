@@ -46,7 +46,7 @@ def test_items_without_labels_are_counted_and_data_without_any_is_refused() -> N
     assert unlabelled_line(labelled(some)) == ""
     with pytest.raises(DataError, match="None of its 2 items has one"):
         refuse_unlearnable(dataset_of((None, None, None), (None, None, None)))
-    with pytest.raises(DataError, match="All 1 items are of one class: a"):
+    with pytest.raises(DataError, match="Its one item is of one class: a"):
         refuse_unlearnable(dataset_of(("a", None, None), (None, None, None)))
 
 

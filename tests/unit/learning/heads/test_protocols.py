@@ -201,7 +201,7 @@ def test_a_learned_sum_of_layers_is_fitted_by_superbs_protocol(
 ) -> None:
     model = cp.fit(
         colour_folder(), None, FakeBackbone(), recipe="gap | orthogonal(8) | softmax",
-        protocol="superb-wsum", store=tmp_path, quiet=True,
+        protocol="superb-wsum", store=tmp_path / "s", quiet=True,
     )  # fmt: skip
     assert "softmax" in str(model.recipe)
     assert (model.head.kind, model.card.head["text"]) == ("logistic", "superb-wsum")
