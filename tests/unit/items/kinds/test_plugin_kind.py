@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from cutpoint.cli import main
+from tests.cli.test_commands import Done
 from tests.conftest import ROOT
-
-RUN = [sys.executable, "-c", "from cutpoint.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +48,27 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def cutpoint(where: Path | None, store: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([*([str(where)] if where else []), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": path, "CUTPOINT_STORE": str(store)}
-    return subprocess.run([*RUN, *map(str, words)], capture_output=True, text=True, env=environment)
+def cutpoint(where: Path | None, store: Path, *words: object) -> Done:
+    """Run a command in this process, where entry points are looked up anew each time."""
+    out, err = io.StringIO(), io.StringIO()
+    path = [*([str(where)] if where else []), *sys.path]
+    with (
+        patch.dict(os.environ, {"COLUMNS": "100", "CUTPOINT_STORE": str(store)}),
+        patch.object(sys, "argv", ["cutpoint", *map(str, words)]),
+        patch.object(sys, "path", path),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
+
+
+def anew(store: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that has never met the plug-in."""
+    command = [sys.executable, "-c", "from cutpoint.cli import main; main()", *map(str, words)]
+    environment = {**os.environ, "CUTPOINT_STORE": str(store)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_it_is_extracted_fitted_predicted_and_reported(
@@ -101,7 +121,7 @@ def test_without_it_its_features_can_be_read_and_its_predictor_says_what_is_miss
     assert chosen.returncode == 0, chosen.stderr
     verified = cutpoint(None, store, "store", "verify", store)
     assert verified.returncode == 0, verified.stderr + verified.stdout
-    refused = cutpoint(None, store, "predict", model, series / "fast")
+    refused = anew(store, "predict", model, series / "fast")
     assert refused.returncode != 0
     assert 'reads items of kind "series"' in refused.stderr
     assert "Kinds: array, image" in refused.stderr
