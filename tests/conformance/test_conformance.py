@@ -158,6 +158,7 @@ MAP_POOLS = ["gap", "gmp", "gem", "gem(2)", "sgem", "rmac", "h2t(64)", "flatten"
 ADAPTIVE = "spp(1,3,max,adaptive)"  # of many small bins, so at one map alone
 FINE_POOLS = ["spp", "spp(max)", "spp(1,3)", "grid(2)"]  # on maps of 4 × 4 places or more
 TOKEN_POOLS = ["gap", "gmp", "sgem", "cls", "mean", "cls+mean", "h2t(64)", "flatten", "gram"]
+TOKEN_POOLS += ["last", "st", "weightedmean"]
 
 
 def pooled_taps(backbone: Backbone) -> list[TapSpec]:
@@ -179,9 +180,11 @@ def test_pools_in_the_graph_equal_numpy_pools_of_the_reference(made: Made) -> No
     found = made.backbone.cut_at(taps)(BATCH)
     assert list(found) == [tap.name for tap in taps]
     assert {"spp", "rmac", "sgem"} <= {tap.pool for tap in taps}
+    names = {tap.layer for tap in taps}
+    truths = {name: made.reference(name, BATCH).astype(np.float64) for name in names}
+    table = made.backbone.layers()
     for tap in taps:
-        row = made.backbone.layers()[tap.layer]
-        truth = made.reference(row.name, BATCH).astype(np.float64)
+        row, truth = table[tap.layer], truths[tap.layer]
         # A root of what is left when positive and negative powers cancel magnifies rounding.
         tolerance = 1e-4 if tap.pool == "sgem" else 1e-5
         close(found[tap.name], apply_pool(tap.pool, truth, row.layout, NUMPY), tolerance)
