@@ -453,4 +453,7 @@ def parse_json(text: str) -> Any:
             raise ValueError(f"said twice: {', '.join(twice)}")
         return fields
 
-    return json.loads(text, object_pairs_hook=once)
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except RecursionError:
+        raise ValueError("objects or lists within one another without end") from None

@@ -7,7 +7,14 @@ from dataclasses import fields, replace
 
 import pytest
 
-from cutpoint.base.spec import ArraySpec, BackboneSpec, FeatureSpec, PreprocessSpec, TapSpec
+from cutpoint.base.spec import (
+    ArraySpec,
+    BackboneSpec,
+    FeatureSpec,
+    PreprocessSpec,
+    TapSpec,
+    parse_json,
+)
 
 PREPROCESS = PreprocessSpec(256, 224, "bicubic", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
 BACKBONE = BackboneSpec("packaged", "net", "image", "ab" * 32, PREPROCESS)
@@ -100,3 +107,8 @@ def test_one_number_has_one_spelling() -> None:
     broken = PreprocessSpec(8, 8, "bilinear", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
     one, other = (replace(SPEC, backbone=replace(BACKBONE, preprocess=p)) for p in (whole, broken))
     assert one.fingerprint() == other.fingerprint()
+
+
+def test_json_nested_without_end_is_no_json() -> None:
+    with pytest.raises(ValueError, match="within one another"):
+        parse_json("[" * 200_000 + "]" * 200_000)

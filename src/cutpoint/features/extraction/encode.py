@@ -13,7 +13,7 @@ from cutpoint.base.contracts import Engine
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, Preprocess
-from cutpoint.base.tongue import option
+from cutpoint.base.tongue import option, options
 from cutpoint.base.types import Array, Float32
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.unit import Described, calibration_batch, describe
@@ -56,8 +56,9 @@ class Encoder:
             )
         self.backbone = backbone
         is_st = readout.is_normalised and readout.pool == "mean"
-        layer = backbone.layers().last_tokens().name
-        self._taps = backbone.tap_specs([layer], ["st" if is_st else readout.pool])
+        layer = backbone.layers().last_tokens()
+        self._width = int(layer.shape[layer.layout.index("C")] or 0)
+        self._taps = backbone.tap_specs([layer.name], ["st" if is_st else readout.pool])
         self._is_normalised = readout.is_normalised and not is_st
         self._executor = LocalExecutor(n_workers)
         self._cut = backbone.cut_at(self._taps)
@@ -96,7 +97,7 @@ class Encoder:
         bad: dict[int, str] = {}
         notes: Counter[str] = Counter()
         if not items:
-            return np.zeros((0, 0), np.float32)
+            return np.zeros((0, self._width), np.float32)
         parts = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
         work = self._worker(items, preprocess, at_most, reporter)
         with reporter.bar("Encode", len(items)) as advance:
@@ -156,8 +157,15 @@ def prompt_of(backbone: Backbone, name: str | None, prompt: str | None) -> dict[
     Raises
     ------
     UsageError
-        If the network's makers know no prompt of that name.
+        If the network's makers know no prompt of that name, or both are said.
     """
+    if prompt is not None and name is not None:
+        raise UsageError(
+            f"{options('prompt', 'prompt_name')} say what stands before texts twice.",
+            "One prompt is put before each text.",
+            "The prompt itself, or its name.",
+            f"Leave out {option('prompt_name')}",
+        )
     if prompt is not None:
         return {"prompt": prompt}
     if name is None:

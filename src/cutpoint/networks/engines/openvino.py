@@ -60,6 +60,10 @@ class OpenVINOEngine:
             self._compiled = core.compile_model(cut.convert("openvino"), "CPU", config)
         else:
             self._compiled = core.import_model(io.BytesIO(export), "CPU", config)
+        # OpenVINO makes its table of NumPy types at the first request. Two threads that ask first
+        # at once wait for each other for ever: one holds the table, the other Python.
+        for port in (*self._compiled.inputs, *self._compiled.outputs):
+            port.get_element_type().to_dtype()
         # In the order of the model's own. One that was kept or quantised before masks were inputs
         # makes its mask itself, and takes the ids alone.
         self._inputs = list(cut.inputs)[: len(self._compiled.inputs)]

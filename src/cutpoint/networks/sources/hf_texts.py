@@ -8,7 +8,7 @@ from typing import Any
 
 from cutpoint.base.errors import UsageError, WeightsError
 from cutpoint.base.tongue import option
-from cutpoint.items.kinds.text import TextSpec, hold
+from cutpoint.items.kinds.text import TextSpec, hold, n_ids
 from cutpoint.networks.sources.hf_networks import Place
 
 TOKENIZER = "tokenizer.json"
@@ -34,14 +34,27 @@ def text_preprocess(
         return None
     max_tokens, limit_from = _limit(transformers, network, place, reading)
     pad_id = getattr(network.config, "pad_token_id", None)
+    tokenizer = hold(path.read_bytes(), f'"{place.id}"')
+    _refuse_more_ids(n_ids(tokenizer), network, place)
     return TextSpec(
-        hold(path.read_bytes(), f'"{place.id}"'),
+        tokenizer,
         max_tokens,
         limit_from,
         types="token_type_ids" if _takes_types(network) else "",
         pad_id=pad_id if isinstance(pad_id, int) else 0,
         lower_case=bool(place.told(transformers, _SENTENCES).get("do_lower_case")),
     )
+
+
+def _refuse_more_ids(n_needed: int, network: Any, place: Place) -> None:
+    n_rows = network.get_input_embeddings().weight.shape[0]
+    if n_needed > n_rows:
+        raise WeightsError(
+            f'The tokenizer of "{place.id}" is not that of its network.',
+            f"It gives ids up to {n_needed - 1}; the network knows {n_rows} tokens.",
+            "The tokenizer.json that came with the weights.",
+            f"Compare:  {TOKENIZER} and config.json in {place.name}",
+        )
 
 
 def stated_text(given: Any, known: TextSpec, what: str) -> TextSpec:

@@ -108,6 +108,9 @@ def _readout(
         why = f"its modules after the network are {', '.join(kinds) or 'none'}"
         return Readout(prompts=prompts, why_not=why)
     config = place.told(transformers, f"{_path_of(modules[1])}/config.json")
+    if not config:
+        why = f"{_path_of(modules[1])}/config.json, which says how it pools, is not there"
+        return Readout(prompts=prompts, why_not=why)
     modes = _pooling_modes(config)
     why = ""
     if len(modes) != 1 or modes[0] not in _OURS:

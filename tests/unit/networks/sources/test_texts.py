@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -255,6 +256,35 @@ def test_a_folder_without_modules_or_tokenizer_is_refused(tmp_path: Path) -> Non
     with pytest.raises(WeightsError, match=r"no tokenizer\.json"):
         cp.load(sentences(tmp_path, {}))
     assert cp.load(f"hf:{tmp_path}").kind == "array"  # ids, as before
+
+
+def test_a_tokenizer_of_more_ids_than_the_network_knows_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "net"
+    shutil.copytree(folder, copy)
+    fields = json.loads((copy / "tokenizer.json").read_text("utf-8"))
+    fields["model"]["vocab"]["good"] = 99_999
+    (copy / "tokenizer.json").write_text(json.dumps(fields), "utf-8")
+    with pytest.raises(WeightsError, match="not that of its network"):
+        cp.load(f"sentence_transformers:{copy}")
+
+
+def test_a_pooling_that_is_not_there_is_not_taken_for_the_mean(
+    folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "net"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("1_Pooling"))
+    with pytest.raises(UsageError, match="makers do: 1_Pooling/config"):
+        cp.encode(["a"], f"sentence_transformers:{copy}")
+
+
+def test_what_is_said_twice_or_of_chunks_alone_is_refused() -> None:
+    with pytest.raises(UsageError, match="twice"):
+        cp.encode(["a"], prompt="a", prompt_name="b")
+    with pytest.raises(UsageError, match="overlap is that of chunks"):
+        cp.load("packaged:all_minilm_l6_v2", overlap=10)
+    assert cp.encode([]).shape == (0, 384)
 
 
 def test_documents_that_differ_beyond_the_limit_differ_in_chunks_and_are_counted_if_cut(

@@ -18,7 +18,7 @@ from cutpoint.items.kinds.text.read import (
 )
 from cutpoint.items.kinds.text.show import snippet, wanted
 from cutpoint.items.kinds.text.spec import TextSpec
-from cutpoint.items.kinds.text.tokenizers import hold
+from cutpoint.items.kinds.text.tokenizers import hold, n_ids
 
 spec_from_json = TextSpec.from_json
 
@@ -38,6 +38,7 @@ __all__ = [
     "digest",
     "hold",
     "n_at_once",
+    "n_ids",
     "parts",
     "payload_of",
     "prepare_item",

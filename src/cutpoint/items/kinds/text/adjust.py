@@ -29,6 +29,8 @@ def adjusted(spec: TextSpec, given: Mapping[str, Any]) -> TextSpec:
     try:
         found = replace(spec, **fields)
         found.check()
+        if "overlap" in given and found.long != "chunks":
+            raise ValueError("overlap is that of chunks, and texts are cut at the limit")
         if found.max_tokens > spec.max_tokens:
             raise ValueError(f"{spec.limit_from} allows {spec.max_tokens} tokens at most")
     except ValueError as error:

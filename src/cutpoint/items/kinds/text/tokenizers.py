@@ -147,6 +147,12 @@ def reader_of(spec: TextSpec) -> Reader:
     return Reader(data, spec)
 
 
+def n_ids(digest: str) -> int:
+    """Return how many rows a table of tokens needs: one more than the largest id."""
+    known: dict[str, int] = _parsed(_held[digest], "a network").get_vocab(with_added_tokens=True)
+    return max(known.values()) + 1
+
+
 def is_uncased(digest: str) -> bool:
     """Say whether a tokenizer that is held takes capitals and small letters for one."""
     tokenizer = _parsed(_held[digest], "the network")
