@@ -12,7 +12,7 @@ from cutpoint.features.store.shard import read_header
 from tests.unit.features.store.helpers import CountingBackbone, fill, images, same
 
 N_ITEMS = 80 * 16
-N_KILLS = 104
+N_KILLS = 40
 
 # One process makes many short-lived writers by fork, so a kill costs milliseconds, not an import.
 # Small units make many commits, so that kills land before, in and after them.
@@ -58,12 +58,12 @@ print(json.dumps(log))
 """
 
 
-def test_i1_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+def test_i1_forty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DRIVER, str(tmp_path), str(N_KILLS), str(N_ITEMS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500)
     log = json.loads(done.stdout.splitlines()[-1])
     assert len(log) == N_KILLS
-    assert sum(killed for killed, *_ in log) >= 50, "too few kills hit a running writer"
+    assert sum(killed for killed, *_ in log) >= N_KILLS // 2, "too few kills hit a running writer"
     assert all(n_damaged == 0 for *_, n_damaged, _ in log)
     assert all(n_rows == n_known for _, n_rows, n_known, _, _ in log)
     assert any(0 < n_rows < N_ITEMS for _, n_rows, *_ in log), "no kill hit the middle of a run"

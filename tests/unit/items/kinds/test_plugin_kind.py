@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from cutpoint.cli import main
 from tests.cli.test_commands import Done
-from tests.conftest import ROOT
+from tests.plugged import install, run_beside
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder the plug-in is installed into, without reaching a package index."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    command = [*pip, "--no-build-isolation", "--target", folder, ROOT / "tests" / "plugin_kind"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return install("plugin_kind", tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +39,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cutpoint(where: Path | None, store: Path, *words: object) -> Done:
-    """Run a command in this process, where entry points are looked up anew each time."""
-    out, err = io.StringIO(), io.StringIO()
-    path = [*([str(where)] if where else []), *sys.path]
-    with (
-        patch.dict(os.environ, {"COLUMNS": "100", "CUTPOINT_STORE": str(store)}),
-        patch.object(sys, "argv", ["cutpoint", *map(str, words)]),
-        patch.object(sys, "path", path),
-        redirect_stdout(out),
-        redirect_stderr(err),
-        pytest.raises(SystemExit) as ended,
-    ):
-        main()
-    return Done(ended.value.code or 0, out.getvalue(), err.getvalue())
+    return run_beside(where, *words, CUTPOINT_STORE=str(store))
 
 
 def anew(store: Path, *words: object) -> subprocess.CompletedProcess[str]:
