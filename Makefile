@@ -85,6 +85,10 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/cifar.py
 	$(BIN)/python benchmarks/ridge_path.py
 	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/finetune.py
+	$(BIN)/python benchmarks/text_choices.py
+	$(BIN)/python benchmarks/text_speed.py
+	$(BIN)/python benchmarks/targets.py
 
 .venv/.python:
 	$(PYTHON) -m venv .venv
