@@ -346,6 +346,10 @@ def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
     (tmp_path / ".hidden").touch()
     cp.extract([noisy_image(0, 0)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
     cp.extract([noisy_image(0, 1)], FakeBackbone(), -1, "gap", tmp_path, quiet=True)
+    stopped = tmp_path / "stopped"  # all that a run left whose items were all bad
+    stopped.mkdir()
+    (stopped / "bad_rows.csv").touch()
+    cp.extract([noisy_image(0, 0)], FakeBackbone(), -1, "gap", stopped, quiet=True)
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "photo.jpg").touch()
     with pytest.raises(UsageError, match="is no feature store, and it is not empty"):

@@ -14,6 +14,7 @@ from cutpoint.base.errors import UsageError
 from cutpoint.base.spec import PRECISIONS, FeatureSpec
 from cutpoint.base.text import shortened, shown
 from cutpoint.base.tongue import option
+from cutpoint.features.extraction.bad_rows import BAD_ROWS
 from cutpoint.features.extraction.run import ExtractOptions
 from cutpoint.features.store.store import PARTS
 from cutpoint.networks.backbone import STORAGES, Backbone
@@ -154,7 +155,7 @@ def _check_store(folder: Path) -> None:
             f"Type, for example:  {option('store', 'features')}",
         )
     names = {each.name for each in _listed(folder)}
-    if any(not name.startswith(".") for name in names) and not names & set(PARTS):
+    if any(not name.startswith(".") for name in names) and not names & {*PARTS, BAD_ROWS}:
         raise UsageError(
             f'"{folder}" is no feature store, and it is not empty.',
             f"It holds {shortened(min(names), 40)}.",
