@@ -166,8 +166,8 @@ def measure_exact(kept: dict[str, Any]) -> None:
     ways["fp32, openvino"] = (np.float32, "openvino")
     order = [np.random.default_rng([0, epoch]).permutation(64) for epoch in range(6)]
     batches = [each[half : half + 32] for each in order for half in (0, 32)]
-    framework, table = network.framework, network.layers()
-    whole = framework.make_suffix(
+    trains, table = network.trained_by, network.layers()
+    whole = trains.make_suffix(
         network.held_network(), network.spec, made.suffix.taps, "", table
     ).trainer(tuning)
     expected = [whole.step({"image": images[b]}, truth[b], 3e-4) for b in batches]
@@ -211,8 +211,8 @@ def measure_cost(kept: dict[str, Any], n: int = 64, n_steps: int = 6) -> None:
             work(number)
         return (time.process_time() - start) / n_steps / 32
 
-    framework, table = network.framework, network.layers()
-    whole = framework.make_suffix(
+    trains, table = network.trained_by, network.layers()
+    whole = trains.make_suffix(
         network.held_network(), network.spec, made.suffix.taps, "", table
     ).trainer(tuning)
     images = {"image": pixels(network, rows, 32)}

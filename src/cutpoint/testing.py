@@ -7,8 +7,8 @@ tell colours and coarse shapes apart, so heads really learn from them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from cutpoint.base.types import Array, Batch, Features, InputSpec
 from cutpoint.items.kinds import in_graph, stated_preprocess
 from cutpoint.networks.backbone import Backbone, LoadOptions
 from cutpoint.networks.frameworks.inputs import fed_by
-from cutpoint.networks.layer_table import Layer, LayerTable, no_suffix, no_symbolic
+from cutpoint.networks.layer_table import Layer, LayerTable, no_symbolic
 from cutpoint.networks.pooling import NUMPY, apply_pool
 
 _SIDE = 16
@@ -83,6 +83,7 @@ class FakeCut:
 
 class _FakeFramework:
     WHEN_CHANGED = "backbone = FakeBackbone()"
+    trained_by = "NumPy alone"
 
     @staticmethod
     def list_layers(
@@ -110,30 +111,6 @@ class _FakeFramework:
         network: Any, layer: Layer, preprocess: Preprocess, trainable: bool, constants: Constants
     ) -> Any:
         raise no_symbolic(layer, "NumPy alone")
-
-    @staticmethod
-    def parameters(network: Any, table: LayerTable) -> NoReturn:
-        raise no_suffix(table.backbone, "NumPy alone")
-
-    @staticmethod
-    def make_suffix(
-        network: Any, spec: BackboneSpec, taps: Sequence[TapSpec], cut: str, table: LayerTable
-    ) -> NoReturn:
-        raise no_suffix(table.backbone, "NumPy alone")
-
-    @staticmethod
-    def crossing(
-        network: Any, spec: BackboneSpec, table: LayerTable, cuts: Iterable[str]
-    ) -> NoReturn:
-        raise no_suffix(table.backbone, "NumPy alone")
-
-    @staticmethod
-    def training_device() -> NoReturn:
-        raise no_suffix("a fake", "NumPy alone")
-
-    @staticmethod
-    def with_weights(network: Any, weights: Mapping[str, Array]) -> NoReturn:
-        raise no_suffix("a fake", "NumPy alone")
 
     @staticmethod
     def weights_digests(network: Any) -> dict[str, str]:

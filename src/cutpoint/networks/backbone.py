@@ -26,12 +26,13 @@ from cutpoint.base.text import printable
 from cutpoint.base.types import Array, Batch
 from cutpoint.items.kinds import defaults_of, kind_named
 from cutpoint.networks.constants import Value, read_constants
-from cutpoint.networks.frameworks import Framework
+from cutpoint.networks.frameworks import Framework, Trains
 from cutpoint.networks.layer_table import (
     AUTO,
     ClassProbabilities,
     Layer,
     LayerTable,
+    no_suffix,
     warn_of_probabilities,
 )
 from cutpoint.networks.pooling import pools_of, revision_of
@@ -288,6 +289,21 @@ class Backbone:
     def framework(self) -> Framework:
         """The folder that lists, cuts and trains its network."""
         return self._held.framework
+
+    @property
+    def trained_by(self) -> Trains:
+        """What cuts its network in two and trains the upper part.
+
+        Raises
+        ------
+        UsageError
+            If nothing does.
+        """
+        found = getattr(self.framework, "trained_by", "of a framework in which nothing is trained")
+        if isinstance(found, str):
+            raise no_suffix(self.spec.id, found)
+        trains: Trains = found
+        return trains
 
     def held_network(self) -> Any:
         """Return the network for use within, where it is not changed: it is given to nobody."""

@@ -527,7 +527,7 @@ def no_suffix(backbone: str, what: str) -> UsageError:
     """Return the error of a framework in which nothing is trained."""
     return UsageError(
         f'The network of "{backbone}" can\'t be fine-tuned: it is {what}.',
-        "Its weights are constants of the graph; no gradient reaches them.",
+        "No gradient reaches its weights.",
         "The same network in PyTorch or Keras; or its frozen features, which serve all the same.",
         "Type, for example:  cp.fit(data)",
     )

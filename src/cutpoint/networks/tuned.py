@@ -69,7 +69,7 @@ def tuned_backbone(base: Backbone, weights: Mapping[str, Array]) -> Backbone:
     tuned = Tuned(base, dict(weights))
     found = Backbone(
         tuned.spec,
-        lambda: base.framework.with_weights(base.held_network(), weights),
+        lambda: base.trained_by.with_weights(base.held_network(), weights),
         lambda: base.framework,
         base.load_name,
     )

@@ -13,7 +13,7 @@ from cutpoint.base.contracts import Engine
 from cutpoint.base.errors import DataError, UsageError
 from cutpoint.base.progress import Reporter
 from cutpoint.base.spec import FeatureSpec, Preprocess
-from cutpoint.base.tongue import option, options
+from cutpoint.base.tongue import option
 from cutpoint.base.types import Array, Float32
 from cutpoint.features.extraction.executors import LocalExecutor
 from cutpoint.features.extraction.unit import Described, calibration_batch, describe
@@ -161,10 +161,10 @@ def prompt_of(backbone: Backbone, name: str | None, prompt: str | None) -> dict[
     """
     if prompt is not None and name is not None:
         raise UsageError(
-            f"{options('prompt', 'prompt_name')} say what stands before texts twice.",
+            "prompt and prompt_name say what stands before texts twice.",
             "One prompt is put before each text.",
             "The prompt itself, or its name.",
-            f"Leave out {option('prompt_name')}",
+            "Leave out prompt_name",  # what is encoded is encoded in Python alone
         )
     if prompt is not None:
         return {"prompt": prompt}

@@ -12,6 +12,34 @@ if TYPE_CHECKING:
     from cutpoint.networks.layer_table import Layer, LayerTable
 
 
+class Trains(Protocol):
+    """The module ``suffix`` of a framework whose networks can be trained further."""
+
+    def parameters(self, network: Any, table: LayerTable) -> tuple[Parameter, ...]:
+        """Return what may be trained; raise `UsageError` where this network has nothing."""
+
+    def make_suffix(
+        self,
+        network: Any,
+        spec: BackboneSpec,
+        taps: Sequence[TapSpec],
+        cut: str,
+        table: LayerTable,
+    ) -> Suffix:
+        """Return what lies above `cut`, up to the deepest of `taps`; empty: all of it."""
+
+    def crossing(
+        self, network: Any, spec: BackboneSpec, table: LayerTable, cuts: Iterable[str]
+    ) -> str:
+        """Return the first of `cuts` whose output is all that passes on; empty if none is so."""
+
+    def training_device(self) -> str:
+        """Return what is trained on where nobody says."""
+
+    def with_weights(self, network: Any, weights: Mapping[str, Array]) -> Any:
+        """Return a copy of `network` in which the parameters of these names are other."""
+
+
 class Framework(Protocol):
     """The one face of each folder in ``frameworks/``.
 
@@ -22,6 +50,13 @@ class Framework(Protocol):
     """
 
     WHEN_CHANGED: str
+
+    @property
+    def trained_by(self) -> Trains | str:
+        """What cuts its networks in two and trains the upper part.
+
+        Where nothing does, what they are: ``"an ONNX graph"``.
+        """
 
     def list_layers(
         self, network: Any, preprocess: Preprocess, name: str, constants: Constants
@@ -46,30 +81,6 @@ class Framework(Protocol):
         constants: Constants,
     ) -> Any:
         """Return what ends at `layer` and a new head can be connected to, frozen or not."""
-
-    def parameters(self, network: Any, table: LayerTable) -> tuple[Parameter, ...]:
-        """Return what may be trained, or raise `UsageError` with the reason why nothing can."""
-
-    def make_suffix(
-        self,
-        network: Any,
-        spec: BackboneSpec,
-        taps: Sequence[TapSpec],
-        cut: str,
-        table: LayerTable,
-    ) -> Suffix:
-        """Return what lies above `cut`, up to the deepest of `taps`; empty: all of it."""
-
-    def crossing(
-        self, network: Any, spec: BackboneSpec, table: LayerTable, cuts: Iterable[str]
-    ) -> str:
-        """Return the first of `cuts` whose output is all that passes on; empty if none is so."""
-
-    def training_device(self) -> str:
-        """Return what is trained on where nobody says."""
-
-    def with_weights(self, network: Any, weights: Mapping[str, Array]) -> Any:
-        """Return a copy of `network` in which the parameters of these names are other."""
 
     def weights_digests(self, network: Any) -> Mapping[str, str]:
         """Return the digest of each weight, statistic and other buffer, and of the structure.

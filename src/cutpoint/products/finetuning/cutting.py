@@ -83,16 +83,16 @@ def cut_for(backbone: Backbone, taps: Sequence[TapSpec], options: FinetuneOption
     UsageError
         If the framework trains nothing, or nothing is unfrozen that reaches a tap.
     """
-    table, framework = backbone.layers(), backbone.framework
+    table, trains = backbone.layers(), backbone.trained_by
     network = backbone.held_network()
     end = max((tap.layer for tap in taps), key=lambda layer: table[layer].index)
-    known, blocks = framework.parameters(network, table), Blocks(table, table[end].index)
+    known, blocks = trains.parameters(network, table), Blocks(table, table[end].index)
     chosen = unfrozen(options.unfreeze, known, table, end, backbone.spec.id)
     with one_thread():
-        cut = framework.crossing(network, backbone.spec, table, chosen.cuts(table, blocks))
+        cut = trains.crossing(network, backbone.spec, table, chosen.cuts(table, blocks))
         index = table[cut].index if cut else -1
         above = tuple(tap for tap in taps if table[tap.layer].index > index)
-        suffix = framework.make_suffix(network, backbone.spec, above, cut, table)
+        suffix = trains.make_suffix(network, backbone.spec, above, cut, table)
     reached = {each.name for each in suffix.parameters}
     trained = tuple(each for each in chosen.trainable if each.name in reached)
     if not trained:

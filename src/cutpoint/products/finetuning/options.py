@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from cutpoint.base.arguments import check_choice, check_seed
@@ -51,7 +50,6 @@ class FinetuneOptions:
     store_limit_bytes: int = STORE_LIMIT_BYTES
     choose: bool = True
     checkpoint_s: float = EVERY_S
-    work: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for what no run can serve, before there is one."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -195,9 +195,9 @@ def run_finetune(
     if output is not None:
         refuse_foreign(output)
     _refuse_start(start)
-    framework = start.backbone.framework
-    framework.parameters(start.backbone.held_network(), start.backbone.layers())  # or refused now
-    options = options.on_device(framework.training_device())
+    trains = start.backbone.trained_by  # or refused now
+    trains.parameters(start.backbone.held_network(), start.backbone.layers())
+    options = options.on_device(trains.training_device())
     dataset = _split(dataset, start, options, reporter)
     problem = prepared(dataset, start, options, reporter)
     searched = searched_for(problem, reporter)
@@ -210,8 +210,16 @@ def run_finetune(
         found.save(output)
         rows = ((item.key, item.split, item.label) for item in dataset.items)
         write_csv(output / SPLITS, ("key", "split", "label"), rows)
-    shutil.rmtree(problem.work, ignore_errors=True)
+    _forget(problem.work)
     return found, evaluation
+
+
+def _forget(work: Path) -> None:
+    """Delete the checkpoints of a run that has ended; what else may be there stays."""
+    with contextlib.suppress(OSError):  # another like it may have ended meanwhile
+        for path in work.glob("*.safetensors"):
+            path.unlink(missing_ok=True)
+        work.rmdir()
 
 
 def prepared(
@@ -241,7 +249,7 @@ def prepared(
     _refuse_foreign_rows(start, dataset, features)
     task = Task.of(features, ChooseOptions(kind=start.target), kept)
     truth, unit = _truth(start, task)
-    work = options.work or options.request.store / "finetune" / _run_name(start, options, features)
+    work = options.request.store / "finetune" / _run_name(start, options, features)
     return Problem(start, task, truth, unit, made, rows, options, work)
 
 

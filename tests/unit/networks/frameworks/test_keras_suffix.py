@@ -49,7 +49,8 @@ class Only:
 
 
 def parts(made: Any) -> tuple[Suffix, dict[str, np.ndarray]]:
-    from cutpoint.networks.frameworks.keras import list_layers, make_cut, make_suffix
+    from cutpoint.networks.frameworks.keras import list_layers, make_cut
+    from cutpoint.networks.frameworks.keras.suffix import make_suffix
 
     table = list_layers(made, SPEC.preprocess)
     suffix = make_suffix(made, SPEC, (TapSpec.from_name(TAP),), "relu_1", table)
@@ -78,7 +79,8 @@ def test_suffix_of_prefix_is_the_network() -> None:
 
 
 def test_what_is_no_single_place_is_refused() -> None:
-    from cutpoint.networks.frameworks.keras import crossing, list_layers, make_suffix
+    from cutpoint.networks.frameworks.keras import list_layers
+    from cutpoint.networks.frameworks.keras.suffix import crossing, make_suffix
 
     made = network()
     table = list_layers(made, SPEC.preprocess)
@@ -88,7 +90,8 @@ def test_what_is_no_single_place_is_refused() -> None:
 
 
 def test_norms_are_trained_and_statistics_stay_bit_for_bit() -> None:
-    from cutpoint.networks.frameworks.keras import weights_digests, with_weights
+    from cutpoint.networks.frameworks.keras import weights_digests
+    from cutpoint.networks.frameworks.keras.suffix import with_weights
 
     made = network()
     before = weights_digests(made)

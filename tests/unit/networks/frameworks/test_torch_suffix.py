@@ -11,16 +11,14 @@ from cutpoint.base.contracts import ACTIVATION, Parameter, Tuning
 from cutpoint.base.errors import CutNotSeparable
 from cutpoint.base.spec import ArraySpec, BackboneSpec, PreprocessSpec, TapSpec
 from cutpoint.base.types import Batch
-from cutpoint.networks.frameworks.torch import (
+from cutpoint.networks.frameworks.torch import list_layers, make_cut, weights_digests
+from cutpoint.networks.frameworks.torch.suffix import (
+    TorchSuffix,
     crossing,
-    list_layers,
-    make_cut,
     make_suffix,
     parameters,
-    weights_digests,
     with_weights,
 )
-from cutpoint.networks.frameworks.torch.suffix import TorchSuffix
 
 SIDE = 16
 SPEC = BackboneSpec(

@@ -3,28 +3,19 @@
 from cutpoint.networks.frameworks.onnx.cut import OnnxCut, make_cut
 from cutpoint.networks.frameworks.onnx.graph import NetworkInput, data_inputs
 from cutpoint.networks.frameworks.onnx.layers import list_layers
-from cutpoint.networks.frameworks.onnx.suffix import (
-    crossing,
-    make_suffix,
-    parameters,
-    training_device,
-    with_weights,
-)
 from cutpoint.networks.frameworks.onnx.symbolic import symbolic
 from cutpoint.networks.frameworks.onnx.weights import WHEN_CHANGED, weights_digests
+
+trained_by = "an ONNX graph"
 
 __all__ = [
     "WHEN_CHANGED",
     "NetworkInput",
     "OnnxCut",
-    "crossing",
     "data_inputs",
     "list_layers",
     "make_cut",
-    "make_suffix",
-    "parameters",
     "symbolic",
-    "training_device",
+    "trained_by",
     "weights_digests",
-    "with_weights",
 ]
