@@ -67,7 +67,7 @@ def _no_sequence(payloads: Any, kind: Kind, is_one: bool, is_table: bool) -> Mod
     what = f"one {kind.NOUN}, {what}" if is_one else what
     told = "Its columns are no items. " if is_table else ""
     return ModalityError(
-        f"A sequence of items is wanted, and the data is {what}.",
+        f"The data is {what}, which is no sequence of items.",
         f"{told}Nothing was read.",
         f"A folder, a manifest, or a sequence in which each item is {kind.ITEMS}.",
         _example(kind),
@@ -78,6 +78,8 @@ def _example(kind: Kind) -> str:
     one, two = (f'"{name}.{max(kind.SUFFIXES, default="")}"' for name in "ab")
     if "jpg" in kind.SUFFIXES:
         one, two = '"a.jpg"', '"b.jpg"'
+    elif kind.payload_of("a good one") is not None:  # words, not a path
+        one, two = '"a good one"', '"a bad one"'
     return f'Type, for example:  cp.fit([{one}, {two}], labels=["cat", "dog"])'
 
 

@@ -60,7 +60,7 @@ def refuse_one(given: Any) -> None:
         return
     if given.ndim < 3 and given.dtype == np.uint8 and given.size:
         raise ShapeError(
-            f"The array has shape {given.shape}, and a stack of images is wanted.",
+            f"The array has shape {given.shape}, which is no stack of images.",
             "It is one grey image, or none.",
             "A stack has shape (n_items, height, width[, 3]).",
             "Give one image as:  image[None]",
